@@ -119,9 +119,9 @@ def engine(environ: Mapping[str, str], deploy: Deploy | None) -> Finding:
     if deploy is not None and deploy.image.uri is not None:
         return skip("Docker or Podman", "not needed: image.uri names an image that exists")
     tried: list[str] = []
-    found = all_engines(environ, tried)
-    if found:
-        return ok("Docker or Podman", best(found).name)
+    engines = all_engines(environ, tried)
+    if engines:
+        return ok("Docker or Podman", best(engines).name)
     if tried:
         fix = "start the engine (`sudo systemctl start docker`, Docker Desktop, `podman machine start`)"
         return ng("Docker or Podman", f"no engine answers ({'; '.join(tried)})", f"{fix}; or use --local")
@@ -134,12 +134,12 @@ def deploy_file(file: Path, environ: Mapping[str, str], environment: str = "") -
     if not file.exists():
         return skip(str(file), "not there; `python -m reconciler init` writes one"), None
     try:
-        found = load(file, environ=environ, environment=environment)
+        deploy = load(file, environ=environ, environment=environment)
     except ConfigErrors as error:
         count = len(error.errors)
         says = f"{count} problem{'s' if count > 1 else ''}; the first: {str(error).splitlines()[0]}"
         return ng(str(file), says, f"python -m reconciler plan {file} shows all of it"), None
-    return ok(str(file), f"deploy {found.name!r}"), found
+    return ok(str(file), f"deploy {deploy.name!r}"), deploy
 
 
 def region(session: Any, deploy: Deploy | None) -> tuple[Finding, str]:
@@ -149,29 +149,31 @@ def region(session: Any, deploy: Deploy | None) -> tuple[Finding, str]:
     from botocore.exceptions import BotoCoreError
 
     try:
-        found = session.get_config_variable("region")
+        name = session.get_config_variable("region")
     except BotoCoreError as error:
         return ng("region", str(error), "look at AWS_PROFILE and ~/.aws/config"), "us-east-1"
-    if not found:
+    if not name:
         return ng("region", "none is set", "set AWS_REGION, or write `region:` into deploy.yaml"), "us-east-1"
-    return ok("region", f"{found}, from AWS_REGION or ~/.aws/config"), str(found)
+    return ok("region", f"{name}, from AWS_REGION or ~/.aws/config"), str(name)
 
 
 def credentials(session: Any) -> Finding:
     """Whether there are any, where from, and for how long. Never what they are."""
     try:
-        found = within(LONG, partial(check, session))
+        current = within(LONG, partial(check, session))
     except (UserError, NoRole) as error:
         hint = error.hint if in_job(os.environ) else ""
         return ng("credentials", error.message.removeprefix("no AWS credentials: "), hint or LOG_IN)
     except TimeoutError as error:
         return ng("credentials", str(error), LOG_IN)
-    if found is None:
+    if current is None:
         return ng("credentials", "none were found", missing(os.environ) or LOG_IN)
-    source = SOURCES.get(str(found.method), f"from {found.method}")
-    end = getattr(found, "_expiry_time", None)
+    source = SOURCES.get(str(current.method), f"from {current.method}")
+    end = getattr(current, "_expiry_time", None)
     if not isinstance(end, datetime):
-        return ok("credentials", f"{source}; when they end isn't known" if found.token else f"{source}; they don't end")
+        return ok(
+            "credentials", f"{source}; when they end isn't known" if current.token else f"{source}; they don't end"
+        )
     left = (end - datetime.now(UTC)).total_seconds()
     says = f"{source}, until {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC ({left / 60:.0f} min)"
     if left < SOON:
@@ -202,8 +204,8 @@ def address(session: Any, region: str, endpoint: str | None) -> str:
     if endpoint:
         return endpoint
     resolver = session.get_component("endpoint_resolver")
-    found = resolver.construct_endpoint("sts", region) or {}
-    return f"https://{found.get('hostname') or 'sts.amazonaws.com'}/"
+    resolved = resolver.construct_endpoint("sts", region) or {}
+    return f"https://{resolved.get('hostname') or 'sts.amazonaws.com'}/"
 
 
 def clock(where: str) -> Finding:
@@ -237,9 +239,9 @@ def permissions(aws: Aws, deploy: Deploy, base: Path, who: str) -> Finding:
     from reconciler.permissions.policies import for_command
     from reconciler.permissions.preflight import denied, organisation, principal
 
-    what = "permissions to plan"
+    subject = "permissions to plan"
     if who.endswith(":root"):
-        return ok(what, "the root user may do everything; a user or a role with `permissions` is safer")
+        return ok(subject, "the root user may do everything; a user or a role with `permissions` is safer")
     names = Names(deploy, Facts(who.split(":")[4], aws.partition, "", ()))
     wanted = for_command(PLAN, names, resources(names))
     known = principal(who)
@@ -247,19 +249,21 @@ def permissions(aws: Aws, deploy: Deploy, base: Path, who: str) -> Finding:
         try:
             answer = denied(aws, known, wanted, must=True)
         except AwsError:
-            return _by_reading(aws, deploy, base, what)
+            return _by_reading(aws, deploy, base, subject)
         if answer.missing:
-            actions = sorted({action for found in answer.missing.values() for action in found})
+            actions = sorted({action for lacking in answer.missing.values() for action in lacking})
             return ng(
-                what, f"missing: {', '.join(actions)}", "python -m reconciler permissions --for plan prints the policy"
+                subject,
+                f"missing: {', '.join(actions)}",
+                "python -m reconciler permissions --for plan prints the policy",
             )
         if answer.unsure:
-            return skip(what, organisation(answer))
-        return ok(what, f"all {len({one[:2] for one in wanted})}, says IAM's simulator")
-    return _by_reading(aws, deploy, base, what)
+            return skip(subject, organisation(answer))
+        return ok(subject, f"all {len({grant[:2] for grant in wanted})}, says IAM's simulator")
+    return _by_reading(aws, deploy, base, subject)
 
 
-def _by_reading(aws: Aws, deploy: Deploy, base: Path, what: str) -> Finding:
+def _by_reading(aws: Aws, deploy: Deploy, base: Path, subject: str) -> Finding:
     from reconciler.engine.deployment import prepare
     from reconciler.image.kind import ImageKind
 
@@ -267,7 +271,9 @@ def _by_reading(aws: Aws, deploy: Deploy, base: Path, what: str) -> Finding:
         here = prepare(deploy, aws, base, [ImageKind(None, lambda line: None)], skip_image=True)
         here.observe()
     except Denied as error:
-        return ng(what, error.message, f"{error.hint}; python -m reconciler permissions --for plan prints the policy")
+        return ng(
+            subject, error.message, f"{error.hint}; python -m reconciler permissions --for plan prints the policy"
+        )
     except ReconcilerError as error:
-        return ng(what, error.message, error.hint)
-    return ok(what, "all that a plan reads was read")
+        return ng(subject, error.message, error.hint)
+    return ok(subject, "all that a plan reads was read")

@@ -26,29 +26,29 @@ class Finding:
     inside: tuple[Finding, ...] = ()
 
     def all(self) -> Iterator[Finding]:
-        """It and its parts, which are what counts."""
+        """This finding and all parts of it."""
         yield self
-        for one in self.inside:
-            yield from one.all()
+        for part in self.inside:
+            yield from part.all()
 
 
-def ok(what: str, says: str = "") -> Finding:
-    """All is well."""
-    return Finding(what, State.OK, says)
+def ok(subject: str, says: str = "") -> Finding:
+    """A check that found all well."""
+    return Finding(subject, State.OK, says)
 
 
-def ng(what: str, says: str, fix: str) -> Finding:
-    """Something is wrong."""
-    return Finding(what, State.NG, says, fix)
+def ng(subject: str, says: str, fix: str) -> Finding:
+    """A check that found something wrong."""
+    return Finding(subject, State.NG, says, fix)
 
 
-def skip(what: str, why: str) -> Finding:
-    """It can't be told."""
-    return Finding(what, State.SKIP, why)
+def skip(subject: str, why: str) -> Finding:
+    """A check that can't tell."""
+    return Finding(subject, State.SKIP, why)
 
 
-def group(what: str, *inside: Finding) -> Finding:
+def group(subject: str, *inside: Finding) -> Finding:
     """Several checks of one subject: no good when one isn't, skipped when all are."""
-    states = {one.state for one in inside}
+    states = {finding.state for finding in inside}
     state = State.NG if State.NG in states else State.SKIP if states == {State.SKIP} else State.OK
-    return Finding(what, state, inside=inside)
+    return Finding(subject, state, inside=inside)

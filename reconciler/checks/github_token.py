@@ -65,8 +65,8 @@ def claims_of(token: str) -> tuple[str, str]:
 
 def advice(github: GitHub, named: str) -> str:
     """What to change, so that the roles of the file trust a job of this subject; empty when one does."""
-    rests = [BRANCH + github.branch, *([PULL_REQUEST] if github.pull_requests else [])]
-    if named in {one for rest in rests for one in github.subjects(rest)}:
+    contexts = [BRANCH + github.branch, *([PULL_REQUEST] if github.pull_requests else [])]
+    if named in {trusted for context in contexts for trusted in github.subjects(context)}:
         return ""
     match = SUBJECT.fullmatch(named)
     if match is None:
@@ -74,7 +74,7 @@ def advice(github: GitHub, named: str) -> str:
             "the repository has a template of its own for subjects: `gh api -X PUT "
             f"repos/{github.repository}/actions/oidc/customization/sub -F use_default=true` ends that"
         )
-    lines, rest = [], match["rest"]
+    lines, context = [], match["rest"]
     if github.repository != (repository := f"{match['owner']}/{match['name']}"):
         lines.append(f"repository: {repository}")
     ids = (match["owner_id"], match["repository_id"])
@@ -82,14 +82,14 @@ def advice(github: GitHub, named: str) -> str:
         lines += [f'owner_id: "{ids[0]}"', f'repository_id: "{ids[1]}"']
     elif not any(ids) and github.owner_id and not github.by_name_too:
         lines.append("by_name_too: true")
-    if rest.startswith(BRANCH) and rest != BRANCH + github.branch:
-        lines.append(f"branch: {rest.removeprefix(BRANCH)}")
-    elif rest == PULL_REQUEST and not github.pull_requests:
+    if context.startswith(BRANCH) and context != BRANCH + github.branch:
+        lines.append(f"branch: {context.removeprefix(BRANCH)}")
+    elif context == PULL_REQUEST and not github.pull_requests:
         lines.append("pull_requests: true")
-    elif rest.startswith(ENVIRONMENT):
-        out = f"take `environment: {rest.removeprefix(ENVIRONMENT)}` out of the job: the roles trust a branch"
+    elif context.startswith(ENVIRONMENT):
+        out = f"take `environment: {context.removeprefix(ENVIRONMENT)}` out of the job: the roles trust a branch"
         return f"{out}; and under ci.github in deploy.yaml: {', '.join(lines)}{AGAIN}" if lines else out
-    elif not rest.startswith((BRANCH, PULL_REQUEST)):
+    elif not context.startswith((BRANCH, PULL_REQUEST)):
         return f"run the job on the branch {github.branch}, or in a pull request: the roles trust nothing else"
     return f"under ci.github in deploy.yaml: {', '.join(lines)}{AGAIN}"
 
@@ -97,11 +97,13 @@ def advice(github: GitHub, named: str) -> str:
 def trusts(trust: Policy, named: str, host: str = HOST) -> bool:
     """Whether a role's trust lets a job of this subject become it. host: whose jobs they are."""
     key = f"{host}:sub".lower()
-    for one in trust.statements:
-        federated = any(who.endswith(f"oidc-provider/{host}") for who in one.principals.get("Federated", ()))
-        if one.denies or not federated:
+    for statement in trust.statements:
+        federated = any(who.endswith(f"oidc-provider/{host}") for who in statement.principals.get("Federated", ()))
+        if statement.denies or not federated:
             continue
-        wanted = {test: values for test, keys in one.conditions.items() for name, values in keys.items() if name == key}
+        wanted = {
+            test: values for test, keys in statement.conditions.items() for name, values in keys.items() if name == key
+        }
         if all(
             named in values if test == "StringEquals" else any(matches(value, named) for value in values)
             for test, values in wanted.items()
@@ -133,10 +135,10 @@ def check(aws: Aws | None, github: GitHub, environ: Mapping[str, str]) -> Findin
         return ng(WHAT, f"names this job {named}, which the file doesn't trust", change)
     role = str(github.plan_role if named.endswith(f":{PULL_REQUEST}") else github.role)
     try:
-        found = aws.find("iam", "GetRole", RoleName=role) if aws is not None else None
+        answer = aws.find("iam", "GetRole", RoleName=role) if aws is not None else None
     except AwsError:
-        found = None
-    if found is not None and not trusts(policy(found["Role"]["AssumeRolePolicyDocument"]), named):
+        answer = None
+    if answer is not None and not trusts(policy(answer["Role"]["AssumeRolePolicyDocument"]), named):
         says = f"names this job {named}, which the file trusts, and the role {role} doesn't"
         return ng(WHAT, says, "`apply` once with credentials of your own")
-    return ok(WHAT, f"names this job {named}, which {role if found else 'the file'} trusts")
+    return ok(WHAT, f"names this job {named}, which {role if answer else 'the file'} trusts")

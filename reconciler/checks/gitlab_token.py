@@ -53,10 +53,10 @@ def check(aws: Aws | None, gitlab: GitLab, environ: Mapping[str, str]) -> Findin
     if change := advice(gitlab, issuer, named):
         return ng(WHAT, f"names this job {named}, which the file doesn't trust", change)
     try:
-        found = aws.find("iam", "GetRole", RoleName=str(gitlab.role)) if aws is not None else None
+        answer = aws.find("iam", "GetRole", RoleName=str(gitlab.role)) if aws is not None else None
     except AwsError:
-        found = None
-    if found is not None and not trusts(policy(found["Role"]["AssumeRolePolicyDocument"]), named, gitlab.host):
+        answer = None
+    if answer is not None and not trusts(policy(answer["Role"]["AssumeRolePolicyDocument"]), named, gitlab.host):
         says = f"names this job {named}, which the file trusts, and the role {gitlab.role} doesn't"
         return ng(WHAT, says, "`apply` once with credentials of your own")
-    return ok(WHAT, f"names this job {named}, which {gitlab.role if found else 'the file'} trusts")
+    return ok(WHAT, f"names this job {named}, which {gitlab.role if answer else 'the file'} trusts")

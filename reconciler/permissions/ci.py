@@ -28,36 +28,36 @@ def ci_policies(names: Names, specs: Sequence[Spec]) -> list[dict[str, Any]]:
 
 
 def plan_policies(names: Names, specs: Sequence[Spec]) -> list[dict[str, Any]]:
-    """The policy for pull requests, likewise."""
+    """The policy for pull requests, in as many documents as it needs."""
     return fitting(specs, lambda its: plan_statements(names, its))
 
 
 def ci_statements(names: Names, specs: Iterable[Spec]) -> list[dict[str, Any]]:
     """The statements of the CI policy. specs: all resources of the deploy, this policy too."""
     specs = list(specs)
-    found: set[Grant] = policies.for_command(RUN, names, specs)
+    grants: set[Grant] = policies.for_command(RUN, names, specs)
     for spec in specs:
         needs = NEEDS[spec.kind]
         if needs.pushed:
             fields = {action for name in needs.pushed for action in needs.fields.get(name, ())}
             actions = policies.to_make(spec) if needs.pushed == ALL else fields
-            found |= policies.of_kind(spec, {*actions, *needs.watch}, names) | policies.handing_on(spec, names)
-    return policies.statements(found | policies.of_part(WRITE_RECORD, names), names)
+            grants |= policies.of_kind(spec, {*actions, *needs.watch}, names) | policies.handing_on(spec, names)
+    return policies.statements(grants | policies.of_part(WRITE_RECORD, names), names)
 
 
 def plan_statements(names: Names, specs: Iterable[Spec]) -> list[dict[str, Any]]:
-    """The statements of the policy for pull requests, which may plan and nothing else. specs: as above."""
-    found = policies.for_command(PLAN, names, specs)
-    return [*policies.statements(found, names), *_no_secrets(names, found)]
+    """The statements of the policy for pull requests, which may plan and nothing else. specs: all of the deploy."""
+    grants = policies.for_command(PLAN, names, specs)
+    return [*policies.statements(grants, names), *_no_secrets(names, grants)]
 
 
-def _no_secrets(names: Names, found: Iterable[Grant]) -> Iterator[dict[str, Any]]:
+def _no_secrets(names: Names, grants: Iterable[Grant]) -> Iterator[dict[str, Any]]:
     """That whoever proposes a change sees no secret, whatever else is attached to the role by mistake.
 
     Of the parameters only those that a plan reads may be read, none of which is secure. What S3 decrypts stays: an
     object of a bucket with a key of its own. Not even a plan's own rights reach further.
     """
-    readable = _few(names, sorted({one.resource for one in found if one.action.startswith("ssm:GetParameter")}))
+    readable = _few(names, sorted({grant.resource for grant in grants if grant.action.startswith("ssm:GetParameter")}))
     by_s3 = {"StringNotEquals": through("s3", names.deploy.region)["StringEquals"]}
     yield {"Sid": "NoParameters", "Effect": "Deny", "Action": "ssm:GetParameter*", "NotResource": readable}
     yield {
@@ -73,8 +73,10 @@ def _few(names: Names, readable: list[str]) -> list[str]:
     It is the denial that leaves the folder out; what may be read is named each by itself all the same.
     """
     own = f"/{names.deploy.name}/"
-    secure = any(one.secure and str(one.name).startswith(own) for one in names.deploy.parameters.values())
+    secure = any(
+        parameter.secure and str(parameter.name).startswith(own) for parameter in names.deploy.parameters.values()
+    )
     folder = names.arn("ssm", f"parameter{own}")
     if secure or policy_size({"NotResource": readable}) < LIMIT // 2:
         return readable
-    return [f"{folder}*", *(one for one in readable if not one.startswith(folder))]
+    return [f"{folder}*", *(arn for arn in readable if not arn.startswith(folder))]

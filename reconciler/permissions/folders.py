@@ -19,10 +19,10 @@ def fitting(specs: Sequence[Spec], make: Make) -> list[dict[str, Any]]:
 
     One policy with each file by itself, or else by folder; else as many as a role can have; else for the whole bucket.
     """
-    objects = [one for one in specs if isinstance(one, ObjectSpec)]
-    others = [one for one in specs if not isinstance(one, ObjectSpec)]
+    objects = [spec for spec in specs if isinstance(spec, ObjectSpec)]
+    others = [spec for spec in specs if not isinstance(spec, ObjectSpec)]
     bucket = objects[0].place["Bucket"] if objects else ""
-    forms = [*by_folder([one.place["Key"] for one in objects]), ["*"]] if objects else [[]]
+    forms = [*by_folder([spec.place["Key"] for spec in objects]), ["*"]] if objects else [[]]
 
     def policies(form: list[str]) -> list[dict[str, Any]]:
         together = [objects[0].model_copy(update={"name": f"{bucket}/{path}"}) for path in form]
@@ -32,15 +32,15 @@ def fitting(specs: Sequence[Spec], make: Make) -> list[dict[str, Any]]:
 
 
 def fewest(forms: Iterable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Of the same in several forms, each coarser than the one before: the first that is one policy, else the first
-    that a role can have, else the last.
+    """Of several forms of the same policies, each coarser than the one before: the first that is one policy, else the
+    first that a role can have, else the last.
     """
     made = []
-    for one in forms:
-        if len(one) == 1:
-            return one
-        made.append(one)
-    return next((one for one in made if len(one) <= ATTACHED.most), made[-1])
+    for form in forms:
+        if len(form) == 1:
+            return form
+        made.append(form)
+    return next((form for form in made if len(form) <= ATTACHED.most), made[-1])
 
 
 def by_folder(keys: Sequence[str]) -> Iterator[list[str]]:
@@ -54,7 +54,7 @@ def by_folder(keys: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _at(keys: Iterable[str], depth: int) -> list[str]:
-    """With folders of so many levels at most; a folder with one file stays that file."""
+    """These keys by folders of so many levels at most; a folder with one file stays that file."""
     folders = {key: "/".join(key.split("/")[:-1][:depth]) for key in keys}
     many = Counter(folders.values())
     paths = (f"{folder}/*" if folder and many[folder] > 1 else key for key, folder in folders.items())

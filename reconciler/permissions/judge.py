@@ -91,13 +91,13 @@ OPERATORS: dict[str, Callable[[Any, str], bool]] = {
 
 
 def conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Context, unknown: bool) -> bool:
-    """Whether all of them hold. context: values by key in lower case; unknown: what counts where there is none."""
+    """Whether all conditions hold. context: values by key in lower case; unknown: what counts where there is none."""
     for operator, keys in conditions.items():
         judge = OPERATORS.get(operator.removeprefix("ForAnyValue:").removesuffix("IfExists"))
         for key, wanted in keys.items():
             value = context.get(key.lower())
             values = (value,) if isinstance(value, str) else value
-            holds = unknown if judge is None or values is None else any(judge(wanted, one) for one in values)
+            holds = unknown if judge is None or values is None else any(judge(wanted, actual) for actual in values)
             if not holds:
                 return False
     return True

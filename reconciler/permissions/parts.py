@@ -101,7 +101,7 @@ def _data_paths(deploy: Deploy) -> tuple[str, ...]:
     files = deploy.data.uploads
     if len(files) > NAMED:
         return ("s3:{bucket}/*",)
-    return tuple(f"s3:{{bucket}}/{_literal(one.readable)}" for one in files)
+    return tuple(f"s3:{{bucket}}/{_literal(file.readable)}" for file in files)
 
 
 def _literal(path: str) -> str:
@@ -114,17 +114,17 @@ def _given(deploy: Deploy) -> bool:
 
 
 def _given_paths(deploy: Deploy) -> tuple[On, ...]:
-    return tuple(On(f"s3:{one.place.bucket}/{path}") for one in deploy.data.given for path in one.place.paths)
+    return tuple(On(f"s3:{file.place.bucket}/{path}") for file in deploy.data.given for path in file.place.paths)
 
 
 def _given_buckets(deploy: Deploy) -> tuple[On, ...]:
     """The buckets of what is in S3 already, each of which may be listed there alone."""
-    places = [Place(one.place.bucket, _literal(one.place.path)) for one in deploy.data.given]
-    return tuple(On(f"s3:{one.bucket}", one.prefixes) for one in places)
+    places = [Place(file.place.bucket, _literal(file.place.path)) for file in deploy.data.given]
+    return tuple(On(f"s3:{place.bucket}", place.prefixes) for place in places)
 
 
 def _given_keys(deploy: Deploy) -> tuple[str, ...]:
-    return tuple(one.kms_key for one in deploy.data.given if one.kms_key)
+    return tuple(file.kms_key for file in deploy.data.given if file.kms_key)
 
 
 def _builds(deploy: Deploy) -> bool:
@@ -132,7 +132,7 @@ def _builds(deploy: Deploy) -> bool:
 
 
 def _secrets(deploy: Deploy) -> str:
-    own = [":ssm:" for one in deploy.parameters.values() if one.give_as == "secret"]
+    own = [":ssm:" for parameter in deploy.parameters.values() if parameter.give_as == "secret"]
     return " ".join((*deploy.task.secrets.values(), *own))
 
 
@@ -142,14 +142,14 @@ def _tells(deploy: Deploy) -> bool:
 
 def webhook(deploy: Deploy) -> str:
     """The ARN of what holds the URL that is told of runs; empty without one."""
-    found = deploy.notify.webhook if deploy.notify else None
-    return ":".join(found.url_from.split(":")[:7]) if found else ""
+    hook = deploy.notify.webhook if deploy.notify else None
+    return ":".join(hook.url_from.split(":")[:7]) if hook else ""
 
 
 def webhook_key(deploy: Deploy) -> str:
     """The ARN of the key that encrypts it; empty for AWS's own."""
-    found = deploy.notify.webhook if deploy.notify else None
-    return (found.kms_key or "") if found else ""
+    hook = deploy.notify.webhook if deploy.notify else None
+    return (hook.kms_key or "") if hook else ""
 
 
 def _key(deploy: Deploy) -> bool:
@@ -166,10 +166,10 @@ LOCK_PART = Part(
 PARTS: tuple[Part, ...] = (
     Part(("lower.account",), COMMANDS, ("ec2:DescribeVpcs",), when=lambda deploy: deploy.network.vpc == "default"),
     Part(("lower.account",), COMMANDS, ("ec2:DescribeSubnets",), when=lambda d: isinstance(d.network.subnets, str)),
-    Part(("kinds.ssm_parameter",), COMMANDS, ("ssm:GetParameters",),
-         lambda deploy: tuple(f"ssm:parameter{one.name}" for one in deploy.parameters.values() if not one.secure)),
+    Part(("kinds.ssm_parameter",), COMMANDS, ("ssm:GetParameters",), lambda deploy: tuple(
+         f"ssm:parameter{parameter.name}" for parameter in deploy.parameters.values() if not parameter.secure)),
     Part(("kinds.ssm_parameter",), COMMANDS, ("ssm:DescribeParameters",),
-         when=lambda deploy: any(one.secure for one in deploy.parameters.values())),
+         when=lambda deploy: any(parameter.secure for parameter in deploy.parameters.values())),
     Part(("lower.existing",), COMMANDS, ("ecs:DescribeCapacityProviders",),
          lambda deploy: tuple(f"ecs:capacity-provider/{name}" for name in deploy.own_providers)),
     Part(("lower.given_data",), (PLAN, *LAUNCHES), ("s3:ListBucket",), _given_buckets, when=_given),

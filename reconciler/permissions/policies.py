@@ -48,28 +48,28 @@ def for_command(command: str, names: Names, specs: Iterable[Spec], *, delete_dat
     """What one of COMMANDS, or `verify`, needs. delete_data: let `destroy` delete data and images too."""
     assert command in (*COMMANDS, VERIFY)
     parts = {command, PLAN} if command == VERIFY else {command}
-    found: set[Grant] = set()
+    grants: set[Grant] = set()
     for spec in specs:
         actions = set(NEEDS[spec.kind].read)
         if command == APPLY:
             actions |= to_make(spec) | {*NEEDS[spec.kind].watch}
-            found |= handing_on(spec, names)
+            grants |= handing_on(spec, names)
         if command == DESTROY and (delete_data or not spec.data):
             actions |= set(NEEDS[spec.kind].delete)
-        found |= of_kind(spec, actions, names)
-    return found | {one for part in PARTS if parts & {*part.commands} for one in of_part(part, names)}
+        grants |= of_kind(spec, actions, names)
+    return grants | {grant for part in PARTS if parts & {*part.commands} for grant in of_part(part, names)}
 
 
 def to_make(spec: Spec) -> set[str]:
     """What making a resource and putting any difference right needs."""
     needs = NEEDS[spec.kind]
-    found = {*needs.create, *needs.fields.get("", ())}
+    actions = {*needs.create, *needs.fields.get("", ())}
     for name in needs.set.keys() | needs.fields.keys():
         # What adds is needed where there is something to add; what takes away, for what others may have added.
         if name not in needs.fields or not _empty(spec, name):
-            found |= set(needs.set.get(name, ()))
-        found |= set(needs.fields.get(name, ()))
-    return found
+            actions |= set(needs.set.get(name, ()))
+        actions |= set(needs.fields.get(name, ()))
+    return actions
 
 
 def _empty(spec: Spec, name: str) -> bool:
@@ -100,12 +100,12 @@ def of_part(part: Part, names: Names) -> set[Grant]:
     if not part.when(names.deploy):
         return set()
     on, values = part.on(names.deploy) if callable(part.on) else part.on, _values(names)
-    places = [one if isinstance(one, On) else On(*keys.named(one.format_map(values))) for one in on]
+    places = [place if isinstance(place, On) else On(*keys.named(place.format_map(values))) for place in on]
     always = part.condition(names.deploy) if callable(part.condition) else part.condition
     return {
-        Grant(action, _arn(one, names), _condition({**always, **condition}, values))
+        Grant(action, _arn(resource, names), _condition({**always, **condition}, values))
         for action in part.actions
-        for one, condition in places
+        for resource, condition in places
     }
 
 
@@ -145,7 +145,7 @@ def _condition(condition: Condition, values: Mapping[str, str], spec: Spec | Non
     def filled(value: Any) -> Any:
         if callable(value):
             return value(spec)
-        return value.format_map(values) if isinstance(value, str) else [filled(one) for one in value]
+        return value.format_map(values) if isinstance(value, str) else [filled(part) for part in value]
 
     return json.dumps(
         {operator: {key: filled(value) for key, value in keys.items()} for operator, keys in condition.items()},
@@ -157,10 +157,12 @@ def statements(grants: Iterable[Grant], names: Names) -> list[dict[str, Any]]:
     """As few statements as say this: those with the same resources together; what is on `*` only in the region."""
     region = json.dumps({"StringEquals": {"aws:RequestedRegion": names.deploy.region}})
     places: dict[tuple[str, str], set[str]] = {}
-    for one in grants:
+    for grant in grants:
         # IAM is of no region: what is asked of it counts as us-east-1's, wherever the deploy is.
-        condition = one.condition or (region if one.resource == ANYWHERE and not one.action.startswith("iam:") else "")
-        places.setdefault((one.action, condition), set()).add(one.resource)
+        condition = grant.condition or (
+            region if grant.resource == ANYWHERE and not grant.action.startswith("iam:") else ""
+        )
+        places.setdefault((grant.action, condition), set()).add(grant.resource)
     grouped: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for (action, condition), resources in sorted(places.items()):
         if ANYWHERE in resources:
@@ -177,23 +179,23 @@ def _one(values: list[str]) -> list[str] | str:
     return values[0] if len(values) == 1 else values
 
 
-def documents(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def documents(wanted: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """These statements as policies that each fit into a managed policy, as few as need be.
 
     One that can't be divided and is too long stays so: `lower.sizes` says which.
     """
-    found = sorted(found, key=_by_action)
-    if policy_size(_document(found)) <= LIMIT:
-        return [_document(found)]
+    wanted = sorted(wanted, key=_by_action)
+    if policy_size(_document(wanted)) <= LIMIT:
+        return [_document(wanted)]
     filled: list[list[Mapping[str, Any]]] = []
-    small = [part for one in found for part in _divided(one)]
-    for one in sorted(small, key=lambda statement: policy_size({"s": statement}), reverse=True):
+    small = [part for statement in wanted for part in _divided(statement)]
+    for statement in sorted(small, key=lambda statement: policy_size({"s": statement}), reverse=True):
         for policy in filled:
-            if policy_size(_document([*policy, one])) <= LIMIT:
-                policy.append(one)
+            if policy_size(_document([*policy, statement])) <= LIMIT:
+                policy.append(statement)
                 break
         else:
-            filled.append([one])
+            filled.append([statement])
     return [_document(sorted(policy, key=_by_action)) for policy in filled]
 
 
@@ -209,7 +211,7 @@ def _divided(statement: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """A statement that is too long for a policy of its own, in several that say the same, whose Sids differ."""
     parts = list(_halves(statement))
     sid = statement.get("Sid")
-    return [{**one, "Sid": f"{sid}{n}"} if sid and n > 1 else one for n, one in enumerate(parts, 1)]
+    return [{**part, "Sid": f"{sid}{n}"} if sid and n > 1 else part for n, part in enumerate(parts, 1)]
 
 
 def _halves(statement: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

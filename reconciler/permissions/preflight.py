@@ -55,43 +55,43 @@ def needed(step: Step) -> set[str]:
     needs = NEEDS.get(step.address.kind)
     if needs is None or not step.does:
         return set()
-    found: set[str] = set()
+    actions: set[str] = set()
     if step.action in (Action.DELETE, Action.REPLACE):
-        found |= set(needs.delete)
+        actions |= set(needs.delete)
     if step.action in (Action.CREATE, Action.REPLACE):
-        found |= set(needs.create)
+        actions |= set(needs.create)
     if step.action is not Action.DELETE and step.want is not None:
         changed = needs.for_changes(step.changes, update=step.action in (Action.UPDATE, Action.ADOPT))
-        found |= changed & policies.to_make(step.want)
-    return found
+        actions |= changed & policies.to_make(step.want)
+    return actions
 
 
 def of_plan(plan: Plan, names: Names) -> set[Grant]:
     """What a plan needs: its steps, and the lock and the record."""
-    found = {one for step in plan.steps if (actions := needed(step)) for one in _of_step(step, actions, names)}
-    return found | _writing(LOCK_PART, names) | _writing(WRITE_RECORD, names) if found else found
+    grants = {grant for step in plan.steps if (actions := needed(step)) for grant in _of_step(step, actions, names)}
+    return grants | _writing(LOCK_PART, names) | _writing(WRITE_RECORD, names) if grants else grants
 
 
 def _writing(part: Part, names: Names) -> set[Grant]:
-    return {one for one in policies.of_part(part, names) if one.action in KEEPING}
+    return {grant for grant in policies.of_part(part, names) if grant.action in KEEPING}
 
 
 def _of_step(step: Step, actions: set[str], names: Names) -> set[Grant]:
     spec: Spec = step.want if step.want is not None else step.seen.spec  # type: ignore[union-attr]
     # What others may have made (any role) isn't asked for.
-    found = {
-        one
-        for one in policies.of_kind(spec, actions, names, widest=True)
-        if not (":iam:" in one.resource and "*" in one.resource)
+    grants = {
+        grant
+        for grant in policies.of_kind(spec, actions, names, widest=True)
+        if not (":iam:" in grant.resource and "*" in grant.resource)
     }
-    return found | policies.handing_on(step.want, names) if step.want is not None else found
+    return grants | policies.handing_on(step.want, names) if step.want is not None else grants
 
 
 def of_launch(names: Names) -> set[Grant]:
     """What a launch needs."""
-    parts = (one for one in PARTS if LAUNCHING & {*one.modules})
-    found = {grant for part in parts for grant in policies.of_part(part, names) if grant.action in LAUNCH}
-    return found | _writing(LOCK_PART, names)
+    parts = (part for part in PARTS if LAUNCHING & {*part.modules})
+    grants = {grant for part in parts for grant in policies.of_part(part, names) if grant.action in LAUNCH}
+    return grants | _writing(LOCK_PART, names)
 
 
 def principal(caller: str) -> str | None:
@@ -128,7 +128,7 @@ def check(aws: Aws, plan: Plan, names: Names, *, launches: bool = False) -> str:
 
 def organisation(answer: Answer) -> str:
     """What an organisation may deny, in words; empty if nothing."""
-    actions = sorted({action for each in answer.unsure.values() for action in each})
+    actions = sorted({action for doubtful in answer.unsure.values() for action in doubtful})
     if not actions:
         return ""
     shown = ", ".join(actions[:5]) + (f" and {len(actions) - 5} more" if len(actions) > 5 else "")
@@ -141,20 +141,20 @@ def denied(aws: Aws, who: str, wanted: Iterable[Grant], *, must: bool = False) -
     Nothing when whoever runs this may not ask it, or raises AwsError then, with `must`.
     """
     places: dict[tuple[str, str], set[str]] = {}  # by resource and context
-    for one in wanted:
-        places.setdefault((one.resource, _context(one, aws)), set()).add(one.action)
+    for grant in wanted:
+        places.setdefault((grant.resource, _context(grant, aws)), set()).add(grant.action)
     alike: dict[tuple[frozenset[str], str], list[str]] = {}
     for (resource, context), actions in places.items():
         alike.setdefault((frozenset(actions), context), []).append(resource)
     try:
-        found = aws.each(lambda one: _denied(aws, who, *one), [(*key, arns) for key, arns in alike.items()])
+        answers = aws.each(lambda query: _denied(aws, who, *query), [(*key, arns) for key, arns in alike.items()])
     except AwsError:
         if must:
             raise
         return Answer()
     missing: dict[str, set[str]] = {}
     unsure: dict[str, set[str]] = {}
-    for where, action, by_organisation in (each for part in found for each in part):
+    for where, action, by_organisation in (denial for part in answers for denial in part):
         (unsure if by_organisation else missing).setdefault(where, set()).add(action)
     return Answer(missing, unsure)
 
@@ -181,19 +181,19 @@ def _denied(aws: Aws, who: str, actions: Iterable[str], context: str, arns: list
         "iam", "SimulatePrincipalPolicy", "EvaluationResults", PolicySourceArn=who, ActionNames=sorted(actions),
         ResourceArns=sorted(arns), ContextEntries=json.loads(context),
     )  # fmt: skip
-    found = []
-    for one in results:
-        outside = not one.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
-        each = one.get("ResourceSpecificResults") or [
+    denials = []
+    for evaluation in results:
+        outside = not evaluation.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
+        per_resource = evaluation.get("ResourceSpecificResults") or [
             {
-                "EvalResourceName": one.get("EvalResourceName", "*"),
-                "EvalResourceDecision": one["EvalDecision"],
-                "MissingContextValues": one.get("MissingContextValues"),
+                "EvalResourceName": evaluation.get("EvalResourceName", "*"),
+                "EvalResourceDecision": evaluation["EvalDecision"],
+                "MissingContextValues": evaluation.get("MissingContextValues"),
             }
         ]
-        for result in each:
+        for result in per_resource:
             refused = result["EvalResourceDecision"] != "allowed" and not result.get("MissingContextValues")
             where = str(result["EvalResourceName"])
             for each_arn in ([where] if where in arns else arns) if refused else ():
-                found.append((each_arn, str(one["EvalActionName"]), outside))
-    return found
+                denials.append((each_arn, str(evaluation["EvalActionName"]), outside))
+    return denials

@@ -27,7 +27,7 @@ PARTS: tuple[tuple[str, Callable[[Live], Finding]], ...] = (
 
 
 def examine(live: Live) -> list[Finding]:
-    """All of it, at the same time. Raises AwsError where AWS can't be reached at all."""
+    """All checks, at the same time. Raises AwsError where AWS can't be reached at all."""
 
     def one(part: tuple[str, Callable[[Live], Finding]]) -> Finding:
         name, check = part

@@ -36,7 +36,7 @@ def check(live: Live) -> Finding:
 def _there(live: Live, name: str, digest: str | None, tag: str, uri: str) -> Finding:
     wanted = {"imageDigest": digest} if digest else {"imageTag": tag}
     answer = live.aws.find("ecr", "DescribeImages", repositoryName=name, imageIds=[wanted])
-    found = (answer or {}).get("imageDetails")
-    if not found:
+    details = (answer or {}).get("imageDetails")
+    if not details:
         return ng("in the repository", f"{uri} isn't there", f"{APPLY} builds and pushes it")
-    return ok("in the repository", f"{name}@{found[0]['imageDigest'][:19]}")
+    return ok("in the repository", f"{name}@{details[0]['imageDigest'][:19]}")

@@ -37,22 +37,22 @@ class Live:
 
     @cached_property
     def task(self) -> Observed[TaskDefinitionSpec] | None:
-        """The newest active revision."""
+        """The newest active revision of the task definition."""
         family = str(self.deploy.task.family)
         return TaskDefinition().observe(self.aws, [TaskDefinitionSpec(name=family)]).get(family)
 
     @cached_property
     def given_data(self) -> list[GivenData]:
         """What is in S3 already."""
-        return [checked(self.names, one) for one in read_given_data(self.aws, self.deploy)]
+        return [checked(self.names, data) for data in read_given_data(self.aws, self.deploy)]
 
     def role(self, name: str) -> Observed[RoleSpec] | None:
-        """A role."""
+        """The live role of this name; None if there is none."""
         return Role().observe(self.aws, [RoleSpec(name=name)]).get(name)
 
 
 def may(
-    live: Live, what: str, role: str, wanted: Mapping[str, set[str]], fix: str, more: Iterable[Grant] = ()
+    live: Live, subject: str, role: str, wanted: Mapping[str, set[str]], fix: str, more: Iterable[Grant] = ()
 ) -> Finding:
     """Whether a role may do all of this (actions by ARN, and grants under a condition): by IAM's simulator, or else by
     its policies as they read.
@@ -63,34 +63,34 @@ def may(
         answer = denied(live.aws, arn, [*grants, *more], must=True)
         missing, how = answer.missing, "says IAM's simulator"
         if answer.unsure and not missing:
-            return skip(what, organisation(answer))
+            return skip(subject, organisation(answer))
     except AwsError:
         try:
-            found = live.role(role)
-            if found is None:
-                return ng(what, f"there is no role {role}", f"{APPLY} makes it")
-            if found.spec.boundary:
-                return skip(what, f"{role} has a permissions boundary, and IAM's simulator may not be asked")
-            missing = _by_reading(_documents(live, found.spec), [*grants, *more])
+            observed = live.role(role)
+            if observed is None:
+                return ng(subject, f"there is no role {role}", f"{APPLY} makes it")
+            if observed.spec.boundary:
+                return skip(subject, f"{role} has a permissions boundary, and IAM's simulator may not be asked")
+            missing = _by_reading(_documents(live, observed.spec), [*grants, *more])
         except Denied as error:
-            return skip(what, f"{error.hint} to check it")
+            return skip(subject, f"{error.hint} to check it")
         how = "read from its policies"
     if missing:
         lacks = "; ".join(f"{', '.join(sorted(actions))} on {where}" for where, actions in sorted(missing.items()))
-        return ng(what, f"{role} lacks {lacks} ({how})", fix)
-    return ok(what, f"{role} may, {how}")
+        return ng(subject, f"{role} lacks {lacks} ({how})", fix)
+    return ok(subject, f"{role} may, {how}")
 
 
 def _documents(live: Live, role: RoleSpec) -> list[Any]:
-    specs = [PolicySpec(name=one.rpartition("/")[2], arn=one) for one in role.managed_policies]
+    specs = [PolicySpec(name=arn.rpartition("/")[2], arn=arn) for arn in role.managed_policies]
     attached = PolicyKind().observe(live.aws, specs)
-    texts = [one.text() for one in role.inline_policies.values()]
-    return [json.loads(text) for text in (*texts, *(one.spec.document.text() for one in attached.values()))]
+    texts = [policy.text() for policy in role.inline_policies.values()]
+    return [json.loads(text) for text in (*texts, *(observed.spec.document.text() for observed in attached.values()))]
 
 
 def _by_reading(read: list[Any], wanted: Iterable[Grant]) -> dict[str, set[str]]:
     lacks: dict[str, set[str]] = {}
-    for one in wanted:
-        if decide(read, one.action, one.resource) != "allowed":
-            lacks.setdefault(one.resource, set()).add(one.action)
+    for grant in wanted:
+        if decide(read, grant.action, grant.resource) != "allowed":
+            lacks.setdefault(grant.resource, set()).add(grant.action)
     return lacks

@@ -17,7 +17,7 @@ Route = Mapping[str, Any]
 
 
 def check(live: Live) -> Finding:
-    """All of it. Raises UserError when there is no such network."""
+    """Check each subnet's way out, and the security group. Raises UserError when there is no such network."""
     facts = read_facts(live.aws, live.deploy)
     reads: list[Any] = live.aws.together(
         lambda: list(live.aws.pages("ec2", "DescribeSubnets", "Subnets", SubnetIds=list(facts.subnets))),
@@ -26,22 +26,25 @@ def check(live: Live) -> Finding:
         ),
     )
     subnets, groups = reads
-    vpcs = sorted({str(one["VpcId"]) for one in subnets})
+    vpcs = sorted({str(subnet["VpcId"]) for subnet in subnets})
     mine = [{"Name": "vpc-id", "Values": vpcs}]
     tables = list(live.aws.pages("ec2", "DescribeRouteTables", "RouteTables", Filters=mine))
     endpoints = list(live.aws.pages("ec2", "DescribeVpcEndpoints", "VpcEndpoints", Filters=mine))
-    inside = [_subnet(live, one, tables, endpoints) for one in sorted(subnets, key=lambda one: str(one["SubnetId"]))]
-    return group("network", *inside, _group(live, [one.spec for one in groups.values()]))
+    inside = [
+        _subnet(live, subnet, tables, endpoints)
+        for subnet in sorted(subnets, key=lambda subnet: str(subnet["SubnetId"]))
+    ]
+    return group("network", *inside, _group(live, [observed.spec for observed in groups.values()]))
 
 
 def table_of(subnet: Mapping[str, Any], tables: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The route table of a subnet: its own, or the main one of its VPC."""
     main = None
     for table in tables:
-        for one in table.get("Associations", ()):
-            if one.get("SubnetId") == subnet["SubnetId"]:
+        for association in table.get("Associations", ()):
+            if association.get("SubnetId") == subnet["SubnetId"]:
                 return table
-            if one.get("Main") and table.get("VpcId") == subnet["VpcId"]:
+            if association.get("Main") and table.get("VpcId") == subnet["VpcId"]:
                 main = table
     return main
 
@@ -57,46 +60,46 @@ def way_out(routes: Iterable[Route]) -> tuple[str, str]:
 
 
 def _subnet(live: Live, subnet: Any, tables: Sequence[Any], endpoints: Sequence[Any]) -> Finding:
-    what = f"{subnet['SubnetId']} ({subnet['AvailabilityZone']})"
+    subject = f"{subnet['SubnetId']} ({subnet['AvailabilityZone']})"
     table = table_of(subnet, tables)
     if table is None:
-        return skip(what, "AWS shows no route table of it")
+        return skip(subject, "AWS shows no route table of it")
     target, state = way_out(table.get("Routes", ()))
     if target and state != "active":
         return ng(
-            what, f"its route to everywhere leads to {target}, which is {state}", "put the route right, or remove it"
+            subject, f"its route to everywhere leads to {target}, which is {state}", "put the route right, or remove it"
         )
     if target.startswith("igw-"):
         managed = live.deploy.managed_providers
         if live.deploy.network.public_ip and not managed:
-            return ok(what, f"through {target}, with a public address")
+            return ok(subject, f"through {target}, with a public address")
         lacking = _lacking(live, subnet, str(table["RouteTableId"]), endpoints)
         if lacking:
             fix = "network.public_ip: true in deploy.yaml; or a subnet with a NAT gateway, or VPC endpoints"
             if managed:
                 fix = "a subnet with a NAT gateway, or VPC endpoints"
             why = "a task on managed instances has none" if managed else "network.public_ip is false"
-            return ng(what, f"{target} is for public addresses, and {why}", fix)
-        return ok(what, "through VPC endpoints")
+            return ng(subject, f"{target} is for public addresses, and {why}", fix)
+        return ok(subject, "through VPC endpoints")
     if target:
-        return ok(what, f"through {target}")
+        return ok(subject, f"through {target}")
     lacking = _lacking(live, subnet, str(table["RouteTableId"]), endpoints)
     if lacking:
         fix = "add a route to a NAT or internet gateway, or these VPC endpoints, or name other subnets"
-        return ng(what, f"no route out, and no VPC endpoint for {', '.join(lacking)}", fix)
-    return ok(what, "through VPC endpoints")
+        return ng(subject, f"no route out, and no VPC endpoint for {', '.join(lacking)}", fix)
+    return ok(subject, "through VPC endpoints")
 
 
 def _lacking(live: Live, subnet: Any, table: str, endpoints: Sequence[Any]) -> list[str]:
     """The services for which neither the VPC nor the route table has an endpoint."""
-    found = set()
-    for one in endpoints:
-        if str(one.get("State", "available")).lower() != "available" or one.get("VpcId") != subnet["VpcId"]:
+    covered = set()
+    for endpoint in endpoints:
+        if str(endpoint.get("State", "available")).lower() != "available" or endpoint.get("VpcId") != subnet["VpcId"]:
             continue
-        service = str(one["ServiceName"]).partition(f".{live.deploy.region}.")[2]
-        if one.get("VpcEndpointType") != "Gateway" or table in one.get("RouteTableIds", ()):
-            found.add(service)
-    return [one for one in (*INTERFACES, "s3") if one not in found]
+        service = str(endpoint["ServiceName"]).partition(f".{live.deploy.region}.")[2]
+        if endpoint.get("VpcEndpointType") != "Gateway" or table in endpoint.get("RouteTableIds", ()):
+            covered.add(service)
+    return [service for service in (*INTERFACES, "s3") if service not in covered]
 
 
 def _group(live: Live, groups: Sequence[SecurityGroupSpec]) -> Finding:

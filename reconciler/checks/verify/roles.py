@@ -19,9 +19,9 @@ def check(live: Live) -> Finding:
     """Check that each role is there, trusts ECS, and may do what a run needs."""
     task, names = live.deploy.task, live.names
     own = str(task.role.name)
-    wanted = {names.s3(one.readable): {"s3:GetObject"} for one in live.deploy.data.uploads}
-    for one in live.given_data:
-        wanted[one.place.arns(names.facts.partition)[1][0]] = {"s3:GetObject"}
+    wanted = {names.s3(file.readable): {"s3:GetObject"} for file in live.deploy.data.uploads}
+    for data in live.given_data:
+        wanted[data.place.arns(names.facts.partition)[1][0]] = {"s3:GetObject"}
     wanted[names.s3(f"{RUNS}/ID/output/metrics.json")] = {"s3:PutObject"}
     if live.deploy.run.promote:
         wanted |= {names.s3(path): set(actions) for path, actions in promotion.NEEDED.items()}
@@ -44,21 +44,21 @@ def _key(live: Live) -> set[Grant]:
     return of_key(key, keys.WRITE, keys.through("s3", live.deploy.region))
 
 
-def _assumable(live: Live, what: str, name: str) -> Finding:
-    found = live.role(name)
-    if found is None:
-        return ng(what, f"there is no role {name}", f"{APPLY} makes it")
+def _assumable(live: Live, subject: str, name: str) -> Finding:
+    role = live.role(name)
+    if role is None:
+        return ng(subject, f"there is no role {name}", f"{APPLY} makes it")
     account = live.names.facts.account
-    statements = json.loads(found.spec.trust.text())["Statement"]
-    for one in statements if isinstance(statements, list) else [statements]:
-        principal = one.get("Principal")
+    statements = json.loads(role.spec.trust.text())["Statement"]
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal")
         services = principal.get("Service", []) if isinstance(principal, dict) else []
-        actions = one.get("Action", [])
+        actions = statement.get("Action", [])
         if (
-            one.get("Effect") == "Allow"
+            statement.get("Effect") == "Allow"
             and SERVICE in (services if isinstance(services, list) else [services])
             and "sts:AssumeRole" in (actions if isinstance(actions, list) else [actions])
-            and conditions_hold(one.get("Condition") or {}, {"aws:sourceaccount": account}, unknown=True)
+            and conditions_hold(statement.get("Condition") or {}, {"aws:sourceaccount": account}, unknown=True)
         ):
-            return ok(what, f"{name} trusts {SERVICE}")
-    return ng(what, f"{name} doesn't trust {SERVICE}", f"{APPLY} puts its trust policy right")
+            return ok(subject, f"{name} trusts {SERVICE}")
+    return ng(subject, f"{name} doesn't trust {SERVICE}", f"{APPLY} puts its trust policy right")

@@ -28,10 +28,10 @@ VCPUS = {"FARGATE": ("L-3032A538", "on demand"), "FARGATE_SPOT": ("L-36FBB829", 
 
 
 def task_definition(live: Live) -> Finding:
-    """Active, with the file's roles and size."""
-    what, task, wanted = "task definition", live.task, live.deploy.task
+    """The task definition is active, with the file's roles and size."""
+    subject, task, wanted = "task definition", live.task, live.deploy.task
     if task is None:
-        return group(what, ng("active", f"{wanted.family} has no active revision", f"{APPLY} registers one"))
+        return group(subject, ng("active", f"{wanted.family} has no active revision", f"{APPLY} registers one"))
     spec, names = task.spec, live.names
     family = ok("active", f"{spec.name}:{task.attributes['revision']}")
     expected = {
@@ -42,14 +42,14 @@ def task_definition(live: Live) -> Finding:
     container = next((c for c in spec.containers if c.name == wanted.container), None)
     if container is None:
         return group(
-            what, family, ng("container", f"it has none named {wanted.container}", f"{APPLY} registers another")
+            subject, family, ng("container", f"it has none named {wanted.container}", f"{APPLY} registers another")
         )
     if live.deploy.image.uri is not None:
         expected["image"] = (str(container.image), live.deploy.image.uri)
     wrong = [f"{name} is {there}, not {here}" for name, (there, here) in expected.items() if there != here]
     if wrong:
-        return group(what, family, ng("as the file says", "; ".join(wrong), f"{APPLY} registers the next revision"))
-    return group(what, family, ok("as the file says", "image, roles and size"))
+        return group(subject, family, ng("as the file says", "; ".join(wrong), f"{APPLY} registers the next revision"))
+    return group(subject, family, ok("as the file says", "image, roles and size"))
 
 
 def data(live: Live) -> Finding:
@@ -59,61 +59,61 @@ def data(live: Live) -> Finding:
         return group("data", skip("files", "deploy.yaml names none"))
     file_checksums.recall(live.base, live.deploy.name)
     wants = []
-    inside = [_folder(live, one) for one in files if one.tree]
-    for one in files:
-        if one.tree:
+    inside = [_folder(live, file) for file in files if file.tree]
+    for file in files:
+        if file.tree:
             continue
-        path, name = live.base / one.file, f"{live.names.bucket}/{one.key}"
+        path, name = live.base / file.file, f"{live.names.bucket}/{file.key}"
         here = path.is_file()
         size = path.stat().st_size if here else 0
         wants.append(ObjectSpec(name=name, file=str(path) if here else "", sha256=_sum(str(path), here), size=size))
-    found = Object().observe(live.aws, wants)
+    observed = Object().observe(live.aws, wants)
     for want in wants:
-        what, there = f"s3://{want.name}", found.get(want.name)
+        subject, there = f"s3://{want.name}", observed.get(want.name)
         if there is None:
-            inside.append(ng(what, "isn't there", f"{APPLY} uploads it"))
+            inside.append(ng(subject, "isn't there", f"{APPLY} uploads it"))
         elif not want.sha256:
-            inside.append(ok(what, f"{there.spec.size:,} bytes; its file isn't here to compare"))
+            inside.append(ok(subject, f"{there.spec.size:,} bytes; its file isn't here to compare"))
         elif there.spec.sha256 != want.sha256:
-            inside.append(ng(what, "has other content than the file here", f"{APPLY} uploads it again"))
+            inside.append(ng(subject, "has other content than the file here", f"{APPLY} uploads it again"))
         else:
-            inside.append(ok(what, f"SHA-256 {want.sha256[:12]}, as the file here"))
-    return group("data", *inside, *(_given(live, one) for one in live.given_data))
+            inside.append(ok(subject, f"SHA-256 {want.sha256[:12]}, as the file here"))
+    return group("data", *inside, *(_given(live, given) for given in live.given_data))
 
 
-def _given(live: Live, found: GivenData) -> Finding:
-    """What is in S3 already: there, and readable as the program would read it, by one byte of its first object."""
-    what = found.place.uri
-    if found.trouble:
-        return ng(what, found.trouble.removeprefix(f"data: {what}: "), found.fix)
-    first = {"Bucket": found.place.bucket, "Key": found.first_key}
+def _given(live: Live, given: GivenData) -> Finding:
+    """Data that is in S3 already: there, and readable as the program would read it, by a byte of its first object."""
+    subject = given.place.uri
+    if given.trouble:
+        return ng(subject, given.trouble.removeprefix(f"data: {subject}: "), given.fix)
+    first = {"Bucket": given.place.bucket, "Key": given.first_key}
     try:
-        live.aws.call("s3", "GetObject", **first, **({"Range": "bytes=0-0"} if found.size else {}))
+        live.aws.call("s3", "GetObject", **first, **({"Range": "bytes=0-0"} if given.size else {}))
     except Denied as error:
-        why = f"{found.first_key} may not be read: {error.reason or error.code}"
-        return ng(what, why, f"{error.hint}; under a KMS key, kms:Decrypt too, and kms_key: beside the URI")
+        why = f"{given.first_key} may not be read: {error.reason or error.code}"
+        return ng(subject, why, f"{error.hint}; under a KMS key, kms:Decrypt too, and kms_key: beside the URI")
     except Gone:
-        return ng(what, f"{found.first_key} is gone since it was listed", "run this again")
-    return ok(what, found.text)
+        return ng(subject, f"{given.first_key} is gone since it was listed", "run this again")
+    return ok(subject, given.text)
 
 
 def _folder(live: Live, data: DataFile) -> Finding:
-    what = f"s3://{live.names.bucket}/{data.prefix}"
+    subject = f"s3://{live.names.bucket}/{data.prefix}"
     here = (live.base / data.folder).is_dir()
-    want = folder_of(what.removeprefix("s3://"), data, files_of(data, live.base) if here else (), {})
+    want = folder_of(subject.removeprefix("s3://"), data, files_of(data, live.base) if here else (), {})
     there = Folder().observe(live.aws, [want]).get(want.name)
     if there is None:
-        return ng(what, "has none of the files", f"{APPLY} uploads them")
+        return ng(subject, "has none of the files", f"{APPLY} uploads them")
     if not here:
-        return ok(what, f"{len(there.spec.others):,} files; the folder isn't here to compare")
+        return ok(subject, f"{len(there.spec.others):,} files; the folder isn't here to compare")
     wrong = sorted(key for key, sha in want.files.items() if there.spec.files.get(key) != sha)
     if wrong:
         return ng(
-            what,
+            subject,
             f"{len(wrong):,} of {len(want.files):,} files differ, such as {wrong[0]}",
             f"{APPLY} uploads them again",
         )
-    return ok(what, f"{len(want.files):,} files, as here")
+    return ok(subject, f"{len(want.files):,} files, as here")
 
 
 def _sum(file: str, here: bool) -> str:
@@ -135,27 +135,27 @@ def log(live: Live) -> Finding:
 
 
 def cluster(live: Live) -> Finding:
-    """There and active."""
+    """The cluster is there and active."""
     name = str(live.deploy.cluster.name)
-    found = Cluster().observe(live.aws, [ClusterSpec(name=name)]).get(name)
-    if found is None:
+    observed = Cluster().observe(live.aws, [ClusterSpec(name=name)]).get(name)
+    if observed is None:
         return group("cluster", ng("active", f"there is no cluster {name}", f"{APPLY} makes it"))
-    status = found.attributes["status"]
+    status = observed.attributes["status"]
     good = status == "ACTIVE"
     return group("cluster", ok("active", name) if good else ng("active", f"{name} is {status}", f"wait, or {APPLY}"))
 
 
 def secrets(live: Live) -> Finding:
-    """Each is there, and the execution role may read it. None is read here."""
-    found = secrets_of(live.names)
-    if not found:
+    """Each secret is there, and the execution role may read it. None is read here."""
+    arns = secrets_of(live.names)
+    if not arns:
         return group("secrets", skip("secrets", "deploy.yaml names none"))
-    inside = [_there(live.aws, variable, arn) for variable, arn in found.items()]
+    inside = [_there(live.aws, variable, arn) for variable, arn in arns.items()]
     wanted: dict[str, set[str]] = {}
-    for arn in found.values():
+    for arn in arns.values():
         action = "ssm:GetParameters" if ":ssm:" in arn else "secretsmanager:GetSecretValue"
         wanted.setdefault(":".join(arn.split(":")[:7]), set()).add(action)
-    of_parameters = [one.kms_key for one in live.deploy.parameters.values() if one.kms_key]
+    of_parameters = [parameter.kms_key for parameter in live.deploy.parameters.values() if parameter.kms_key]
     for key in (*live.deploy.task.secret_keys, *of_parameters):
         if ":alias/" not in key:
             wanted.setdefault(key, set()).add(keys.DECRYPT)
@@ -164,32 +164,32 @@ def secrets(live: Live) -> Finding:
 
 
 def _there(aws: Aws, variable: str, arn: str) -> Finding:
-    what, parts = f"{variable}", arn.split(":")
+    subject, parts = f"{variable}", arn.split(":")
     try:
         if parts[2] == "ssm":
             name = "/" + parts[5].removeprefix("parameter/")
             filters = [{"Key": "Name", "Option": "Equals", "Values": [name, name.lstrip("/")]}]
-            found = list(aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=filters))
+            matches = list(aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=filters))
             make = f"aws ssm put-parameter --name {name} --type SecureString --value …"
         else:
             answer = aws.find("secretsmanager", "DescribeSecret", SecretId=":".join(parts[:7]))
-            found = [answer] if answer and not answer.get("DeletedDate") else []
+            matches = [answer] if answer and not answer.get("DeletedDate") else []
             make = "make it with: aws secretsmanager create-secret"
     except Denied as error:
-        return skip(what, f"{error.hint} to see whether it is there")
-    return ok(what, "there") if found else ng(what, f"nothing is at {arn}", make)
+        return skip(subject, f"{error.hint} to see whether it is there")
+    return ok(subject, "there") if matches else ng(subject, f"nothing is at {arn}", make)
 
 
 def vcpus(deploy: Deploy) -> dict[str, float]:
     """How many vCPUs a run needs of each capacity provider at most: where all its tasks and workers are there."""
-    run, found = deploy.run, dict[str, float]()
+    run, needed = deploy.run, dict[str, float]()
     tasks = [(run.capacity, run.sweep.max_parallel if run.sweep else 1, deploy.task.cpu)]
     if workers := run.workers:
         tasks.append((workers.capacity, workers.count, workers.cpu or deploy.task.cpu))
     for providers, count, cpu in tasks:
         for provider in dict.fromkeys(providers):
-            found[provider] = found.get(provider, 0.0) + count * cpu / 1024
-    return found
+            needed[provider] = needed.get(provider, 0.0) + count * cpu / 1024
+    return needed
 
 
 def quotas(live: Live) -> Finding:
@@ -204,18 +204,18 @@ def quotas(live: Live) -> Finding:
     return group("quotas", *inside)
 
 
-def _quota(aws: Aws, what: str, code: str, needed: float, region: str) -> Finding:
+def _quota(aws: Aws, subject: str, code: str, needed: float, region: str) -> Finding:
     try:
         answer = aws.find("service-quotas", "GetServiceQuota", ServiceCode="fargate", QuotaCode=code)
     except Denied as error:
-        return skip(what, f"{error.hint} to see the quota")
+        return skip(subject, f"{error.hint} to see the quota")
     except AwsError as error:
-        return skip(what, f"AWS doesn't say: {error.code}")
+        return skip(subject, f"AWS doesn't say: {error.code}")
     if answer is None:
-        return skip(what, "AWS doesn't say what the quota is")
+        return skip(subject, "AWS doesn't say what the quota is")
     value = float(answer["Quota"]["Value"])
     if value < needed:
         fix = f"aws service-quotas request-service-quota-increase --service-code fargate --quota-code {code} "
         fix += f"--desired-value {needed:g} --region {region}; or a smaller task, or fewer at a time"
-        return ng(what, f"{value:g} may run at a time, and a run needs {needed:g}", fix)
-    return ok(what, f"{value:g} may run at a time, a run needs {needed:g}")
+        return ng(subject, f"{value:g} may run at a time, and a run needs {needed:g}", fix)
+    return ok(subject, f"{value:g} may run at a time, a run needs {needed:g}")
