@@ -131,10 +131,10 @@ def _write(out: Path, text: str) -> None:
 
 def _tell(terminal: Terminal, imported: Imported, out: Path, *, as_json: bool) -> None:
     if as_json:
-        resources = [Resource(address.kind, address.name) for address in imported.found]
+        resources = [Resource(address.kind, address.name) for address in imported.addresses]
         terminal.json(Written(str(out), resources, imported.differences, imported.notes))
         return
-    for address in imported.found:
+    for address in imported.addresses:
         terminal.say(f"  {address.kind:<16} {address.name}")
     for note in imported.notes:
         terminal.print(terminal.fold("note: ", note))

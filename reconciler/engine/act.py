@@ -119,26 +119,27 @@ class Actor:
             waited = self.aws.clock.now() - started
             done = there is not None and _ready(there)  # AWS has ended its work, and it isn't as wanted
             if waited >= (SETTLE if done else kind.patience):
-                what = "doesn't show" if there is None else "isn't ready"
-                what = f"still has another {changes[0].path}" if changes else what
+                state = "doesn't show" if there is None else "isn't ready"
+                state = f"still has another {changes[0].path}" if changes else state
                 progress = f" ({progress or failure})" if progress or failure else ""
                 raise NotSettled(
-                    f"{want.address} {what} {waited:.0f} s after it was written{progress}", hint="run the command again"
+                    f"{want.address} {state} {waited:.0f} s after it was written{progress}",
+                    hint="run the command again",
                 )
             if there is not None and changes and waited >= AGAIN and not again:
                 again = True
                 kind.update(self.aws, want, there, changes)
             attempt += 1
-            what = f"({progress})" if progress else "to show as it was written"
-            self._pause(attempt, f"{want.address} {what}", started)
+            awaited = f"({progress})" if progress else "to show as it was written"
+            self._pause(attempt, f"{want.address} {awaited}", started)
 
     def _look(self, kind: AnyKind, want: Spec) -> Observed[Any] | None:
         return kind.observe(self.aws, [want]).get(want.name)
 
-    def _pause(self, attempt: int, what: str, started: float) -> None:
+    def _pause(self, attempt: int, awaited: str, started: float) -> None:
         if self.stop.is_set():
             raise Interrupted("interrupted while waiting for AWS")
-        self.aws.on_wait(Waiting(what, self.aws.clock.now() - started))
+        self.aws.on_wait(Waiting(awaited, self.aws.clock.now() - started))
         self.aws.clock.sleep(min(0.05 * 2**attempt, 5.0))
 
 

@@ -166,7 +166,7 @@ def no_larger(plan: Plan, shown: Plan) -> None:
 
 def _nothing(plan: Plan, seen: Seen) -> Outcome:
     """What there is, when nothing has to be done or may be."""
-    outcome = Outcome(attributes={address: one.attributes for address, one in seen.resources.items()})
+    outcome = Outcome(attributes={address: observed.attributes for address, observed in seen.resources.items()})
     outcome.skipped = [(step, step.held) for step in plan.held if step.action is not Action.DELETE]
     return outcome
 

@@ -91,7 +91,7 @@ class Deployment:
     @property
     def given_data(self) -> list[GivenData]:
         """What was found in S3 that isn't the deploy's."""
-        return [one for one in self.data if isinstance(one, GivenData)]
+        return [given for given in self.data if isinstance(given, GivenData)]
 
     @cached_property
     def image_mark(self) -> str:
@@ -119,26 +119,30 @@ class Deployment:
     def _observe(self, options: Options, early: Mapping[Address, Observed[Any]]) -> Seen:
         wanted = self.graph.nodes.keys() if options.targets is None else self.graph.closure(options.targets)
         specs = [node.spec for address, node in self.graph.nodes.items() if address in wanted]
-        found = {spec.address: early[spec.address] for spec in specs if spec.address in early}
+        resources = {spec.address: early[spec.address] for spec in specs if spec.address in early}
         reads: list[Any] = [partial(read_record, self.aws, self.deploy.name)]
-        reads += self._reads(spec for spec in specs if spec.address not in found)
+        reads += self._reads(spec for spec in specs if spec.address not in resources)
         with self.aws.shared if len(specs) >= MANY else nullcontext():
             recorded, *kinds = self.aws.together(*reads)
-        recorded = self._files(recorded, [one for kind in kinds for one in kind.values()])
+        recorded = self._files(recorded, [observed for kind in kinds for observed in kind.values()])
         # What left the file, which only the record knows of.
         gone = [a for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds.keys() - self.left_alone]
         gone_specs = [self.kinds[a.kind].spec(name=a.name, tags={OWNER_TAG: self.deploy.name}) for a in gone]
         # And what parts of these are parts of, which says whose they are.
-        holders = {one for spec in gone_specs for one in held_by(spec)} - {*gone, *self.graph.nodes}
+        holders = {holder for spec in gone_specs for holder in held_by(spec)} - {*gone, *self.graph.nodes}
         reads = self._reads(gone_specs)
-        reads += [partial(_unless_denied, one) for one in self._reads(map(self._bare, filter(valid, holders)))]
+        reads += [partial(_unless_denied, read) for read in self._reads(map(self._bare, filter(valid, holders)))]
         kinds += self.aws.together(*reads)
-        found |= {one.spec.address: one for kind in kinds for one in kind.values()}
+        resources |= {observed.spec.address: observed for kind in kinds for observed in kind.values()}
         going = [
-            one for a, one in found.items() if (self.removing or a in gone) and ours(self.deploy.name, one, recorded)
+            observed
+            for a, observed in resources.items()
+            if (self.removing or a in gone) and ours(self.deploy.name, observed, recorded)
         ]
         users = self.aws.each(self._users, going)
-        return Seen(found, recorded, frozenset((*wanted, *gone)), {a: who for a, who in users if who != frozenset()})
+        return Seen(
+            resources, recorded, frozenset((*wanted, *gone)), {a: who for a, who in users if who != frozenset()}
+        )
 
     def _files(self, recorded: frozenset[Address], observed: Iterable[Observed[Any]]) -> frozenset[Address]:
         """The record, with what has left a folder, or the file with its folder, as objects of their own.
@@ -148,27 +152,27 @@ class Deployment:
         nodes = self.graph.nodes
         wanted = [node.spec for node in nodes.values() if isinstance(node.spec, FolderSpec)]
         left = {address for address in recorded - nodes.keys() if address.kind == FolderSpec.kind}
-        gone = self.kinds[FolderSpec.kind].observe(self.aws, [FolderSpec(name=one.name) for one in left])
-        there = [one.spec for one in (*observed, *gone.values()) if isinstance(one.spec, FolderSpec)]
+        gone = self.kinds[FolderSpec.kind].observe(self.aws, [FolderSpec(name=address.name) for address in left])
+        there = [folder.spec for folder in (*observed, *gone.values()) if isinstance(folder.spec, FolderSpec)]
         others = {Address(ObjectSpec.kind, spec.name + key) for spec in there for key in spec.others}
         # A key may be any text, and the record has a line for each.
         unknown = filter(valid, sorted(others - nodes.keys() - recorded))
-        ours = self.kinds[ObjectSpec.kind].observe(self.aws, [ObjectSpec(name=one.name) for one in unknown])
-        found = {one.spec.address for one in ours.values() if one.owner == self.deploy.name}
+        ours = self.kinds[ObjectSpec.kind].observe(self.aws, [ObjectSpec(name=address.name) for address in unknown])
+        uploaded = {s3_object.spec.address for s3_object in ours.values() if s3_object.owner == self.deploy.name}
         held = {Address(ObjectSpec.kind, spec.name + key) for spec in wanted for key in spec.files}
-        return (recorded | found) - left - held
+        return (recorded | uploaded) - left - held
 
-    def _users(self, one: Observed[Any]) -> tuple[Address, frozenset[Address] | None]:
+    def _users(self, observed: Observed[Any]) -> tuple[Address, frozenset[Address] | None]:
         try:
-            return one.spec.address, self.kinds[one.spec.kind].users(self.aws, one)
+            return observed.spec.address, self.kinds[observed.spec.kind].users(self.aws, observed)
         except Denied:
-            return one.spec.address, None
+            return observed.spec.address, None
 
     def _bare(self, address: Address) -> Any:
         return self.kinds[address.kind].spec(name=address.name)
 
     def _reads(self, specs: Iterable[Any]) -> list[Callable[[], Mapping[str, Observed[Any]]]]:
-        """One for each kind, of all its resources."""
+        """One read for each kind, of all its resources."""
         by_kind: dict[str, list[Any]] = {}
         for spec in specs:
             by_kind.setdefault(spec.kind, []).append(spec)
@@ -178,7 +182,7 @@ class Deployment:
         """Know all secrets before anything is compared, so that two plans of the same show the same."""
         for spec in (
             *(node.spec for node in self.graph.nodes.values()),
-            *(one.spec for one in seen.resources.values()),
+            *(observed.spec for observed in seen.resources.values()),
         ):
             KNOWN.learn_all(spec.model_dump())
 
@@ -247,16 +251,16 @@ def prepare(
     ready.result()
     assert isinstance(facts, Facts)
     names = Names(deploy, facts)
-    stored = [checked(names, one) for one in stored]
+    stored = [checked(names, source) for source in stored]
     if checking:
         given.check(deploy, stored)
-    named = (one.model_copy(update={"name": f"{names.bucket}/{one.name}"}) for one in uploads)
-    found = iter(stored)
-    data = tuple(next(found) if one.given else next(named) for one in deploy.data.files)
+    named = (upload.model_copy(update={"name": f"{names.bucket}/{upload.name}"}) for upload in uploads)
+    stored_data = iter(stored)
+    data = tuple(next(stored_data) if file.given else next(named) for file in deploy.data.files)
     image, dirty = more[0] if build else (None, ())
     early = {more[0].spec.address: more[0]} if skip_image and more[0] else {}
-    present = deploy.image.uri or next((_image_of(deploy, one) for one in early.values()), "")
-    values = {variable: given.value(one) for variable, one in deploy.parameters.items()}
+    present = deploy.image.uri or next((_image_of(deploy, observed) for observed in early.values()), "")
+    values = {variable: given.value(parameter) for variable, parameter in deploy.parameters.items()}
     graph = lower(deploy, facts, data, image, fallback=present, values=values, own_managed=given.managed)
     if not removing:
         check_sizes(names, (node.spec for node in graph.nodes.values()))
@@ -288,7 +292,7 @@ def all_that_is_missing(aws: Aws, deploy: Deploy, command: str) -> Iterator[None
 
 def _given_data(aws: Aws, deploy: Deploy, *, removing: bool) -> list[GivenData]:
     """What is in S3 already; not looked at to remove what is ours, since it may be gone by then."""
-    return [GivenData(one.place) for one in deploy.data.given] if removing else read_given_data(aws, deploy)
+    return [GivenData(file.place) for file in deploy.data.given] if removing else read_given_data(aws, deploy)
 
 
 def _data(deploy: Deploy, base: Path, *, rehash: bool) -> list[ObjectSpec | FolderSpec]:
@@ -297,15 +301,15 @@ def _data(deploy: Deploy, base: Path, *, rehash: bool) -> list[ObjectSpec | Fold
     data: list[ObjectSpec | FolderSpec] = []
     paths: list[Path] = []
     try:
-        entries = [(one, files_of(one, base)) for one in deploy.data.uploads]
+        entries = [(entry, files_of(entry, base)) for entry in deploy.data.uploads]
         paths = [file.path for _, files in entries for file in files]
         if rehash:
             file_checksums.forget(paths)
         else:
             file_checksums.recall(base, deploy.name)
-        for one, files in entries:
-            if one.tree:
-                data.append(folder_of(one.prefix, one, files, tags))
+        for entry, files in entries:
+            if entry.tree:
+                data.append(folder_of(entry.prefix, entry, files, tags))
             else:
                 (file,) = files
                 size, sha = file.path.stat().st_size, checksums(file.path).sha256
@@ -323,7 +327,7 @@ def _image(deploy: Deploy, base: Path, own_files: Sequence[Path]) -> tuple[Image
     image = deploy.image
     assert image.repository is not None, "filled in where something is built"
     # What isn't part of the program: the data, which goes to the bucket, and what runs of ours leave behind.
-    leave_out = [one.outside_image for one in deploy.data.uploads if not Path(one.file).is_absolute()]
+    leave_out = [file.outside_image for file in deploy.data.uploads if not Path(file.file).is_absolute()]
     leave_out += [".reconciler", *([deploy.run.results] if deploy.run.results else [])]
     context = base / (image.context or ".")
     leave_out += not_copied(context, image.dockerfile, own_files)
@@ -357,9 +361,9 @@ def _present(aws: Aws, deploy: Deploy) -> Observed[TaskDefinitionSpec] | None:
     return TaskDefinition().observe(aws, [TaskDefinitionSpec(name=family)]).get(family)
 
 
-def _image_of(deploy: Deploy, found: Observed[TaskDefinitionSpec]) -> str:
+def _image_of(deploy: Deploy, definition: Observed[TaskDefinitionSpec]) -> str:
     """The image that a task definition names; of one that was rolled back, that which is put aside."""
-    spec = (found.aside or found).spec
+    spec = (definition.aside or definition).spec
     return next((str(c.image) for c in spec.containers if c.name == deploy.task.container), "")
 
 

@@ -73,17 +73,18 @@ def destroy(
 
 
 def _forget_certificates(here: Deployment) -> None:
-    """Those of runs that nobody came back to, after the client that saw them through was killed. The file may have
-    `run.workers` no more.
+    """Delete the certificates of runs that nobody came back to, after the client that saw them through was killed.
+    The file may no longer have `run.workers`.
     """
-    for one in list(
+    for parameter in list(
         here.aws.pages("ssm", "GetParametersByPath", "Parameters", Path=certificates_path(here.deploy.name))
     ):
-        here.aws.find("ssm", "DeleteParameter", Name=one["Name"])
+        here.aws.find("ssm", "DeleteParameter", Name=parameter["Name"])
 
 
 def _forget_schedules(here: Deployment, left: Collection[Address]) -> None:
-    """What would call the function about runs that weren't over: the next one of its name isn't to go on with them.
+    """Delete schedules that would call the function about runs that weren't over: the next function of its name
+    isn't to go on with them.
 
     left: the resources that there still are.
     """
@@ -91,9 +92,9 @@ def _forget_schedules(here: Deployment, left: Collection[Address]) -> None:
     if not (run.unattended or here.deploy.schedule) or Address("function", watcher) in left:
         return
     where = {"GroupName": "default", "NamePrefix": schedule_prefix(here.deploy.name)}
-    for one in list(here.aws.pages("scheduler", "ListSchedules", "Schedules", **where)):
-        if one["Target"]["Arn"].endswith(f":function:{watcher}"):  # a deadline stops a task, whoever is there
-            here.aws.find("scheduler", "DeleteSchedule", Name=one["Name"])
+    for schedule in list(here.aws.pages("scheduler", "ListSchedules", "Schedules", **where)):
+        if schedule["Target"]["Arn"].endswith(f":function:{watcher}"):  # a deadline stops a task, whoever is there
+            here.aws.find("scheduler", "DeleteSchedule", Name=schedule["Name"])
 
 
 def _does(plan: Plan) -> set[Address]:

@@ -130,7 +130,7 @@ class _Execution:
                 blocked.add(step.address)
                 gone = step.action is Action.DELETE
                 self._skip(step, f"{missing[0]} is still there, which uses it" if gone else f"needs {missing[0]}")
-            elif not any(one in waiting or one in running for one in (*step.needs, *step.after)):
+            elif not any(address in waiting or address in running for address in (*step.needs, *step.after)):
                 ready.append(step)
         return ready
 

@@ -244,9 +244,9 @@ def _drop(aws: Aws, deploy: str, number: int) -> None:
 
 def _read(aws: Aws, deploy: str) -> tuple[list[Slot], float]:
     """(the chain in order, AWS's time)."""
-    found: list[Slot] = []
+    chain: list[Slot] = []
     date = ""
     for answer in aws.answers("ssm", "GetParametersByPath", Path=f"/reconciler/{deploy}/lock"):
-        found += [Slot(int(p["Name"].rpartition("/")[2]), read_holder(p)) for p in answer["Parameters"]]
+        chain += [Slot(int(p["Name"].rpartition("/")[2]), read_holder(p)) for p in answer["Parameters"]]
         date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
-    return sorted(found), parsedate_to_datetime(date).timestamp() if date else aws.clock.now()
+    return sorted(chain), parsedate_to_datetime(date).timestamp() if date else aws.clock.now()

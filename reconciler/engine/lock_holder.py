@@ -73,10 +73,10 @@ def read_holder(parameter: Mapping[str, Any]) -> Holder:
     written = parameter["LastModifiedDate"].timestamp() if "LastModifiedDate" in parameter else 0.0
     unknown = Holder(since=written, expires=written + TTL)
     try:
-        found = {**asdict(unknown), **plain_json.read(str(parameter["Value"]), MOST)}
+        fields = {**asdict(unknown), **plain_json.read(str(parameter["Value"]), MOST)}
         holder = Holder(
-            str(found["id"]), str(found["who"]), str(found["host"]), int(found["pid"]), _safe(str(found["command"])),
-            float(found["since"]), float(found["expires"]),
+            str(fields["id"]), str(fields["who"]), str(fields["host"]), int(fields["pid"]),
+            _safe(str(fields["command"])), float(fields["since"]), float(fields["expires"]),
         )  # fmt: skip
     except (ValueError, TypeError, OverflowError):
         return unknown

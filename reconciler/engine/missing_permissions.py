@@ -52,7 +52,7 @@ class Reading:
 class Tried(NamedTuple):
     """What came of a reading: actions that were denied, and those that were answered."""
 
-    one: Reading
+    reading: Reading
     denied: set[str]
     answered: set[str]
 
@@ -62,30 +62,30 @@ def explain(aws: Aws, deploy: Deploy, command: str, first: Denied) -> Reconciler
     as a bucket of another account is.
     """
     names = Names(deploy, Facts(aws.account, aws.partition, "", ()))
-    found: dict[str, set[str]] = {}
+    lacking: dict[str, set[str]] = {}
     refused: set[str] = set()
     tried = aws.each(partial(_try, aws), readings(names, command))
     taken = _taken_bucket(aws, names, tried)
-    for one, denied, answered in tried:
-        if taken and _in_bucket(one, names):  # which is said as what it is
+    for reading, denied, answered in tried:
+        if taken and _in_bucket(reading, names):  # which is said as what it is
             continue
         refused |= denied
-        for action in denied | (one.needs.keys() - answered if denied else set()):
-            for where in one.needs.get(action) or one.more.get(action) or (ANYWHERE,):
-                found.setdefault(where, set()).add(action)
-    if taken and not found:
+        for action in denied | (reading.needs.keys() - answered if denied else set()):
+            for where in reading.needs.get(action) or reading.more.get(action) or (ANYWHERE,):
+                lacking.setdefault(where, set()).add(action)
+    if taken and not lacking:
         return taken
-    if not found or (first.operation == "HeadBucket" and refused == {"s3:ListBucket"}):
+    if not lacking or (first.operation == "HeadBucket" and refused == {"s3:ListBucket"}):
         return first
     caller = aws.caller
     who = preflight.principal(caller) or caller
-    what = f"{who} may not read all that `{command}` looks at: it was denied {', '.join(sorted(refused))}"
-    if writes := _writes(aws, names, command, who, found):
+    message = f"{who} may not read all that `{command}` looks at: it was denied {', '.join(sorted(refused))}"
+    if writes := _writes(aws, names, command, who, lacking):
         lacks = {action for actions in writes.values() for action in actions}
-        what += f"; it also lacks {', '.join(sorted(lacks))}"
+        message += f"; it also lacks {', '.join(sorted(lacks))}"
     for where, actions in writes.items():
-        found[where] = found.get(where, set()) | actions
-    document = json.dumps({"Version": "2012-10-17", "Statement": statements(found)}, indent=2)
+        lacking[where] = lacking.get(where, set()) | actions
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements(lacking)}, indent=2)
     hint = f"add this policy (what couldn't be tried for it is in it too), and run the command again:\n{document}"
     if command in COMMANDS and not writes:
         hint += f"\nall that it needs: python -m reconciler permissions --for {command}"
@@ -93,9 +93,9 @@ def explain(aws: Aws, deploy: Deploy, command: str, first: Denied) -> Reconciler
         hint = f"AWS names an explicit deny, which no policy that allows can lift: {first.reason}\n{hint}"
     if taken:
         return MissingPermissions(
-            f"{taken.message}; {what}; nothing was changed", hint=f"{taken.hint}; {hint}", first=first
+            f"{taken.message}; {message}; nothing was changed", hint=f"{taken.hint}; {hint}", first=first
         )
-    return MissingPermissions(f"{what}; nothing was changed", hint=hint, first=first)
+    return MissingPermissions(f"{message}; nothing was changed", hint=hint, first=first)
 
 
 def _taken_bucket(aws: Aws, names: Names, tried: Iterable[Tried]) -> ReconcilerError | None:
@@ -104,8 +104,8 @@ def _taken_bucket(aws: Aws, names: Names, tried: Iterable[Tried]) -> ReconcilerE
     Nothing that is asked of it is answered, and S3 doesn't say what permission is missing, which within an account it
     does. Whoever may list the account's buckets knows for sure.
     """
-    about = [one for one in tried if HEAD in one.denied and _in_bucket(one.one, names)]
-    if not about or any(one.answered for one in about):
+    about = [attempt for attempt in tried if HEAD in attempt.denied and _in_bucket(attempt.reading, names)]
+    if not about or any(attempt.answered for attempt in about):
         return None
     try:
         aws.call("s3", "GetBucketVersioning", Bucket=names.bucket)
@@ -121,14 +121,14 @@ def _taken_bucket(aws: Aws, names: Names, tried: Iterable[Tried]) -> ReconcilerE
     hint = "choose another name in deploy.yaml under data.bucket.name"
     if listed is None:
         hint += "; if the bucket is yours, `python -m reconciler permissions` prints what to allow"
-    what = f"the bucket name {names.bucket!r} {sure} taken by another AWS account{region}"
-    return UserError(f"{what} (names are unique in all of AWS)", hint=hint)
+    message = f"the bucket name {names.bucket!r} {sure} taken by another AWS account{region}"
+    return UserError(f"{message} (names are unique in all of AWS)", hint=hint)
 
 
-def _in_bucket(one: Reading, names: Names) -> bool:
+def _in_bucket(reading: Reading, names: Names) -> bool:
     """Whether all that a reading needs is on the bucket and what is in it."""
     arn = f"arn:{names.facts.partition}:s3:::{names.bucket}"
-    places = [place for where in one.needs.values() for place in where]
+    places = [place for where in reading.needs.values() for place in where]
     return bool(places) and all(place == arn or place.startswith(f"{arn}/") for place in places)
 
 
@@ -136,7 +136,7 @@ def readings(names: Names, command: str) -> list[Reading]:
     """All that a command reads before it writes, one by one."""
     deploy = names.deploy
     kinds = {kind.spec.kind: kind for kind in EVERY_KIND}
-    found = [
+    reads = [
         Reading(lambda aws: read_facts(aws, deploy), _of_parts(names, PLAN, "lower.account")),
         Reading(lambda aws: read_given(aws, deploy), _of_parts(names, PLAN, "lower.existing", "kinds.ssm_parameter")),
         *(Reading(partial(read_place, place=place), needs) for place, needs in _given(names)),
@@ -144,18 +144,18 @@ def readings(names: Names, command: str) -> list[Reading]:
     ]
     for spec in resources(names):
         places = policies.of_kind(spec, NEEDS[spec.kind].read, names)
-        found.append(Reading(partial(_observe, kinds[spec.kind], spec), _places(places)))
+        reads.append(Reading(partial(_observe, kinds[spec.kind], spec), _places(places)))
     if command == APPLY:
         runs = {"s3:GetObject": [f"arn:{names.facts.partition}:s3:::{names.bucket}/{RUNS}/*"]}
-        found.append(Reading(partial(_read_runs, names), runs, _of_parts(names, RUN)))
-    return found
+        reads.append(Reading(partial(_read_runs, names), runs, _of_parts(names, RUN)))
+    return reads
 
 
 def _given(names: Names) -> Iterable[tuple[Place, Places]]:
     """Data that is in S3 already, with what listing it takes."""
-    for one in names.deploy.data.given:
-        bucket = f"arn:{names.facts.partition}:s3:::{one.place.bucket}"
-        yield one.place, {"s3:ListBucket": [bucket]}
+    for file in names.deploy.data.given:
+        bucket = f"arn:{names.facts.partition}:s3:::{file.place.bucket}"
+        yield file.place, {"s3:ListBucket": [bucket]}
 
 
 def _observe(kind: object, spec: object, aws: Aws) -> object:
@@ -166,18 +166,18 @@ def _read_runs(names: Names, aws: Aws) -> object:
     return aws.find("s3", "GetObject", Bucket=names.bucket, Key=f"{RUNS}/fingerprints/none.json")
 
 
-def _try(aws: Aws, one: Reading) -> Tried:
-    """(what, denied actions, answered actions). Nothing is denied for what does without."""
+def _try(aws: Aws, reading: Reading) -> Tried:
+    """What came of a reading. Nothing counts as denied if the reading did without it."""
     calls: list[Call] = []
     try:
-        one.read(aws.told(calls.append))
-        return Tried(one, set(), set())
+        reading.read(aws.told(calls.append))
+        return Tried(reading, set(), set())
     except Denied as error:
         denied = {action_of(error.service, error.operation)}
     except ReconcilerError:
-        return Tried(one, set(), set())
+        return Tried(reading, set(), set())
     denied |= {_action(call) for call in calls if call.error in DENIED}
-    return Tried(one, denied - ALWAYS_TRIED, {_action(call) for call in calls if call.error not in DENIED})
+    return Tried(reading, denied - ALWAYS_TRIED, {_action(call) for call in calls if call.error not in DENIED})
 
 
 def _action(call: Call) -> str:
@@ -185,15 +185,15 @@ def _action(call: Call) -> str:
 
 
 def _of_parts(names: Names, command: str, *modules: str) -> Places:
-    parts = [one for one in PARTS if command in one.commands and (not modules or set(modules) & {*one.modules})]
+    parts = [part for part in PARTS if command in part.commands and (not modules or set(modules) & {*part.modules})]
     return _places(grant for part in parts for grant in policies.of_part(part, names))
 
 
 def _places(grants: Iterable[policies.Grant]) -> Places:
-    found: dict[str, list[str]] = {}
-    for one in sorted(grants):
-        found.setdefault(one.action, []).append(one.resource)
-    return found
+    by_action: dict[str, list[str]] = {}
+    for grant in sorted(grants):
+        by_action.setdefault(grant.action, []).append(grant.resource)
+    return by_action
 
 
 def _writes(aws: Aws, names: Names, command: str, who: str, known: Mapping[str, set[str]]) -> dict[str, set[str]]:

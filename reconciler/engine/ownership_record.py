@@ -39,7 +39,7 @@ def read_record(aws: Aws, deploy: str) -> frozenset[Address]:
     """The addresses in the record, without what can't be one; empty when there is none."""
     parts = aws.pages("ssm", "GetParametersByPath", "Parameters", Path=_path(deploy))
     lines = (line for part in parts for line in part["Value"].split("\n"))
-    return frozenset(one for line in lines if " " in line and valid(one := Address(*line.split(" ", 1))))
+    return frozenset(address for line in lines if " " in line and valid(address := Address(*line.split(" ", 1))))
 
 
 def write_record(aws: Aws, deploy: str, addresses: Iterable[Address], before: Iterable[Address] = ()) -> None:

@@ -172,19 +172,19 @@ def read(path: Path) -> PlanFile | None:
         )
     try:
         plan = PlanFile.model_validate(values)
-        whole = plan.checksum == _checksum(values)
+        intact = plan.checksum == _checksum(values)
     except (ValidationError, RecursionError):  # no plan is nested that deeply
-        whole = False
-    if not whole:
+        intact = False
+    if not intact:
         raise UserError(f"{path} was edited or damaged: its checksum isn't that of its content", hint=AGAIN)
     return plan
 
 
 def check_place(path: Path, plan: PlanFile, *, account: str, region: str) -> None:
     """Raises UserError when it was made for another account or region."""
-    for what, planned, here in (("account", plan.account, account), ("region", plan.region, region)):
+    for field, planned, here in (("account", plan.account, account), ("region", plan.region, region)):
         if planned != here:
-            raise UserError(f"{path} is a plan for {what} {planned}, and this is {what} {here}", hint=AGAIN)
+            raise UserError(f"{path} is a plan for {field} {planned}, and this is {field} {here}", hint=AGAIN)
 
 
 def _checksum(values: Mapping[str, Any]) -> str:

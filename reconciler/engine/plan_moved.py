@@ -43,7 +43,7 @@ class Saved:
         if self.shown is None or MASK in json.dumps(change.before, default=str):
             return False
         before = json.loads(json.dumps(change.before, default=str))
-        return any(change.path == one["path"] and before == one["from"] for one in self.shown["changes"])
+        return any(change.path == entry["path"] and before == entry["from"] for entry in self.shown["changes"])
 
     def _state(self, step: Step) -> State:
         return state(step, self.graph, self.file.salt)

@@ -38,13 +38,13 @@ SHORT = 80  # characters of a value in a line about a difference
 
 @dataclass(frozen=True)
 class Imported:
-    """text: the deploy.yaml. found: what it describes. differences: what its plan would still show, a line each.
+    """text: the deploy.yaml. addresses: of what it describes. differences: what its plan would still show, a line each.
 
     notes: what to know besides.
     """
 
     text: str
-    found: tuple[Address, ...]
+    addresses: tuple[Address, ...]
     differences: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -65,21 +65,23 @@ def import_deploy(
     environ: values for variables that stand in the file; name: of the file, for what it says about itself.
     Raises UserError, AwsError.
     """
-    found = Finder(aws, prefix, take).find()
-    tree = tree_of(found, prefix, data)
+    inventory = Finder(aws, prefix, take).find()
+    tree = tree_of(inventory, prefix, data)
     deploy = valid(tree, environ)
     file = data or environ.get("DATA_FILE")
-    plan = _plan(deploy, aws, found, base / file if file else None)
+    plan = _plan(deploy, aws, inventory, base / file if file else None)
     if allow := _attached(plan):
         tree.values["allow"] = allow
         tree.comments[("allow",)] = "what leads out of these or in, as found: take out what isn't meant to"
-        plan = _plan(valid(tree, environ), aws, found, base / file if file else None)
+        plan = _plan(valid(tree, environ), aws, inventory, base / file if file else None)
     differences = [line for step in plan.changes for line in _lines(step)]
     planned = {step.address for step in plan.steps}
-    differences += [f"{one} exists, but isn't in this file" for one in found.others if one not in planned]
-    tree.notes += [f"whether there are others of the kind {kind} may not be read" for kind in found.unread]
+    differences += [
+        f"{address} exists, but isn't in this file" for address in inventory.others if address not in planned
+    ]
+    tree.notes += [f"whether there are others of the kind {kind} may not be read" for kind in inventory.unread]
     header = [
-        f"Imported from account {found.account}, {found.region}: what was set up under names with {prefix!r}.",
+        f"Imported from account {inventory.account}, {inventory.region}: what was set up under names with {prefix!r}.",
         f"`python -m reconciler plan {name}` compares it with what is there; docs/deploy-yaml.md explains each field.",
         "Until `apply --adopt` marks them as this deploy's, resources are used as they are and never changed.",
     ]
@@ -87,15 +89,15 @@ def import_deploy(
         header += ["", "What this file can't say, or what isn't there; the plan shows it:"]
         header += [f"  {line}" for line in differences]
     text = write(tree.values, tree.comments, header)
-    return Imported(text, tuple(spec.address for spec in found.specs), tuple(differences), tuple(tree.notes))
+    return Imported(text, tuple(spec.address for spec in inventory.specs), tuple(differences), tuple(tree.notes))
 
 
-def _plan(deploy: Deploy, aws: Aws, found: Found, data: Path | None) -> Plan:
+def _plan(deploy: Deploy, aws: Aws, inventory: Found, data: Path | None) -> Plan:
     facts = read_facts(aws, deploy)
     names = Names(deploy, facts)
     objects: tuple[ObjectSpec, ...] = ()
-    if found.key and data is not None and data.is_file():
-        spec = ObjectSpec(name=f"{names.bucket}/{found.key}", file=str(data), sha256=checksums(str(data)).sha256,
+    if inventory.key and data is not None and data.is_file():
+        spec = ObjectSpec(name=f"{names.bucket}/{inventory.key}", file=str(data), sha256=checksums(str(data)).sha256,
                           size=data.stat().st_size, tags={OWNER_TAG: deploy.name})  # fmt: skip
         objects = (spec,)
     kinds: dict[str, Any] = {kind.spec.kind: kind for kind in EVERY_KIND}
@@ -109,13 +111,13 @@ def _attached(plan: Plan) -> dict[str, list[str]]:
 
     Policies of roles and users aren't among it: what somebody may do is said as a difference.
     """
-    found: dict[str, set[str]] = {}
+    by_field: dict[str, set[str]] = {}
     for step in plan.changes:
         if step.want is not None and step.seen is not None and isinstance(step.seen.spec, AttachedSpec):
             texts = {*step.seen.spec.attached} - {*getattr(step.want, "attached", ())}
             if places := {place for text in texts if (place := where(text))}:
-                found.setdefault(step.address.kind.replace("-", "_"), set()).update(places)
-    return {field: sorted(places) for field, places in sorted(found.items())}
+                by_field.setdefault(step.address.kind.replace("-", "_"), set()).update(places)
+    return {field: sorted(places) for field, places in sorted(by_field.items())}
 
 
 def _lines(step: Step) -> list[str]:

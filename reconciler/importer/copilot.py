@@ -78,17 +78,19 @@ def import_job(
     first = {"name": tree.values.pop("name"), "region": region} | ({"data": data} if data else {})
     tree.values = first | tree.values
     overlays: dict[str, Any] = {}
-    for one in known:
+    for environment in known:
         tree.kept = {}  # only one of the environments is read at a time
-        made = Tree(_converted(job, one, root, tree), notes=tree.notes)
+        made = Tree(_converted(job, environment, root, tree), notes=tree.notes)
         valid(made, environ)
-        overlays[one] = {}
-        if one in PINNED:
-            overlays[one]["account"] = ACCOUNT
-            tree.comments[(OVERLAYS, one, "account")] = "of no account: write the number of yours"
-            tree.notes.append(f"{OVERLAYS}.{one}.account: write its account's number, which isn't in Copilot's files")
+        overlays[environment] = {}
+        if environment in PINNED:
+            overlays[environment]["account"] = ACCOUNT
+            tree.comments[(OVERLAYS, environment, "account")] = "of no account: write the number of yours"
+            tree.notes.append(
+                f"{OVERLAYS}.{environment}.account: write its account's number, which isn't in Copilot's files"
+            )
         same = {key: tree.values[key] for key in ("region", "data") if key in tree.values}
-        overlays[one] |= _difference(tree.values, made.values | same)
+        overlays[environment] |= _difference(tree.values, made.values | same)
     if known:
         tree.values[OVERLAYS] = overlays
         tree.notes.append("each environment has its own region in Copilot: write region: to those that are elsewhere")
@@ -99,13 +101,13 @@ def import_job(
 
 def what_is_wrong(out: Path, environments: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
     """What of the deploy.yaml that was written still has to be mended before it loads, each problem once."""
-    found: dict[str, None] = {}
-    for one in environments or ("",):
+    problems: dict[str, None] = {}
+    for environment in environments or ("",):
         try:
-            load(out, environ=environ, environment=one)
+            load(out, environ=environ, environment=environment)
         except ConfigErrors as errors:
-            found |= {f"{error.file}:{error.line}: {error.path}: {error.message}": None for error in errors.errors}
-    return list(found)
+            problems |= {f"{error.file}:{error.line}: {error.path}: {error.message}": None for error in errors.errors}
+    return list(problems)
 
 
 def _header(job: _Job, name: str, left: tuple[str, ...]) -> list[str]:
@@ -122,12 +124,12 @@ def _find(folder: Path, take: str) -> _Job:
         folder, take = folder.parent, take or folder.name
     workspace = folder if (folder / ".workspace").is_file() or folder.name == "copilot" else folder / "copilot"
     try:
-        found = sorted(one.name for one in workspace.iterdir() if (one / "manifest.yml").is_file())
+        names = sorted(path.name for path in workspace.iterdir() if (path / "manifest.yml").is_file())
     except OSError as error:
         hint = "name the folder that has Copilot's folder `copilot` in it"
         raise UserError(f"--copilot {folder}: {workspace} can't be read: {error.strerror}", hint=hint) from None
-    documents = {one: read_texts(workspace / one / "manifest.yml") for one in found if one not in _NOT_JOBS}
-    jobs = {one: document for one, document in documents.items() if document.tree.get("type") == TYPE}
+    documents = {name: read_texts(workspace / name / "manifest.yml") for name in names if name not in _NOT_JOBS}
+    jobs = {name: document for name, document in documents.items() if document.tree.get("type") == TYPE}
     if not jobs:
         others = f"; it has {', '.join(documents)}, which are services" if documents else ""
         hint = f"only manifests of `type: {TYPE}` are read: services stay where they are"
@@ -157,13 +159,16 @@ def _environments(job: _Job, tree: Tree) -> list[str]:
     known = list(overrides) if isinstance(overrides, dict) else []
     folder = job.workspace / OVERLAYS
     if folder.is_dir():
-        own = sorted(one.name for one in folder.iterdir() if (one / "manifest.yml").is_file())
-        known += [one for one in own if one not in known]
-        for one in own:
-            job.places[one] = _place(job, read_texts(folder / one / "manifest.yml"))
-    wrong = [one for one in known if ENVIRONMENT.problem(one)]
-    tree.notes += [f"environment {printable(one)} is left out: its name must be {ENVIRONMENT.rule}" for one in wrong]
-    return [one for one in known if one not in wrong]
+        own = sorted(path.name for path in folder.iterdir() if (path / "manifest.yml").is_file())
+        known += [environment for environment in own if environment not in known]
+        for environment in own:
+            job.places[environment] = _place(job, read_texts(folder / environment / "manifest.yml"))
+    wrong = [environment for environment in known if ENVIRONMENT.problem(environment)]
+    tree.notes += [
+        f"environment {printable(environment)} is left out: its name must be {ENVIRONMENT.rule}"
+        for environment in wrong
+    ]
+    return [environment for environment in known if environment not in wrong]
 
 
 def _place(job: _Job, document: Document) -> Place:
@@ -182,7 +187,9 @@ def _place(job: _Job, document: Document) -> Place:
 def _ids(manifest: Manifest, at: Keys) -> tuple[str, ...]:
     listed = manifest.peek(*at)
     ids = (
-        [str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one] if isinstance(listed, list) else []
+        [str(entry["id"]) for entry in listed if isinstance(entry, dict) and "id" in entry]
+        if isinstance(listed, list)
+        else []
     )
     if ids:
         manifest.used.add(at)
@@ -298,6 +305,6 @@ def _may_be_null(at: Keys) -> bool:
 def job_of(take: tuple[str, ...]) -> str:
     """The job that `--take job.NAME` names. Raises UserError."""
     addresses = [Address(*text.partition(".")[::2]) for text in take]
-    if len(addresses) > 1 or any(one.kind != "job" or not one.name for one in addresses):
+    if len(addresses) > 1 or any(address.kind != "job" or not address.name for address in addresses):
         raise UserError("--take: write job.NAME, one of Copilot's scheduled jobs")
     return addresses[0].name if addresses else ""

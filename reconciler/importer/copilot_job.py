@@ -82,7 +82,7 @@ class Manifest:
             here = (*at, key)
             if here in self.used or part is None or part == {}:
                 continue
-            inside = any(one[: len(here)] == here for one in (*self.used, *self.why, *WHY) if one != here)
+            inside = any(path[: len(here)] == here for path in (*self.used, *self.why, *WHY) if path != here)
             if isinstance(part, dict) and inside:
                 yield from self._left(part, here)
             else:
@@ -90,7 +90,7 @@ class Manifest:
 
     def _why(self, path: Path) -> str:
         ends = (path[:end] for end in range(len(path), 0, -1))
-        return next((found for end in ends if (found := self.why.get(end) or WHY.get(end))), NOTHING)
+        return next((reason for end in ends if (reason := self.why.get(end) or WHY.get(end))), NOTHING)
 
 
 @dataclass(frozen=True)
@@ -218,15 +218,15 @@ def _secrets(job: Manifest) -> Iterator[tuple[str, str]]:
 
 def _parameters(job: Manifest) -> dict[str, Any]:
     """Secrets that are named by a path: SecureStrings, which `copilot secret init` makes."""
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for key, value in _secrets(job):
         if not value.startswith("/"):
             continue
         if not isinstance(value, Variable) and PARAMETER.problem(value):
             job.refuse(("secrets", key), "its name is none that deploy.yaml can have: write its ARN to task.secrets")
         else:
-            found[key] = {"name": value, "secure": True}
-    return found
+            parameters[key] = {"name": value, "secure": True}
+    return parameters
 
 
 def _logs(job: Manifest) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def _logs(job: Manifest) -> dict[str, Any]:
 def _network(job: Manifest, place: Place) -> dict[str, Any]:
     at = ("network", "vpc", "placement")
     ids = job.peek(*at, "subnets")
-    if isinstance(ids, list) and all(isinstance(one, str) for one in ids):
+    if isinstance(ids, list) and all(isinstance(subnet, str) for subnet in ids):
         job.used |= {at, (*at, "subnets")}
         return ({"vpc": place.vpc} if place.vpc else {}) | {"subnets": list(ids), "public_ip": False}
     placement = job.peek(*at) or "public"

@@ -100,12 +100,12 @@ class Found:
     def container(self) -> Container | None:
         """The container that trains: the essential one."""
         containers = self.task.containers if self.task else ()
-        return next((one for one in containers if one.essential), None)
+        return next((container for container in containers if container.essential), None)
 
 
-def deploy_name(found: Found, prefix: str) -> str:
+def deploy_name(inventory: Found, prefix: str) -> str:
     """The deploy that the resources say they belong to, or a name made of the prefix."""
-    owners = {spec.tags.get(OWNER_TAG) for spec in found.specs} - {None}
+    owners = {spec.tags.get(OWNER_TAG) for spec in inventory.specs} - {None}
     name = str(owners.pop()) if len(owners) == 1 else prefix.strip("-_./ ")
     return name if DEPLOY.problem(name) is None else str(DEPLOY.better(name) or "imported")
 
@@ -122,21 +122,21 @@ class Finder:
         self.aws, self.prefix = aws, prefix
         self.take = {address.kind: address.name for address in take}
         self.candidates: dict[str, list[str]] = {}
-        self.found = Found(aws.account, aws.region)
+        self.inventory = Found(aws.account, aws.region)
 
     def find(self) -> Found:
-        """All of it. Raises UserError when there is nothing, or when several could be meant; AwsError."""
-        found = self.aws.each(lambda kind: sorted({*kind.listed(self.aws)}), LISTED)
-        listed = {kind.spec.kind: names for kind, names in zip(LISTED, found, strict=True)}
+        """The deployment. Raises UserError when there is nothing, or when several could be meant; AwsError."""
+        listed_names = self.aws.each(lambda kind: sorted({*kind.listed(self.aws)}), LISTED)
+        listed = {kind.spec.kind: names for kind, names in zip(LISTED, listed_names, strict=True)}
         self.candidates = {
             kind: [name for name in names if belongs(name, self.prefix)] for kind, names in listed.items()
         }
         for kind, name in self.take.items():
             if name not in listed.get(kind, ()):
-                raise UserError(f"--take {kind}.{name}: there is no such resource in account {self.found.account}")
+                raise UserError(f"--take {kind}.{name}: there is no such resource in account {self.inventory.account}")
         if not any(self.candidates.values()) and not self.take:
             raise UserError(
-                f"account {self.found.account} has nothing in {self.aws.region} with {self.prefix!r} in its name",
+                f"account {self.inventory.account} has nothing in {self.aws.region} with {self.prefix!r} in its name",
                 hint="check --prefix and --region, and whose credentials these are (AWS_PROFILE)",
             )
         self._task()
@@ -145,152 +145,159 @@ class Finder:
         self._ci()
         self._capacity()
         self._others(listed)
-        return self.found
+        return self.inventory
 
     def _others(self, listed: Mapping[str, Collection[str]]) -> None:
         """What has such a name, or is in the cluster, and belongs to none of the parts."""
-        rest = [kind for kind in KINDS if kind.spec.kind not in listed and not kind.spec.part_of]
-        names = self.aws.each(lambda kind: _unless_denied(kind, self.aws), rest)
-        self.found.unread = tuple(kind.spec.kind for kind, found in zip(rest, names, strict=True) if found is None)
-        there = {**listed, **{kind.spec.kind: found or () for kind, found in zip(rest, names, strict=True)}}
-        parts = {spec.address for spec in self.found.specs}
-        cluster = f"{self.found.cluster.name}/" if self.found.cluster else None
-        self.found.others = tuple(
+        more_kinds = [kind for kind in KINDS if kind.spec.kind not in listed and not kind.spec.part_of]
+        names = self.aws.each(lambda kind: _unless_denied(kind, self.aws), more_kinds)
+        self.inventory.unread = tuple(
+            kind.spec.kind for kind, kind_names in zip(more_kinds, names, strict=True) if kind_names is None
+        )
+        there = {
+            **listed,
+            **{kind.spec.kind: kind_names or () for kind, kind_names in zip(more_kinds, names, strict=True)},
+        }
+        parts = {spec.address for spec in self.inventory.specs}
+        cluster = f"{self.inventory.cluster.name}/" if self.inventory.cluster else None
+        self.inventory.others = tuple(
             Address(kind, name)
-            for kind, found in sorted(there.items())
-            for name in sorted(found)
+            for kind, kind_names in sorted(there.items())
+            for name in sorted(kind_names)
             if Address(kind, name) not in parts and not name.startswith(OURS) and not _continues(kind, name, parts)
             and (belongs(name, self.prefix) or (cluster is not None and kind == "service" and name.startswith(cluster)))
         )  # fmt: skip
 
     def _task(self) -> None:
-        found = self.found
-        found.task = self._one(TaskDefinitionSpec)
+        inventory = self.inventory
+        inventory.task = self._single(TaskDefinitionSpec)
         roles = {name: self._observe(RoleSpec(name=name)) for name in self._task_roles()}
-        found.execution_role = roles.get(_last(found.task.execution_role)) if found.task else None
-        found.task_role = roles.get(_last(found.task.task_role)) if found.task else None
-        if found.task is None:
+        inventory.execution_role = roles.get(_last(inventory.task.execution_role)) if inventory.task else None
+        inventory.task_role = roles.get(_last(inventory.task.task_role)) if inventory.task else None
+        if inventory.task is None:
             for role in filter(None, roles.values()):
                 if "ecs-tasks.amazonaws.com" not in role.trust.text():
                     continue
                 executes = any(arn.endswith(EXECUTION_POLICY) for arn in role.managed_policies)
-                executes = executes or any(LOGIN in one.text() for one in role.inline_policies.values())
-                found.execution_role, found.task_role = (
-                    (role, found.task_role) if executes else (found.execution_role, role)
+                executes = executes or any(LOGIN in document.text() for document in role.inline_policies.values())
+                inventory.execution_role, inventory.task_role = (
+                    (role, inventory.task_role) if executes else (inventory.execution_role, role)
                 )
-        found.task_policy = self._policy(found.task_role)
-        container = found.container
+        inventory.task_policy = self._policy(inventory.task_role)
+        container = inventory.container
         group = container.log_options.get("awslogs-group", "") if container else ""
-        found.log_group = self._observe(LogGroupSpec(name=group)) if group else self._one(LogGroupSpec)
-        found.cluster = self._one(ClusterSpec)
+        inventory.log_group = self._observe(LogGroupSpec(name=group)) if group else self._single(LogGroupSpec)
+        inventory.cluster = self._single(ClusterSpec)
 
     def _task_roles(self) -> Iterable[str]:
-        task = self.found.task
+        task = self.inventory.task
         if task is None:
             return self.candidates[RoleSpec.kind]
         return {_last(arn) for arn in (task.execution_role, task.task_role) if arn}
 
     def _storage(self) -> None:
-        found, container = self.found, self.found.container
+        inventory, container = self.inventory, self.inventory.container
         environment = container.environment if container else {}
         bucket = str(environment.get("S3_BUCKET", ""))
         if bucket and self._only_reads(bucket):
             place = Place(bucket, str(environment.get("S3_PREFIX", environment.get("S3_KEY", ""))))
-            found.given, bucket = place.uri, ""
-        found.bucket = (self._observe(BucketSpec(name=bucket)) if bucket else None) or self._one(BucketSpec)
-        if found.bucket:
-            pages = self.aws.call("s3", "ListObjectsV2", Bucket=found.bucket.name)
-            keys = [one["Key"] for one in pages.get("Contents", ())]
-            wanted = "" if found.given else str(environment.get("S3_KEY", ""))
-            there = wanted and self.aws.find("s3", "HeadObject", Bucket=found.bucket.name, Key=wanted)
-            found.key = wanted if there else ""
-            found.other_objects = len([key for key in keys if key != found.key])
-        registry = f"{found.account}.dkr.ecr.{found.region}."
+            inventory.given, bucket = place.uri, ""
+        inventory.bucket = (self._observe(BucketSpec(name=bucket)) if bucket else None) or self._single(BucketSpec)
+        if inventory.bucket:
+            pages = self.aws.call("s3", "ListObjectsV2", Bucket=inventory.bucket.name)
+            keys = [entry["Key"] for entry in pages.get("Contents", ())]
+            wanted = "" if inventory.given else str(environment.get("S3_KEY", ""))
+            there = wanted and self.aws.find("s3", "HeadObject", Bucket=inventory.bucket.name, Key=wanted)
+            inventory.key = wanted if there else ""
+            inventory.other_objects = len([key for key in keys if key != inventory.key])
+        registry = f"{inventory.account}.dkr.ecr.{inventory.region}."
         image = str(container.image) if container else ""
         if image.startswith(registry):
             name = re.split(r"[@:]", image.partition("/")[2])[0]
-            found.repository = self._observe(RepositorySpec(name=name))
-        found.repository = found.repository or self._one(RepositorySpec)
+            inventory.repository = self._observe(RepositorySpec(name=name))
+        inventory.repository = inventory.repository or self._single(RepositorySpec)
 
     def _only_reads(self, bucket: str) -> bool:
         """Whether it isn't the deploy's bucket but another, whose data its program reads and may not write."""
-        task, policy = self.found.task, self.found.task_policy
+        task, policy = self.inventory.task, self.inventory.task_policy
         if not task or OWNER_TAG not in task.tags or not policy:
             return False
         results = f"arn:{self.aws.partition}:s3:::{bucket}/{RUNS}/ID/output/report.html"
         return decide([policy.document.document()], "s3:PutObject", results) != "allowed"
 
     def _network(self) -> None:
-        found, aws = self.found, self.aws
-        group = found.security_group = self._one(SecurityGroupSpec)
+        inventory, aws = self.inventory, self.aws
+        group = inventory.security_group = self._single(SecurityGroupSpec)
         default = aws.call("ec2", "DescribeVpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
         if group and group.vpc and group.vpc not in [vpc["VpcId"] for vpc in default]:
-            found.vpc = group.vpc
+            inventory.vpc = group.vpc
             here = [{"Name": "vpc-id", "Values": [group.vpc]}]
             subnets = aws.pages("ec2", "DescribeSubnets", "Subnets", Filters=here)
-            found.subnets = tuple(sorted(str(one["SubnetId"]) for one in subnets))
+            inventory.subnets = tuple(sorted(str(subnet["SubnetId"]) for subnet in subnets))
 
     def _ci(self) -> None:
-        found = self.found
-        found.user = self._one(UserSpec)
-        taken = {role.name for role in (found.execution_role, found.task_role) if role}
+        inventory = self.inventory
+        inventory.user = self._single(UserSpec)
+        taken = {role.name for role in (inventory.execution_role, inventory.task_role) if role}
         roles = [self._observe(RoleSpec(name=name)) for name in self.candidates[RoleSpec.kind] if name not in taken]
         github = [role for role in roles if role and f"/{GITHUB}" in role.trust.text()]
         plans = [role for role in github if any(map(PULLS.search, subjects_of(role)))]
-        found.plan_role = self._pick(RoleSpec.kind, plans)
-        found.plan_policy = self._policy(found.plan_role)
-        found.ci_role = self._pick(RoleSpec.kind, [role for role in github if role not in plans])
-        found.gitlab_role = self._pick(RoleSpec.kind, [role for role in roles if role and gitlab_of(role)])
-        found.ci_policy = next(filter(None, map(self._policy, (found.ci_role, found.gitlab_role, found.user))), None)
-        if found.ci_role:
-            found.provider = self._observe(OidcProviderSpec(name=GITHUB))
-        if found.gitlab_role and (trusted := gitlab_of(found.gitlab_role)):
-            found.gitlab_provider = self._observe(OidcProviderSpec(name=trusted[0]))
+        inventory.plan_role = self._pick(RoleSpec.kind, plans)
+        inventory.plan_policy = self._policy(inventory.plan_role)
+        inventory.ci_role = self._pick(RoleSpec.kind, [role for role in github if role not in plans])
+        inventory.gitlab_role = self._pick(RoleSpec.kind, [role for role in roles if role and gitlab_of(role)])
+        inventory.ci_policy = next(
+            filter(None, map(self._policy, (inventory.ci_role, inventory.gitlab_role, inventory.user))), None
+        )
+        if inventory.ci_role:
+            inventory.provider = self._observe(OidcProviderSpec(name=GITHUB))
+        if inventory.gitlab_role and (trusted := gitlab_of(inventory.gitlab_role)):
+            inventory.gitlab_provider = self._observe(OidcProviderSpec(name=trusted[0]))
 
     def _capacity(self) -> None:
-        found = self.found
-        if found.task is None or found.cluster is None or COMPATIBILITY not in found.task.compatibilities:
+        inventory = self.inventory
+        if inventory.task is None or inventory.cluster is None or COMPATIBILITY not in inventory.task.compatibilities:
             return
-        deploy = deploy_name(found, self.prefix)
-        names = [f"{found.cluster.name}/{provider_name(deploy, one)}" for one in (MANAGED, MANAGED_SPOT)]
-        found.managed, found.managed_spot = (self._observe(CapacityProviderSpec(name=name)) for name in names)
+        deploy = deploy_name(inventory, self.prefix)
+        names = [f"{inventory.cluster.name}/{provider_name(deploy, capacity)}" for capacity in (MANAGED, MANAGED_SPOT)]
+        inventory.managed, inventory.managed_spot = (self._observe(CapacityProviderSpec(name=name)) for name in names)
 
     def _policy(self, holder: RoleSpec | UserSpec | None) -> PolicySpec | None:
         """The policy of the account that is attached to a role or user; of several, one of our name."""
-        own = f":{self.found.account}:policy/"
+        own = f":{self.inventory.account}:policy/"
         attached = [arn for arn in holder.managed_policies if own in arn] if holder else []
         attached.sort(key=lambda arn: not belongs(_last(arn), self.prefix))
         first = self._observe(PolicySpec(name=_last(attached[0]), arn=attached[0])) if attached else None
-        rest = [arn for arn in attached[1:] if first and re.fullmatch(r"\.\d+", _last(arn).removeprefix(first.name))]
-        parts = [self._observe(PolicySpec(name=_last(arn), arn=arn)) for arn in rest]
-        return _together(first, [one for one in parts if one is not None])
+        further = [arn for arn in attached[1:] if first and re.fullmatch(r"\.\d+", _last(arn).removeprefix(first.name))]
+        parts = [self._observe(PolicySpec(name=_last(arn), arn=arn)) for arn in further]
+        return _together(first, [part for part in parts if part is not None])
 
-    def _one(self, spec: type[Spec]) -> Any:
-        """The one of a kind with such a name, or None. Raises UserError for several."""
+    def _single(self, spec: type[Spec]) -> Any:
+        """The only resource of a kind with such a name, or None. Raises UserError for several."""
         kind = spec.kind
         name = self.take.get(kind)
-        found = [self._observe(spec(name=one)) for one in ([name] if name else self.candidates[kind])]
-        return self._pick(kind, [one for one in found if one is not None])
+        candidates = [self._observe(spec(name=candidate)) for candidate in ([name] if name else self.candidates[kind])]
+        return self._pick(kind, [candidate for candidate in candidates if candidate is not None])
 
-    def _pick(self, kind: str, found: list[Any]) -> Any:
-        taken = [one for one in found if one.name == self.take.get(kind)]
-        if len(taken or found) <= 1:
-            return next(iter(taken or found), None)
-        listed = ", ".join(one.name for one in found)
+    def _pick(self, kind: str, candidates: list[Any]) -> Any:
+        taken = [candidate for candidate in candidates if candidate.name == self.take.get(kind)]
+        if len(taken or candidates) <= 1:
+            return next(iter(taken or candidates), None)
+        listed = ", ".join(candidate.name for candidate in candidates)
         raise UserError(
             f"several resources of the kind {kind} have {self.prefix!r} in their name: {listed}",
-            hint=f"say which one: --take {kind}.{found[0].name}",
+            hint=f"say which one: --take {kind}.{candidates[0].name}",
         )
 
     def _observe(self, want: Any) -> Any:
-        one = _KINDS[want.kind].observe(self.aws, [want]).get(want.name)
-        return one.spec if one else None
+        observed = _KINDS[want.kind].observe(self.aws, [want]).get(want.name)
+        return observed.spec if observed else None
 
 
 def subjects_of(role: RoleSpec) -> list[str]:
     """The subjects of GitHub's tokens that a role's trust names."""
     tests = [test for statement in role.trust.statements for test in statement.conditions.values()]
-    return [one for test in tests for key, values in test.items() if key == SUBJECT for one in values]
+    return [subject for test in tests for key, values in test.items() if key == SUBJECT for subject in values]
 
 
 def gitlab_of(role: RoleSpec) -> tuple[str, list[str]] | None:
@@ -299,8 +306,8 @@ def gitlab_of(role: RoleSpec) -> tuple[str, list[str]] | None:
         for who in statement.principals.get("Federated", ()):
             host = who.partition(":oidc-provider/")[2]
             keys = [(key, values) for test in statement.conditions.values() for key, values in test.items()]
-            subjects = [one for key, values in keys if key == f"{host}:sub".lower() for one in values]
-            if any(one.startswith("project_path:") for one in subjects):
+            subjects = [subject for key, values in keys if key == f"{host}:sub".lower() for subject in values]
+            if any(subject.startswith("project_path:") for subject in subjects):
                 return host, subjects
     return None
 
@@ -320,13 +327,13 @@ def _continues(kind: str, name: str, parts: Collection[Address]) -> bool:
     """Whether it holds what was too large for one of the parts, NAME, as NAME.2 does."""
     words = name.split(".")
     begins = {".".join(words[:end]) for end in range(1, len(words))} if kind == PolicySpec.kind else set()
-    return any(Address(one, begin) in parts for one in PolicySpec.continues for begin in begins)
+    return any(Address(continued, begin) in parts for continued in PolicySpec.continues for begin in begins)
 
 
 def _together(first: PolicySpec | None, parts: Sequence[PolicySpec]) -> PolicySpec | None:
     """A policy with what was too large for it and stands in its further parts."""
     if first is None or not parts:
         return first
-    statements = [one for part in (first, *parts) for one in part.document.document()["Statement"]]
+    statements = [statement for part in (first, *parts) for statement in part.document.document()["Statement"]]
     document = policy({"Version": first.document.version, "Statement": statements})
     return first.model_copy(update={"document": document})

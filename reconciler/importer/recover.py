@@ -47,22 +47,22 @@ def recover(here: Deployment) -> Recovered:
     record |= _inside(here, record, unread)
     kept = {address for address in old - record if address.kind in unread or str(address) in unread}
     dropped = {a: _why(a, seen.get(a)) for a in sorted(old - record - kept)}
-    found = frozenset(record | kept)
-    return Recovered(found, found - old, dropped, unread)
+    recovered = frozenset(record | kept)
+    return Recovered(recovered, recovered - old, dropped, unread)
 
 
 def _tagged(aws: Aws, deploy: str) -> tuple[set[Address], dict[str, str]]:
     """What carries the tag, of every kind; and which kinds may not be listed."""
 
-    def one(kind: AnyKind) -> tuple[list[Address], str]:
+    def list_tagged(kind: AnyKind) -> tuple[list[Address], str]:
         try:
             return [Address(kind.spec.kind, name) for name in kind.owned(aws, deploy)], ""
         except Denied as error:
             why = f"{error.service}:{error.operation} is denied"
             return [Address(kind.spec.kind, name) for name in _one_by_one(aws, kind, deploy)], why
 
-    answers = {kind.spec.kind: found for kind, found in zip(KINDS, aws.each(one, KINDS), strict=True)}
-    addresses = {address for found, _ in answers.values() for address in found}
+    answers = {kind.spec.kind: answer for kind, answer in zip(KINDS, aws.each(list_tagged, KINDS), strict=True)}
+    addresses = {address for tagged, _ in answers.values() for address in tagged}
     return addresses, {kind: why for kind, (_, why) in answers.items() if why}
 
 
@@ -79,7 +79,7 @@ def _one_by_one(aws: Aws, kind: AnyKind, deploy: str) -> list[str]:
         names = sorted(set(kind.listed(aws)))
     except Denied:
         return []
-    return [name for name, found in zip(names, aws.each(owner, names), strict=True) if found == deploy]
+    return [name for name, owner_name in zip(names, aws.each(owner, names), strict=True) if owner_name == deploy]
 
 
 def _inside(here: Deployment, record: Iterable[Address], unread: dict[str, str]) -> set[Address]:
@@ -91,9 +91,13 @@ def _inside(here: Deployment, record: Iterable[Address], unread: dict[str, str])
                 specs += [kind.spec(name=name) for name in kind.inside(here.aws, holder.name)]
             except Denied as error:
                 unread[str(holder)] = f"{error.service}:{error.operation} is denied"
-    found = _observe(here, specs, unread).items()
+    contents = _observe(here, specs, unread).items()
     own = here.deploy.name
-    return {address for address, one in found if one.owner == own or (not one.spec.marked and one.owner is None)}
+    return {
+        address
+        for address, observed in contents
+        if observed.owner == own or (not observed.spec.marked and observed.owner is None)
+    }
 
 
 def _spec(here: Deployment, address: Address) -> Any:
@@ -113,9 +117,9 @@ def _observe(here: Deployment, specs: Iterable[Any], unread: dict[str, str]) -> 
             if len(several) == 1:
                 unread[str(several[0].address)] = f"{error.service}:{error.operation} is denied"
                 return []
-            return [one for spec in several for one in seen([spec])]
+            return [observed for spec in several for observed in seen([spec])]
 
-    return {one.spec.address: one for answer in here.aws.each(seen, by_kind.values()) for one in answer}
+    return {observed.spec.address: observed for answer in here.aws.each(seen, by_kind.values()) for observed in answer}
 
 
 def _why(address: Address, observed: Observed[Any] | None) -> str:

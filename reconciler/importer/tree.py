@@ -46,46 +46,48 @@ class Tree:
         """The name of the variable that a secret is left in, made of `text`; of another secret it is never that."""
         name = re.sub(r"[^A-Za-z0-9_]", "_", text).strip("_").lstrip("0123456789") or "SECRET"
         names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
-        return next(one for one in names if self.kept.setdefault(one, secret) == secret)
+        return next(name for name in names if self.kept.setdefault(name, secret) == secret)
 
 
-def tree_of(found: Found, prefix: str, data: str | None) -> Tree:
-    """The tree. data: the local file with the training data, as deploy.yaml is to name it; None for ${DATA_FILE}."""
+def tree_of(inventory: Found, prefix: str, data: str | None) -> Tree:
+    """The tree of a deploy.yaml. data: the local file with the training data, as deploy.yaml is to name it; None for
+    ${DATA_FILE}.
+    """
     tree = Tree()
-    name, tags = deploy_name(found, prefix), _tags(found, tree)
+    name, tags = deploy_name(inventory, prefix), _tags(inventory, tree)
     sections: dict[str, Any] = {
         "name": name,
-        "region": found.region,
-        "account": found.account,
+        "region": inventory.region,
+        "account": inventory.account,
         "tags": tags,
-        "data": _data(found, tree, data),
-        "image": _image(found, tree),
-        "task": _task(found, tree),
-        "logs": _logs(found, tree),
-        "cluster": _cluster(found),
-        "network": _network(found),
-        "ci": _ci(found, tree),
-        "run": _run(found, tree),
+        "data": _data(inventory, tree, data),
+        "image": _image(inventory, tree),
+        "task": _task(inventory, tree),
+        "logs": _logs(inventory, tree),
+        "cluster": _cluster(inventory),
+        "network": _network(inventory),
+        "ci": _ci(inventory, tree),
+        "run": _run(inventory, tree),
     }
     tree.values = {key: checked(value, (key,), tree) for key, value in sections.items() if value}
     tree.comments[("account",)] = "refuse to work with credentials of any other account"
     return tree
 
 
-def _tags(found: Found, tree: Tree) -> dict[str, str]:
+def _tags(inventory: Found, tree: Tree) -> dict[str, str]:
     """The tags that everything has. Those of some only are named, since adoption would take them away."""
-    tagged = [spec for spec in found.specs if not isinstance(spec, OidcProviderSpec)]
-    each = [{k: v for k, v in spec.tags.items() if not k.startswith("reconciler:")} for spec in tagged]
-    common = dict(set.intersection(*(set(tags.items()) for tags in each))) if each else {}
-    for spec, tags in zip(tagged, each, strict=True):
+    tagged = [spec for spec in inventory.specs if not isinstance(spec, OidcProviderSpec)]
+    own_tags = [{k: v for k, v in spec.tags.items() if not k.startswith("reconciler:")} for spec in tagged]
+    common = dict(set.intersection(*(set(tags.items()) for tags in own_tags))) if own_tags else {}
+    for spec, tags in zip(tagged, own_tags, strict=True):
         if extra := ", ".join(sorted(tags.keys() - common.keys())):
             tree.notes.append(f"{spec.address} has tags of its own, which `apply --adopt` would take away: {extra}")
     return dict(sorted(common.items()))
 
 
-def _data(found: Found, tree: Tree, data: str | None) -> dict[str, Any]:
+def _data(inventory: Found, tree: Tree, data: str | None) -> dict[str, Any]:
     section: dict[str, Any] = {}
-    if bucket := found.bucket:
+    if bucket := inventory.bucket:
         section["bucket"] = {
             "name": bucket.name,
             "versioning": bucket.versioning,
@@ -95,18 +97,18 @@ def _data(found: Found, tree: Tree, data: str | None) -> dict[str, Any]:
             "lifecycle": [rule.model_dump(exclude_defaults=True) for rule in bucket.lifecycle if _sayable(rule)],
         }
         tree.comments[("data", "bucket", "block_public_access")] = "as found; true is safer"
-        if left := [one.identity for one in bucket.lifecycle if not _sayable(one) and one != LEFT]:
+        if left := [rule.identity for rule in bucket.lifecycle if not _sayable(rule) and rule != LEFT]:
             why = "says more than deploy.yaml can, and is left out whole: a part of it would delete more"
-            tree.notes += [f"bucket {bucket.name}: its lifecycle rule for {one} {why}" for one in left]
-        if found.other_objects:
-            count = str(found.other_objects) if found.other_objects < PAGE - 1 else "very many"
+            tree.notes += [f"bucket {bucket.name}: its lifecycle rule for {identity} {why}" for identity in left]
+        if inventory.other_objects:
+            count = str(inventory.other_objects) if inventory.other_objects < PAGE - 1 else "very many"
             tree.notes.append(f"bucket {bucket.name} has {count} other objects, which stay as they are")
-    if found.given:
-        section["files"] = [found.given]
-    elif found.key:
-        section["files"] = [{"file": data or Variable("${DATA_FILE}"), "key": found.key}]
+    if inventory.given:
+        section["files"] = [inventory.given]
+    elif inventory.key:
+        section["files"] = [{"file": data or Variable("${DATA_FILE}"), "key": inventory.key}]
         if data is None:
-            name = PurePath(found.key).name
+            name = PurePath(inventory.key).name
             tree.notes.append(
                 f"where {name} is isn't known: set DATA_FILE to its path, or write the path to data.files"
             )
@@ -118,25 +120,27 @@ def _sayable(rule: Expiry) -> bool:
     return not rule.tag and not rule.other
 
 
-def _run(found: Found, tree: Tree) -> dict[str, Any]:
-    section: dict[str, Any] = {"checkpoint": True} if found.bucket and LEFT in found.bucket.lifecycle else {}
-    managed = [name for name, one in ((MANAGED_SPOT, found.managed_spot), (MANAGED, found.managed)) if one]
-    if managed and found.task:
-        capacity = [*managed, *(name for name in found.task.compatibilities if name == FARGATE[0])]
+def _run(inventory: Found, tree: Tree) -> dict[str, Any]:
+    section: dict[str, Any] = {"checkpoint": True} if inventory.bucket and LEFT in inventory.bucket.lifecycle else {}
+    managed = [
+        name for name, provider in ((MANAGED_SPOT, inventory.managed_spot), (MANAGED, inventory.managed)) if provider
+    ]
+    if managed and inventory.task:
+        capacity = [*managed, *(name for name in inventory.task.compatibilities if name == FARGATE[0])]
         section["capacity"] = capacity
         if len(capacity) > 1:
             tree.notes.append("in which order a run tries its capacity isn't in AWS: put run.capacity in order")
     return section
 
 
-def _instances(found: Found) -> dict[str, Any]:
+def _instances(inventory: Found) -> dict[str, Any]:
     """What managed instances have to have, and the disk of their tasks."""
-    provider = found.managed or found.managed_spot
+    provider = inventory.managed or inventory.managed_spot
     if provider is None:
         return {}
-    asked = found.container.extra.get("resourceRequirements", ()) if found.container else ()
-    gpus = [int(one["value"]) for one in asked if one.get("type") == "GPU"]
-    types = [str(one) for one in provider.requirements.get("acceleratorNames", ())]
+    asked = inventory.container.extra.get("resourceRequirements", ()) if inventory.container else ()
+    gpus = [int(requirement["value"]) for requirement in asked if requirement.get("type") == "GPU"]
+    types = [str(gpu_type) for gpu_type in provider.requirements.get("acceleratorNames", ())]
     return {
         **({"gpu": gpus[0]} if gpus else {}),
         **({"gpu_type": types} if types else {}),
@@ -144,9 +148,9 @@ def _instances(found: Found) -> dict[str, Any]:
     }
 
 
-def _image(found: Found, tree: Tree) -> dict[str, Any]:
+def _image(inventory: Found, tree: Tree) -> dict[str, Any]:
     section: dict[str, Any] = {}
-    container, repository = found.container, found.repository
+    container, repository = inventory.container, inventory.repository
     if container:
         section["uri"] = str(container.image)
         tree.comments[("image", "uri")] = "as found; to build it here, write instead  context: ."
@@ -164,32 +168,32 @@ def _image(found: Found, tree: Tree) -> dict[str, Any]:
     return section
 
 
-def _task(found: Found, tree: Tree) -> dict[str, Any]:
+def _task(inventory: Found, tree: Tree) -> dict[str, Any]:
     section: dict[str, Any] = {}
-    if task := found.task:
+    if task := inventory.task:
         section |= {"family": task.name}
-    if container := found.container:
+    if container := inventory.container:
         section["container"] = container.name
     if task:
         section |= {"cpu": task.cpu, "memory": task.memory}
         section |= {"platform": task.cpu_architecture} if task.cpu_architecture != "X86_64" else {}
         section |= {"ephemeral_storage": task.ephemeral_storage} if task.ephemeral_storage else {}
-    section |= _instances(found)
+    section |= _instances(inventory)
     if container:
         section |= {"entrypoint": command("entrypoint", container.entrypoint, tree)} if container.entrypoint else {}
         section |= {"command": command("command", container.command, tree)} if container.command else {}
         section["environment"] = {k: variable(k, str(v), tree) for k, v in container.environment.items()}
         section |= {"secrets": dict(container.secrets)} if container.secrets else {}
         section |= {"stop_timeout": container.stop_timeout} if container.stop_timeout else {}
-    if role := found.execution_role:
+    if role := inventory.execution_role:
         managed = any(arn.endswith(EXECUTION_POLICY) for arn in role.managed_policies)
         section["execution_role"] = _named(role) | ({"managed_policy": True} if managed else {}) | _trust(role)
         tree.comments[("task", "execution_role", "managed_policy")] = "as found; without it, this image and log alone"
         tree.comments[("task", "execution_role", "source_account")] = "as found; true is safer"
-    if role := found.task_role:
+    if role := inventory.task_role:
         own = _named(role) | _trust(role)
         tree.comments[("task", "role", "source_account")] = "as found; true is safer"
-        if policy := found.task_policy:
+        if policy := inventory.task_policy:
             own |= {"policy_name": policy.name, "policy": _document(policy)}
             tree.comments[("task", "role", "policy")] = "as found; `read:` and `write:` of paths allow less"
         else:
@@ -251,11 +255,11 @@ def _document(policy: PolicySpec) -> dict[str, Any]:
     return {"Statement": document["Statement"]} if document["Version"] == "2012-10-17" else document
 
 
-def _logs(found: Found, tree: Tree) -> dict[str, Any]:
+def _logs(inventory: Found, tree: Tree) -> dict[str, Any]:
     section: dict[str, Any] = {}
-    if group := found.log_group:
+    if group := inventory.log_group:
         section = {"group": group.name, "retention_days": group.retention_in_days}
-    if container := found.container:
+    if container := inventory.container:
         prefix = container.log_options.get("awslogs-stream-prefix", "ecs")
         section |= {"stream_prefix": prefix} if prefix != "ecs" else {}
         mode = container.log_options.get(MODE, "account")
@@ -266,8 +270,8 @@ def _logs(found: Found, tree: Tree) -> dict[str, Any]:
     return section
 
 
-def _cluster(found: Found) -> dict[str, Any]:
-    cluster = found.cluster
+def _cluster(inventory: Found) -> dict[str, Any]:
+    cluster = inventory.cluster
     if cluster is None:
         return {}
     strategy: list[dict[str, Any]] = [
@@ -282,53 +286,53 @@ def _cluster(found: Found) -> dict[str, Any]:
     }
 
 
-def _network(found: Found) -> dict[str, Any]:
+def _network(inventory: Found) -> dict[str, Any]:
     section: dict[str, Any] = {}
-    if found.vpc != "default":
-        section = {"vpc": found.vpc, "subnets": list(found.subnets)}
-    if group := found.security_group:
+    if inventory.vpc != "default":
+        section = {"vpc": inventory.vpc, "subnets": list(inventory.subnets)}
+    if group := inventory.security_group:
         section["security_group"] = {"name": group.name, "description": group.description}
     return section
 
 
 def trusted_github(subjects: Sequence[str]) -> dict[str, Any]:
     """The fields of `ci.github` for which these subjects, and no others, are trusted; empty if there are none such."""
-    forms = [ONE_BRANCH.fullmatch(one) for one in subjects]
-    found = [form.groupdict() for form in forms if form is not None]
-    if not found or len(found) < len(forms) or len(found) > 2:
+    forms = [ONE_BRANCH.fullmatch(subject) for subject in subjects]
+    matches = [form.groupdict() for form in forms if form is not None]
+    if not matches or len(matches) < len(forms) or len(matches) > 2:
         return {}
-    by_id = next((one for one in found if one["owner_id"] and one["repository_id"]), None)
-    places = {(one["owner"], one["name"], one["branch"]) for one in found}
-    if len(places) > 1 or any((one["owner_id"] is None) != (one["repository_id"] is None) for one in found):
+    by_id = next((match for match in matches if match["owner_id"] and match["repository_id"]), None)
+    places = {(match["owner"], match["name"], match["branch"]) for match in matches}
+    if len(places) > 1 or any((match["owner_id"] is None) != (match["repository_id"] is None) for match in matches):
         return {}
-    if len(found) == 2 and (by_id is None or all(one["owner_id"] for one in found)):
+    if len(matches) == 2 and (by_id is None or all(match["owner_id"] for match in matches)):
         return {}
     owner, name, branch = places.pop()
     ids = {key: by_id[key] for key in ("owner_id", "repository_id")} if by_id else {}
-    both = {"by_name_too": True} if len(found) == 2 else {}
+    both = {"by_name_too": True} if len(matches) == 2 else {}
     return {"repository": f"{owner}/{name}", **ids, **both, "branch": branch}
 
 
-def _ci(found: Found, tree: Tree) -> dict[str, Any]:
+def _ci(inventory: Found, tree: Tree) -> dict[str, Any]:
     section: dict[str, Any] = {}
-    if policy := found.ci_policy:
+    if policy := inventory.ci_policy:
         section |= {"policy_name": policy.name, "policy": _document(policy)}
         tree.comments[("ci", "policy")] = "as found; without it, what `apply` needs on each push and no more"
-    if user := found.user:
+    if user := inventory.user:
         section["user"] = {"name": user.name} | ({"keep_keys": list(user.access_keys)} if user.access_keys else {})
         tree.comments[("ci", "user")] = "`github:` needs no stored key"
-    if role := found.ci_role:
+    if role := inventory.ci_role:
         if trusted := trusted_github(subjects_of(role)):
             section["github"] = {**trusted, "role": role.name}
-            if found.plan_role:
-                section["github"] |= {"pull_requests": True, "plan_role": found.plan_role.name}
-                if set(subjects_of(role)) <= set(subjects_of(found.plan_role)):
+            if inventory.plan_role:
+                section["github"] |= {"pull_requests": True, "plan_role": inventory.plan_role.name}
+                if set(subjects_of(role)) <= set(subjects_of(inventory.plan_role)):
                     section["github"]["drift"] = True
         else:
             tree.notes.append(f"{role.address} trusts something else than one branch of one repository: left out")
-    elif role := found.plan_role:
+    elif role := inventory.plan_role:
         tree.notes.append(f"{role.address} trusts pull requests, and no role trusts one branch alone: left out")
-    if role := found.gitlab_role:
+    if role := inventory.gitlab_role:
         host, subjects = gitlab_of(role) or ("", [])
         match = OF_GITLAB.fullmatch(subjects[0]) if len(subjects) == 1 else None
         if match:
