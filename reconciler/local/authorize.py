@@ -140,8 +140,13 @@ def needed(
         yield from _keys_of_s3(environ, account)
         return
     place = Place(account, _region(environ))
-    for one in resources.wanted(IAM_PREFIX.get(service, service), operation, params, place):
-        yield Asked(one.action, one.resource, {**one.context, "aws:requestedregion": place.region}, one.given)
+    for permission in resources.wanted(IAM_PREFIX.get(service, service), operation, params, place):
+        yield Asked(
+            permission.action,
+            permission.resource,
+            {**permission.context, "aws:requestedregion": place.region},
+            permission.given,
+        )
 
 
 def _region(environ: dict[str, Any]) -> str:
@@ -190,17 +195,17 @@ def _keys_of_s3(environ: dict[str, Any], account: str) -> Iterator[Asked]:
     )
     if not key or query.keys() & (SUBRESOURCES - {"uploads", "uploadId"}):
         return
-    found, region = list[kms.Use](), _region(environ)
+    uses, region = list[kms.Use](), _region(environ)
     if method == "GET" or (method == "HEAD" and "HTTP_X_AMZ_CHECKSUM_MODE" in environ):
         place = kms.of_object(account, region, bucket, key), "s3", account, region
-        found += kms.uses(*place, kms.DECRYPT)
+        uses += kms.uses(*place, kms.DECRYPT)
     elif method in ("PUT", "POST"):
         parts = (kms.DECRYPT,) if query.keys() & {"uploads", "uploadId"} else ()
-        found += kms.uses(kms.of_bucket(account, region, bucket), "s3", account, region, kms.DATA_KEY, *parts)
+        uses += kms.uses(kms.of_bucket(account, region, bucket), "s3", account, region, kms.DATA_KEY, *parts)
         source = unquote(urlparse(str(environ.get("HTTP_X_AMZ_COPY_SOURCE", ""))).path).lstrip("/")
         of_source = kms.of_object(account, region, *source.split("/", 1)) if "/" in source else None
-        found += kms.uses(of_source, "s3", account, region, kms.DECRYPT)
-    yield from (Asked(*one) for one in found)
+        uses += kms.uses(of_source, "s3", account, region, kms.DECRYPT)
+    yield from (Asked(*use) for use in uses)
 
 
 def _rare_action(method: str, name: str, *, of: str) -> str:
@@ -214,10 +219,10 @@ def _keys_to_delete(body: bytes) -> list[tuple[str, bool]]:
     With and without the blanks around a key: moto takes them away.
     """
     try:
-        found = list(ElementTree.fromstring(body).iter())  # noqa: S314 - see the import  # nosec B314
+        elements = list(ElementTree.fromstring(body).iter())  # noqa: S314 - see the import  # nosec B314
     except ElementTree.ParseError:
         return [("*", True)]
-    named = [(one.tag.rpartition("}")[2].rpartition(":")[2], one.text or "") for one in found]
+    named = [(element.tag.rpartition("}")[2].rpartition(":")[2], element.text or "") for element in elements]
     versions = any(name == "VersionId" for name, _ in named)
     keys = {text for name, key in named if name == "Key" for text in (key, key.strip())}
     return [(key, versions) for key in sorted(keys)] or [("*", True)]

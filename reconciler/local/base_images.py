@@ -57,8 +57,8 @@ def base_of(name: str) -> Base:
     last = words[-1]
     if name.lower() == "scratch":
         return Base(Has.NOTHING)
-    if found := PYTHON_TAG.search(tag):
-        return Base(Has.PYTHON, found[1])
+    if match := PYTHON_TAG.search(tag):
+        return Base(Has.PYTHON, match[1])
     if last in ("python", "python3") or last.startswith("python"):
         inside = PYTHON_TAG.search(last) or VERSION.search(tag)
         return Base(Has.PYTHON, inside[1] if inside else "")

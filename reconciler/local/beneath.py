@@ -53,12 +53,12 @@ def copy_beneath(source: Path, root: Path, inside: str, top: str, *, into_folder
 
 def _merge(source: Path, target: Path, root: Path, top: str) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    for one in sorted(source.iterdir()):
-        to = target / one.name
-        if one.is_dir() and not one.is_symlink():
-            _merge(one, beneath(root, str(to.relative_to(root)), top), root, top)
+    for entry in sorted(source.iterdir()):
+        to = target / entry.name
+        if entry.is_dir() and not entry.is_symlink():
+            _merge(entry, beneath(root, str(to.relative_to(root)), top), root, top)
         else:
-            _put(one, to)
+            _put(entry, to)
     shutil.copystat(source, target)
 
 

@@ -115,9 +115,9 @@ def _log_pages_end_at_one_megabyte() -> None:
     described: Any = LogStream.to_describe_dict
 
     def describe(self: Any) -> dict[str, Any]:
-        found: dict[str, Any] = described(self)
+        description: dict[str, Any] = described(self)
         sent = self.sent() if hasattr(self, "sent") else None
-        return found if sent is None else {"firstEventTimestamp": sent, **found}
+        return description if sent is None else {"firstEventTimestamp": sent, **description}
 
     def get(self: Any, start_time: Any, end_time: Any, limit: Any, next_token: str | None, start_from_head: Any) -> Any:
         stream = self
@@ -146,9 +146,9 @@ def _log_groups_have_identifiers() -> None:
     def get_param(self: Any, name: str, *default: Any) -> Any:
         if name == "logGroupIdentifier":
             return None  # it is the name then
-        found = original(self, name, *default)
-        if name != "logGroupName" or found is not None:
-            return found
+        value = original(self, name, *default)
+        if name != "logGroupName" or value is not None:
+            return value
         given = str(original(self, "logGroupIdentifier") or "")
         return given.partition(":log-group:")[2].removesuffix(":*") or given or None
 
@@ -157,8 +157,8 @@ def _log_groups_have_identifiers() -> None:
 
 def find_digest(account_id: str, region: str, repository: str, tag: str | None, digest: str | None) -> str | None:
     """The digest of an image that ECR has under this tag or digest, or None."""
-    found = ecr_backends[account_id][region].repositories.get(repository)
-    for image in found.images if found is not None else ():
+    ecr_repository = ecr_backends[account_id][region].repositories.get(repository)
+    for image in ecr_repository.images if ecr_repository is not None else ():
         image_digest = str(image.get_image_digest())
         if (digest is None or image_digest == digest) and (digest is not None or tag in image.image_tags):
             return image_digest
@@ -196,7 +196,8 @@ def _filters_are_wildcards() -> None:
         parts = re.findall(r"\\?.", pattern, re.DOTALL)
         wild = {"*": ".*", "?": "."}
         return (
-            re.fullmatch("".join(wild.get(one, re.escape(one[-1])) for one in parts), str(text), re.DOTALL) is not None
+            re.fullmatch("".join(wild.get(part, re.escape(part[-1])) for part in parts), str(text), re.DOTALL)
+            is not None
         )
 
     security_groups.aws_api_matches = matches  # type: ignore[assignment, attr-defined]
@@ -208,7 +209,7 @@ def _oidc_audiences_change() -> None:
     def change(self: Any, add: bool) -> EmptyResult:
         provider = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn"))
         audience = self._get_param("ClientID")
-        kept = [one for one in provider.client_id_list if one != audience]
+        kept = [known for known in provider.client_id_list if known != audience]
         provider.client_id_list = [*kept, audience] if add else kept
         return EmptyResult()
 

@@ -16,10 +16,10 @@ CHOICE = "RECONCILER_LOCAL_ENGINE"
 
 def chosen(environment: Mapping[str, str], choice: str = "") -> str:
     """docker, process or auto. choice: of the command line, which goes before the environment. Raises UserError."""
-    found = choice or environment.get(CHOICE, "") or "auto"
-    if found not in ("auto", "docker", "process"):
-        raise UserError(f"{CHOICE}={found!r} is unknown", hint="set it to docker, process or auto, or unset it")
-    return found
+    wanted = choice or environment.get(CHOICE, "") or "auto"
+    if wanted not in ("auto", "docker", "process"):
+        raise UserError(f"{CHOICE}={wanted!r} is unknown", hint="set it to docker, process or auto, or unset it")
+    return wanted
 
 
 def usable_docker(environment: Mapping[str, str]) -> CommandLineEngine | None:
@@ -28,7 +28,7 @@ def usable_docker(environment: Mapping[str, str]) -> CommandLineEngine | None:
     if sys.platform != "linux" or not host.startswith("unix://"):
         return None
     try:
-        found = find_engine(environment)
+        engine = find_engine(environment)
     except UserError:
         return None
-    return found if found.builder != "podman" else None
+    return engine if engine.builder != "podman" else None

@@ -57,8 +57,10 @@ def local_engine(
         made = LocalDockerEngine(docker, home, aws, env.get(REGISTRY) or None)
         return made if wanted == "docker" else WithFallback(made, processes)
     if wanted == "docker":
-        said = f"--engine {choice}" if choice else f"{CHOICE}={wanted}"
-        raise UserError(f"{said}, but no Docker engine answers on this machine", hint="start Docker, or leave it out")
+        setting = f"--engine {choice}" if choice else f"{CHOICE}={wanted}"
+        raise UserError(
+            f"{setting}, but no Docker engine answers on this machine", hint="start Docker, or leave it out"
+        )
     if image is not None:
         processes.check(image.build.inputs())
     return processes
@@ -107,8 +109,8 @@ class LocalDockerEngine:
         try:
             asked = urllib.request.Request(f"{base}/{digest}", headers={"Accept": ", ".join(READABLE)})  # noqa: S310
             with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310  http on loopback  # nosec B310
-                found = Manifest(answer.read().decode(), answer.headers["Content-Type"])
-            manifest = found.annotated(request.annotations)
+                pushed = Manifest(answer.read().decode(), answer.headers["Content-Type"])
+            manifest = pushed.annotated(request.annotations)
             for name in (manifest.digest, request.tag.replace("pushed-", "inputs-")):
                 put = urllib.request.Request(  # noqa: S310
                     f"{base}/{name}",
@@ -123,14 +125,14 @@ class LocalDockerEngine:
 
     def _without_registry(self, image: str) -> Manifest:
         """A manifest that names the image's configuration; its layers stay with the engine and aren't listed."""
-        found = self._docker.inspect(image) or {}
+        details = self._docker.inspect(image) or {}
         document = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
             "config": {
                 "mediaType": "application/vnd.oci.image.config.v1+json",
                 "digest": image,
-                "size": int(found.get("Size", 0)),
+                "size": int(details.get("Size", 0)),
             },
             "layers": [],
             "annotations": {"reconciler.made-by": "Docker, without a registry"},
@@ -146,25 +148,25 @@ class WithFallback:
 
     @property
     def name(self) -> str:
-        """That of Docker, which is tried first."""
+        """Docker's name, as it is tried first."""
         return self._docker.name
 
     def find(self, request: BuildRequest) -> str | None:
-        """From Docker; an image for processes is made again in no time."""
+        """The image that Docker has; one for processes is made again in no time."""
         return self._docker.find(request)
 
     def build(self, request: BuildRequest, output: Output) -> str:
-        """With Docker, else for processes. Raises ReconcilerError."""
-        said: list[str] = []
+        """Build with Docker; for processes where Docker can't get the base image. Raises ReconcilerError."""
+        lines: list[str] = []
 
         def both(line: str) -> None:
-            said.append(line)
+            lines.append(line)
             output(line)
 
         try:
             return self._docker.build(request, both)
         except ReconcilerError as error:
-            if not NO_BASE.search("\n".join([*said[-20:], error.message])):
+            if not NO_BASE.search("\n".join([*lines[-20:], error.message])):
                 raise
             output(
                 f"{self._docker.name} can't get the base image; the program runs as a process of this machine instead"

@@ -136,9 +136,9 @@ class DockerRunner:
         with self._lock:
             command = self._tasks.pop(task.id, None)
         if command:
-            found = try_run([command, "ps", "-aq", "--filter", f"label={LABEL}={task.arn}"], self._environment)
-            if found and found.split():
-                try_run([command, "rm", "--force", "--volumes", *found.split()], self._environment)
+            containers = try_run([command, "ps", "-aq", "--filter", f"label={LABEL}={task.arn}"], self._environment)
+            if containers and containers.split():
+                try_run([command, "rm", "--force", "--volumes", *containers.split()], self._environment)
 
 
 class RunningContainer:
@@ -216,17 +216,17 @@ class RunningContainer:
 
     def _state(self) -> dict[str, str]:
         answer = try_run([self._command, "inspect", "--format", "{{json .State}}", self._identity], self._environment)
-        found = json.loads(answer) if answer else {}
-        return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in found.items()}
+        state = json.loads(answer) if answer else {}
+        return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in state.items()}
 
 
 def remove_leftovers(command: str, images: Path, environment: Mapping[str, str]) -> None:
     """Remove the containers that an agent of this folder left behind when it was killed."""
     shown = f'{{{{.ID}}}} {{{{.Label "{AGENT_LABEL}"}}}}'
-    found = try_run(
+    containers = try_run(
         [command, "ps", "--all", "--filter", f"label={HOME_LABEL}={images}", "--format", shown], environment
     )
-    others = [words[0] for line in (found or "").splitlines() if (words := line.split())[1:] != [AGENT]]
+    others = [words[0] for line in (containers or "").splitlines() if (words := line.split())[1:] != [AGENT]]
     if others:
         try_run([command, "rm", "--force", "--volumes", *others], environment)
 
@@ -284,11 +284,11 @@ UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 2**10, "MiB": 
 
 def used_in(stats: str, seconds: float) -> Used | None:
     """What `MEMORY / LIMIT|PERCENT%` of an engine's `stats` says, of so many seconds; None for anything else."""
-    found = re.fullmatch(r"([\d.]+)\s*([kKMGT]?i?B) /[^|]*\|([\d.]+)%", stats.strip())
-    if found is None or found[2] not in UNITS:
+    match = re.fullmatch(r"([\d.]+)\s*([kKMGT]?i?B) /[^|]*\|([\d.]+)%", stats.strip())
+    if match is None or match[2] not in UNITS:
         return None
     try:
-        return Used(int(float(found[1]) * UNITS[found[2]]), float(found[3]) / 100 * seconds)
+        return Used(int(float(match[1]) * UNITS[match[2]]), float(match[3]) / 100 * seconds)
     except ValueError:
         return None
 

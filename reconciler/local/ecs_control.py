@@ -145,8 +145,8 @@ def _wrap(operation: str, wrapper: Callable[[Any], Any]) -> None:
 
 
 CORRECTIONS = tuple(
-    Correction(what, f"{API}{page}.html", functools.partial(_wrap, operation, wrapper))
-    for what, page, operation, wrapper in (
+    Correction(behaviour, f"{API}{page}.html", functools.partial(_wrap, operation, wrapper))
+    for behaviour, page, operation, wrapper in (
         ("a cluster that is there is given back", "CreateCluster", "create_cluster", _create_cluster),
         ("a cluster in use stays", "DeleteCluster", "delete_cluster", _delete_cluster),
         ("a cluster counts its tasks", "DescribeClusters", "describe_clusters", _describe_clusters),

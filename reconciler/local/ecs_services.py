@@ -51,7 +51,7 @@ class ServiceOperations:
             setattr(EC2ContainerServiceResponse, name, _as_method(getattr(self, name)))
 
     def create_service(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """Begin one."""
+        """Create a service, and begin its first deployment."""
         backend, params = request.ecs_backend, dict(request._get_params())
         cluster, name = backend._get_cluster(params.get("cluster") or "default"), str(params["serviceName"])
         settings = self._settings(request, params)
@@ -67,7 +67,7 @@ class ServiceOperations:
             return ActionResult({"service": service.response()})
 
     def update_service(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """Change what is given."""
+        """Change the settings that are given."""
         params = dict(request._get_params())
         with self.services.lock:
             service = self._find(request, str(params["service"]))
@@ -83,7 +83,7 @@ class ServiceOperations:
     def describe_services(self, request: EC2ContainerServiceResponse) -> ActionResult:
         """Services as they are, and failures for those that ECS doesn't know."""
         wanted, with_tags = request._get_param("services", []), "TAGS" in request._get_param("include", [])
-        found, failures = [], []
+        shown_services, failures = [], []
         with self.services.lock:
             for name in wanted:
                 service = self._find(request, name)
@@ -93,13 +93,15 @@ class ServiceOperations:
                 shown = service.response()
                 if not with_tags:
                     shown.pop("tags")
-                found.append(shown)
-        return ActionResult({"services": found, "failures": failures})
+                shown_services.append(shown)
+        return ActionResult({"services": shown_services, "failures": failures})
 
     def list_services(self, request: EC2ContainerServiceResponse) -> ActionResult:
         """ARNs of a cluster's services that are there."""
         cluster = request.ecs_backend._get_cluster(request._get_param("cluster", "default"))
-        return ActionResult({"serviceArns": [one.arn for one in live_services(request.ecs_backend, cluster.name)]})
+        return ActionResult(
+            {"serviceArns": [service.arn for service in live_services(request.ecs_backend, cluster.name)]}
+        )
 
     def delete_service(self, request: EC2ContainerServiceResponse) -> ActionResult:
         """Let it drain: its tasks are stopped, then it is INACTIVE."""
@@ -110,13 +112,15 @@ class ServiceOperations:
             if service.desired and not request._get_param("force", False):
                 raise InvalidParameterException("The service cannot be stopped while it is scaled above 0.")
             if service.status == "ACTIVE":
-                service.status = "DRAINING" if any(one.tasks for one in service.deployments) else "INACTIVE"
+                service.status = (
+                    "DRAINING" if any(deployment.tasks for deployment in service.deployments) else "INACTIVE"
+                )
             return ActionResult({"service": service.response()})
 
     def _find(self, request: EC2ContainerServiceResponse, name: str) -> Service | None:
         cluster = request.ecs_backend._get_cluster(request._get_param("cluster", "default"))
-        found: Any = request.ecs_backend.services.get(f"{cluster.name}:{name.split('/')[-1]}")
-        return found if isinstance(found, Service) else None
+        service: Any = request.ecs_backend.services.get(f"{cluster.name}:{name.split('/')[-1]}")
+        return service if isinstance(service, Service) else None
 
     def _settings(self, request: EC2ContainerServiceResponse, params: dict[str, Any]) -> dict[str, Any]:
         """The settings of a service, checked as a launch is, with the revision that a family stands for."""
@@ -144,8 +148,8 @@ class ServiceOperations:
 
 def live_services(backend: Any, cluster_name: str) -> list[Service]:
     """Services of a cluster that are ACTIVE or DRAINING."""
-    found = [one for key, one in backend.services.items() if key.startswith(f"{cluster_name}:")]
-    return [one for one in found if isinstance(one, Service) and one.status != "INACTIVE"]
+    services = [service for key, service in backend.services.items() if key.startswith(f"{cluster_name}:")]
+    return [service for service in services if isinstance(service, Service) and service.status != "INACTIVE"]
 
 
 def _run_task(settings: dict[str, Any]) -> dict[str, Any]:

@@ -191,8 +191,8 @@ class Embedded:
             return json_answer(start, "200 OK", {"reset": True})
         if (name, method) == ("inside", "POST"):
             asked = json.loads(body)
-            found = self.agent.inside(asked["task"], asked["container"], asked["words"], terminal=asked["terminal"])
-            return json_answer(start, "200 OK", asdict(found) if found else None)
+            inside = self.agent.inside(asked["task"], asked["container"], asked["words"], terminal=asked["terminal"])
+            return json_answer(start, "200 OK", asdict(inside) if inside else None)
         if (name, method) == ("behaviour", "GET"):
             return json_answer(start, "200 OK", self.behaviour.rules())
         if (name, method) == ("behaviour", "POST"):

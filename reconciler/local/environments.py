@@ -109,11 +109,11 @@ def _add(digest: hashlib._Hash, path: Path, rootfs: Path, seen: frozenset[Path] 
         return
     text = _add_file(digest, path, rootfs)
     if path.suffix in (".txt", ".in", ".pip", ""):
-        for found in INCLUDED.findall(text):
-            inner = path.parent / found
-            if "://" not in found:
+        for required in INCLUDED.findall(text):
+            inner = path.parent / required
+            if "://" not in required:
                 if not inner.is_file():
-                    raise MissingFile(found)
+                    raise MissingFile(required)
                 _add(digest, inner, rootfs, seen | {path})
         if LOCAL.search(text):
             _add(digest, rootfs, rootfs)
@@ -160,11 +160,14 @@ class Environments:
     def _key(self, installs: Sequence[Install]) -> str:
         decisive = [
             {
-                "commands": [(one.tool, one.words, one.folder, dict(one.environment)) for one in each.commands],
-                "material": each.material,
-                "values": {name: value for name, value in each.values.items() if DECISIVE.fullmatch(name)},
+                "commands": [
+                    (command.tool, command.words, command.folder, dict(command.environment))
+                    for command in install.commands
+                ],
+                "material": install.material,
+                "values": {name: value for name, value in install.values.items() if DECISIVE.fullmatch(name)},
             }
-            for each in installs
+            for install in installs
         ]
         made = [VERSION, sys.version, sys.base_prefix, str(self.folder.absolute()), decisive]
         return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:KEY_DIGITS]
@@ -191,10 +194,10 @@ class Environments:
             venv.EnvBuilder(symlinks=True, with_pip=False).create(path)
         except (OSError, subprocess.SubprocessError) as error:
             raise ReconcilerError(f"an environment for the image's packages can't be made in {path}: {error}") from None
-        for each in installs:
-            output(f"RUN {each.shown}")
-            for command in each.commands:
-                self._run(path, each, command, rootfs, output, stopped)
+        for install in installs:
+            output(f"RUN {install.shown}")
+            for command in install.commands:
+                self._run(path, install, command, rootfs, output, stopped)
         _mark(path).write_text(_identity(path))
 
     def _run(
@@ -284,8 +287,8 @@ def _mark(path: Path) -> Path:
 
 def _identity(path: Path) -> str:
     """Which folder this is, as no archive or checkout could bring it along."""
-    found = path.lstat()
-    return f"{found.st_dev}/{found.st_ino}"
+    status = path.lstat()
+    return f"{status.st_dev}/{status.st_ino}"
 
 
 def _whole(path: Path) -> bool:

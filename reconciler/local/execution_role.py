@@ -55,7 +55,7 @@ def _no_key(identity: Identity, key_id: str | None, service: str, arn: str) -> s
     """Why the role may not decrypt with the key of what has this ARN."""
     region, account = arn.split(":")[3:5]
     needed = kms.uses(key_id, service, account, region, kms.DECRYPT)
-    return next((why for one in needed if (why := refusal(identity, *one))), None)
+    return next((why for use in needed if (why := refusal(identity, *use))), None)
 
 
 def _check_image(identity: Identity, image: str) -> None:
@@ -94,9 +94,9 @@ def _check_log(identity: Identity, task: Task, definition: Mapping[str, Any], gr
     ):
         message = refusal(identity, f"logs:{action}", resource) if wanted else None
         if message:
-            what = "log group" if action == "CreateLogGroup" else "log stream"
+            noun = "log group" if action == "CreateLogGroup" else "log stream"
             raise StartError(
                 "ResourceInitializationError",
                 "failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch "
-                f"{what}: AccessDeniedException: {message} : exit status 1",
+                f"{noun}: AccessDeniedException: {message} : exit status 1",
             )

@@ -8,12 +8,12 @@ from typing import Any
 from reconciler.core.fargate import SIZES
 
 
-def units(value: object, one: int, names: str) -> int | None:
-    """1024, "1 vCPU" or "2GB" as a whole number of units, of which the named unit has `one`; None if it is none."""
+def units(value: object, size: int, names: str) -> int | None:
+    """1024, "1 vCPU" or "2GB" as a whole number of units, of which the named unit has `size`; None if it is none."""
     match = re.fullmatch(rf"\s*(\d+|\d*\.\d+)\s*({names})?\s*", str(value), re.IGNORECASE)
     if match is None:
         return None
-    number = float(match[1]) * (one if match[2] else 1)
+    number = float(match[1]) * (size if match[2] else 1)
     return int(number) if number == int(number) else None
 
 
@@ -37,9 +37,9 @@ def check_execution_role_given(containers: list[dict[str, Any]], role_arn: str |
             ("ECR images", ".dkr.ecr." in str(container.get("image"))),
             ("secrets", bool(container.get("secrets"))),
         ]
-        for what, needed in needs:
+        for feature, needed in needs:
             if needed:
-                raise ValueError(f"Fargate requires task definition to have execution role ARN to support {what}.")
+                raise ValueError(f"Fargate requires task definition to have execution role ARN to support {feature}.")
 
 
 def check_containers(containers: list[dict[str, Any]], mib: int) -> None:

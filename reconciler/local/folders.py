@@ -41,9 +41,9 @@ def _keep_others_out(folder: Path) -> None:
     except OSError:
         return  # not there yet, or not to be read: then nothing in it is either
     try:
-        found = os.fstat(handle)
-        if found.st_mode & OTHERS_WRITE and not found.st_mode & stat.S_ISVTX:
-            os.fchmod(handle, stat.S_IMODE(found.st_mode) & ~OTHERS_WRITE)
+        status = os.fstat(handle)
+        if status.st_mode & OTHERS_WRITE and not status.st_mode & stat.S_ISVTX:
+            os.fchmod(handle, stat.S_IMODE(status.st_mode) & ~OTHERS_WRITE)
     except OSError:
         raise UnsafeFolder(
             f"Other users can write to {folder} and replace the embedded AWS's files there. Take that right away with "
@@ -55,23 +55,23 @@ def _keep_others_out(folder: Path) -> None:
 
 def _check(path: Path, *, folder: bool) -> None:
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return
     except OSError as error:
         raise UnsafeFolder(f"The embedded AWS can't use the folder {path.parent}: {error.strerror}.") from None
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         raise UnsafeFolder(
             f"{path} is a symbolic link (to {str(path.readlink())!r}), and the embedded AWS would write and delete "
             f"there. Remove it with `rm {path}`. If you didn't make it, first look what else came with it."
         )
-    if found.st_uid not in (os.getuid(), 0):
+    if status.st_uid not in (os.getuid(), 0):
         raise UnsafeFolder(
-            f"{path} belongs to another user (uid {found.st_uid}), who could read or change the embedded AWS's files "
+            f"{path} belongs to another user (uid {status.st_uid}), who could read or change the embedded AWS's files "
             f"there. Remove it, or make it yours with `chown -R {os.getuid()} {path}`."
         )
-    if stat.S_ISDIR(found.st_mode) != folder:
+    if stat.S_ISDIR(status.st_mode) != folder:
         right = "folder" if folder else "file"
         raise UnsafeFolder(f"The embedded AWS can't use the folder {path.parent}: {path.name} should be a {right}.")
-    if found.st_mode & OTHERS_WRITE and path.name == "server.json":
+    if status.st_mode & OTHERS_WRITE and path.name == "server.json":
         raise UnsafeFolder(f"Other users can write to {path}. Take that right away with `chmod go-w {path}`.")

@@ -9,11 +9,11 @@ DEVICES = Path("/dev")
 
 
 def present(devices: Path = DEVICES) -> tuple[int, ...]:
-    """Their numbers, as the driver has them; none without a driver."""
-    found = (re.fullmatch(r"nvidia([0-9]+)", one.name) for one in devices.glob("nvidia*"))
-    return tuple(sorted(int(one[1]) for one in found if one))
+    """The numbers of this machine's GPUs, as the driver has them; none without a driver."""
+    matches = (re.fullmatch(r"nvidia([0-9]+)", device.name) for device in devices.glob("nvidia*"))
+    return tuple(sorted(int(match[1]) for match in matches if match))
 
 
 def given(wanted: int, devices: Path = DEVICES) -> str:
-    """Those that a container gets which asks for so many, as NVIDIA_VISIBLE_DEVICES has them; empty for none."""
+    """The GPUs that a container gets which asks for so many, as NVIDIA_VISIBLE_DEVICES has them; empty for none."""
     return ",".join(map(str, present(devices)[:wanted]))

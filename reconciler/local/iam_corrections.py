@@ -46,12 +46,12 @@ def _users_have_boundaries() -> None:
 
 
 def _users_have_credentials_for_services() -> None:
-    """CodeCommit's, Keyspaces' and Bedrock's; what they open is not here."""
+    """Users have credentials for CodeCommit, Keyspaces and Bedrock; what they open is not here."""
 
     def of(self: Any) -> dict[str, dict[str, Any]]:
         user = self.backend.get_user(self._get_param("UserName"))
-        found: dict[str, dict[str, Any]] = user.__dict__.setdefault("service_credentials", {})
-        return found
+        credentials: dict[str, dict[str, Any]] = user.__dict__.setdefault("service_credentials", {})
+        return credentials
 
     def create(self: Any) -> ActionResult:
         held, name, key = of(self), self._get_param("UserName"), f"ACCA{secrets.token_hex(8).upper()}"
@@ -63,8 +63,8 @@ def _users_have_credentials_for_services() -> None:
 
     def listed(self: Any) -> ActionResult:
         service = self._get_param("ServiceName")
-        found = [one for one in of(self).values() if service in (None, one["ServiceName"])]
-        return ActionResult({"ServiceSpecificCredentials": found})
+        credentials = [credential for credential in of(self).values() if service in (None, credential["ServiceName"])]
+        return ActionResult({"ServiceSpecificCredentials": credentials})
 
     def delete(self: Any) -> EmptyResult:
         key = self._get_param("ServiceSpecificCredentialId")
@@ -88,9 +88,9 @@ def _users_stay_while_they_have_credentials() -> None:
 
     def delete(self: Any, user_name: str) -> None:
         user = self.get_user(user_name)
-        for what, name in held.items():
+        for noun, name in held.items():
             if getattr(user, name, None):
-                raise DeleteConflictException(f"Cannot delete entity, must delete {what} first.")
+                raise DeleteConflictException(f"Cannot delete entity, must delete {noun} first.")
         if self.get_groups_for_user(user_name):
             raise DeleteConflictException("Cannot delete entity, must remove users from group first.")
         original(self, user_name)
@@ -132,7 +132,7 @@ def _names_of_policies_are_used_once() -> None:
     def create(self: Any) -> Any:
         name = self._get_param("PolicyName")
         mine = f":{self.current_account}:policy/"
-        if any(one.name == name and mine in one.arn for one in list(self.backend.managed_policies.values())):
+        if any(policy.name == name and mine in policy.arn for policy in list(self.backend.managed_policies.values())):
             raise EntityAlreadyExists(f"A policy called {name} already exists. Duplicate names are not allowed.")
         return original(self)
 

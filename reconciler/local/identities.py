@@ -88,13 +88,13 @@ def may_become(identity: Identity, role_arn: str) -> bool:
         return False
     statements = _document(role.assume_role_policy_document).get("Statement") or []
     named = [
-        {**one, "Resource": "*"}
-        for one in (statements if isinstance(statements, list) else [statements])
-        if names_principal(one, identity.principal_arn, identity.account_id)
+        {**statement, "Resource": "*"}
+        for statement in (statements if isinstance(statements, list) else [statements])
+        if names_principal(statement, identity.principal_arn, identity.account_id)
     ]
     trusted = decide([{"Statement": named}], "sts:AssumeRole", role_arn)
     mine = decide(_policies(identity), "sts:AssumeRole", role_arn)
-    by_name = any(_names(one.get("Principal"), identity.principal_arn) for one in named)
+    by_name = any(_names(statement.get("Principal"), identity.principal_arn) for statement in named)
     return trusted == "allowed" and (mine == "allowed" or (by_name and mine == "not allowed"))
 
 
@@ -162,9 +162,9 @@ class Identities:
     def keys(self, access_key_id: str) -> Keys | None:
         """The secret and token of a key that the embedded IAM or STS made and that is valid still; else None."""
         with self._lock:
-            found = self._by_key.get(access_key_id)
-        if found:
-            return _of_session(found[1])
+            session = self._by_key.get(access_key_id)
+        if session:
+            return _of_session(session[1])
         for account_id, partition, iam in _every_iam():
             key = iam.access_keys.get(access_key_id)
             if key is None:
@@ -179,9 +179,9 @@ class Identities:
     def find(self, access_key_id: str) -> Identity | None:
         """Whose key this is; None for a key that the embedded IAM didn't make."""
         with self._lock:
-            found = self._by_key.get(access_key_id)
-        if found:
-            return found[0]
+            session = self._by_key.get(access_key_id)
+        if session:
+            return session[0]
         for account_id, _, iam in _every_iam():
             key = iam.access_keys.get(access_key_id)
             if key is not None and key.role_arn:

@@ -44,16 +44,16 @@ def expired(rules: Sequence[Mapping[str, Any]], images: Sequence[Stored], now: f
     for rule in sorted(rules, key=lambda rule: rule["rulePriority"]):
         selection = rule["selection"]
         # The newest first; of two of the same second that which came later.
-        found = [one for one in reversed(images) if _selected(selection, one.tags)]
-        found.sort(key=lambda one: -one.pushed)
+        selected = [image for image in reversed(images) if _selected(selection, image.tags)]
+        selected.sort(key=lambda image: -image.pushed)
         number = selection["countNumber"]
         if selection["countType"] == "imageCountMoreThan":
-            old = found[number:]
+            old = selected[number:]
         else:  # sinceImagePushed, in days
-            old = [one for one in found if now - one.pushed > number * DAY]
-        gone |= {one.digest for one in old} - settled
-        settled |= {one.digest for one in found}
-    return gone - {part for one in images if one.digest not in gone for part in one.parts}
+            old = [image for image in selected if now - image.pushed > number * DAY]
+        gone |= {image.digest for image in old} - settled
+        settled |= {image.digest for image in selected}
+    return gone - {part for image in images if image.digest not in gone for part in image.parts}
 
 
 def _selected(selection: Mapping[str, Any], tags: Sequence[str]) -> bool:
@@ -61,7 +61,7 @@ def _selected(selection: Mapping[str, Any], tags: Sequence[str]) -> bool:
         return not tags
     if selection["tagStatus"] == "any":
         return True
-    patterns = [*selection.get("tagPatternList", ()), *(f"{one}*" for one in selection.get("tagPrefixList", ()))]
+    patterns = [*selection.get("tagPatternList", ()), *(f"{prefix}*" for prefix in selection.get("tagPrefixList", ()))]
     return all(any(matches(pattern, tag) for tag in tags) for pattern in patterns)
 
 
@@ -112,7 +112,7 @@ def _expire(repository: Any) -> None:
 
 def _stored(image: Image) -> Stored:
     manifests = json.loads(image.get_image_manifest()).get("manifests") or ()
-    parts = tuple(one["digest"] for one in manifests)
+    parts = tuple(manifest["digest"] for manifest in manifests)
     return Stored(image.get_image_digest(), tuple(image.image_tags), image.image_pushed_at, parts)
 
 

@@ -46,12 +46,12 @@ class Places:
         if not path.strip("/"):
             return None
         try:
-            found = beneath(self.rootfs, path)
+            real_path = beneath(self.rootfs, path)
         except Outside:
             return None
-        if not found.exists():
+        if not real_path.exists():
             return None
-        return str(found) + ("/" if path.endswith("/") else "")
+        return str(real_path) + ("/" if path.endswith("/") else "")
 
     def word(self, word: str) -> str:
         """One word of a command, or `--option=PATH`."""
@@ -63,11 +63,11 @@ class Places:
     def command(self, words: Sequence[str]) -> list[str]:
         """The words of a command; of `sh -c TEXT` also the paths in the text."""
         shell = posixpath.basename(words[0]) in ("sh", "bash", "ash", "dash") if words else False
-        found = [self.word(word) for word in words]
+        translated = [self.word(word) for word in words]
         for at in range(1, len(words) - 1):
             if shell and re.fullmatch(r"-[a-z]*c", words[at]):
-                return [*found[: at + 1], self.text(words[at + 1]), *found[at + 2 :]]
-        return found
+                return [*translated[: at + 1], self.text(words[at + 1]), *translated[at + 2 :]]
+        return translated
 
     def text(self, text: str) -> str:
         """The text of a shell's command."""

@@ -54,7 +54,7 @@ def find_image(images: Path, reference: str, find_digest: FindDigest) -> Process
     if digest is None:
         raise _cannot_pull(reference, f"{reference}: not found")
     folder = images / digest.removeprefix("sha256:")
-    if any(one.is_symlink() for one in (folder, folder / "rootfs", folder / "config.json")):
+    if any(path.is_symlink() for path in (folder, folder / "rootfs", folder / "config.json")):
         raise _cannot_pull(reference, f"the image in {folder} is a symbolic link, which the embedded AWS never makes")
     try:
         config = json.loads((folder / "config.json").read_text())

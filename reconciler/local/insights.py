@@ -26,7 +26,7 @@ def is_on(task: Task) -> bool:
     from moto.ecs.models import ecs_backends
 
     cluster = ecs_backends[task.launch.account_id][task.launch.region].clusters.get(task.launch.cluster_name)
-    settings = {one["name"]: one["value"] for one in (cluster.settings if cluster else None) or ()}
+    settings = {setting["name"]: setting["value"] for setting in (cluster.settings if cluster else None) or ()}
     return settings.get("containerInsights") in ("enabled", "enhanced")
 
 
@@ -67,10 +67,10 @@ class Meter:
                 self._write()
 
     def _look(self, running: Mapping[str, Running]) -> None:
-        found = [one for one in (each.used() for each in running.values()) if one is not None]
+        measured = [used for used in (program.used() for program in running.values()) if used is not None]
         with self._lock:
-            self._memory = max(self._memory, sum(one.memory for one in found))
-            self._busy += sum(one.cpu for one in found)
+            self._memory = max(self._memory, sum(used.memory for used in measured))
+            self._busy += sum(used.cpu for used in measured)
 
     def _write(self) -> None:
         with self._lock:
@@ -108,8 +108,8 @@ def put(task: Task, event: Mapping[str, Any]) -> None:
             backend.create_log_group(group, {})
             backend.put_retention_policy(group, KEPT)  # type: ignore[arg-type]  # as the answer has it
         backend.ensure_log_stream(group, stream)
-        found = backend.groups[group].streams[stream]
-        found.put_log_events([{"timestamp": _milliseconds(time.time()), "message": json.dumps(event)}])
+        log_stream = backend.groups[group].streams[stream]
+        log_stream.put_log_events([{"timestamp": _milliseconds(time.time()), "message": json.dumps(event)}])
 
 
 GROUPS = threading.Lock()

@@ -26,7 +26,7 @@ class Interruption:
             self._timer.start()
 
     def cancel(self) -> None:
-        """The task has ended."""
+        """Forget the interruption of a task that has ended."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -124,7 +124,7 @@ class KeepAliveHandler(WSGIRequestHandler):
         """Read the request's body into `body`. Raises BadBody."""
         lengths, codings = (self.headers.get_all(name, []) for name in ("Content-Length", "Transfer-Encoding"))
         if codings:
-            if lengths or [one.strip().lower() for one in codings] != ["chunked"]:
+            if lengths or [coding.strip().lower() for coding in codings] != ["chunked"]:
                 raise BadBody("the body must be chunked, or have a length")
             environ.pop("HTTP_TRANSFER_ENCODING", None)
             self._read_chunks(body, environ)

@@ -93,7 +93,7 @@ class Kept:
         s3_content.use(self._objects)
         if self._seal is None:
             return
-        found: dict[str, dict[Identity, list[tuple[Path, Head]]]] = {kind: {} for kind in PUT}
+        by_kind: dict[str, dict[Identity, list[tuple[Path, Head]]]] = {kind: {} for kind in PUT}
         for path in sorted(self._folder.glob(FILES), key=lambda path: (len(path.name), path.name)):
             try:
                 if path.suffix == PART:
@@ -101,11 +101,11 @@ class Kept:
                     continue
                 self._last = max(self._last, _number(path))
                 head = _head(path)
-                found[head["kind"]].setdefault(_identity(head), []).append((path, head))
+                by_kind[head["kind"]].setdefault(_identity(head), []).append((path, head))
             except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 self._leave_out(path, str(error))
-        for kind, those in found.items():
-            for files in sorted(those.values(), key=lambda files: str(files[-1][1]["at"])):
+        for kind, by_identity in by_kind.items():
+            for files in sorted(by_identity.values(), key=lambda files: str(files[-1][1]["at"])):
                 self._put(account_id, PUT[kind], self._seal, files)
         if not self._left_out:
             s3_content.forget_all_but({content.path for content in _contents(account_id)})
@@ -155,7 +155,7 @@ class Kept:
             for identity in self._files.keys() - there:
                 self._remove(self._files.pop(identity).name)
             s3_content.release_all_but({file.content for file in self._files.values()})
-            self._growing = {one: since for one, since in self._growing.items() if one in there}
+            self._growing = {identity: since for identity, since in self._growing.items() if identity in there}
 
     def _keep(self, identity: Identity, state: State, rest: Rest, seal: Seal, *, last: bool) -> None:
         """Write one thing, if it is another than what its file has. Raises OSError."""
@@ -376,7 +376,7 @@ def _stream(stream: LogStream) -> tuple[Head, Body]:
     return {
         "at": stream.creation_time.isoformat(), "lines": len(events),
         "last": stream.last_ingestion_time and stream.last_ingestion_time.isoformat(),
-    }, lambda: json.dumps([(one.timestamp, one.ingestion_time, one.message) for one in events]).encode()  # fmt: skip
+    }, lambda: json.dumps([(e.timestamp, e.ingestion_time, e.message) for e in events]).encode()  # fmt: skip
 
 
 def _put_group(account_id: str, head: Head, _: bytes) -> None:
@@ -392,7 +392,7 @@ def _put_stream(account_id: str, head: Head, body: bytes) -> None:
     stream.events = [LogEvent(came, {"timestamp": at, "message": text}) for at, came, text in json.loads(body)]
     stream.creation_time = datetime.datetime.fromisoformat(head["at"])
     stream.last_ingestion_time = datetime.datetime.fromisoformat(head["last"]) if head["last"] else None
-    stream.stored_bytes = sum(len(one.message) for one in stream.events)
+    stream.stored_bytes = sum(len(event.message) for event in stream.events)
 
 
 PUT: dict[str, Put] = {

@@ -46,9 +46,9 @@ def server_proof(keys: Keys, nonce: str, answer: bytes) -> str:
     return _proof(keys, "server", nonce, answer)
 
 
-def same(one: str, other: str) -> bool:
+def same(left: str, right: str) -> bool:
     """Whether two proofs or signatures are equal, in a time that doesn't tell where they differ."""
-    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
+    return hmac.compare_digest(left.encode("utf-8", "replace"), right.encode("utf-8", "replace"))
 
 
 def _proof(keys: Keys, who: str, nonce: str, answer: bytes) -> str:

@@ -24,12 +24,12 @@ def uses(key_id: str | None, service: str, account: str, region: str, *actions: 
     name = (key_id or "").rpartition(":")[2]
     if not key_id or name.startswith(AWS_MANAGED):
         return []
-    found = _key(name, account, region)
+    key = _key(name, account, region)
     own = f"arn:{get_partition(region)}:kms:{region}:{account}:key/{key_id}"
-    arn = str(found.arn) if found else key_id if ":" in key_id else own
+    arn = str(key.arn) if key else key_id if ":" in key_id else own
     context: dict[str, Any] = {"kms:viaservice": f"{service}.{region}.amazonaws.com"}
-    if found:
-        context["kms:resourcealiases"] = tuple(found.aliases)
+    if key:
+        context["kms:resourcealiases"] = tuple(key.aliases)
     return [Use(action, arn, context) for action in actions]
 
 
@@ -42,24 +42,24 @@ def _key(name: str, account: str, region: str) -> Any:
 
 def of_bucket(account: str, region: str, bucket: str) -> str | None:
     """The key of a bucket's new objects."""
-    found = _backend("s3", account, get_partition(region)).buckets.get(bucket)
-    rule = ((found.encryption if found is not None else None) or {}).get("Rule") or {}
+    s3_bucket = _backend("s3", account, get_partition(region)).buckets.get(bucket)
+    rule = ((s3_bucket.encryption if s3_bucket is not None else None) or {}).get("Rule") or {}
     default = rule.get("ApplyServerSideEncryptionByDefault") or {}
     return default.get("KMSMasterKeyID") if default.get("SSEAlgorithm") == "aws:kms" else None
 
 
 def of_object(account: str, region: str, bucket: str, key: str) -> str | None:
     """The key of an object; None too where there is no such object."""
-    found = _backend("s3", account, get_partition(region)).buckets.get(bucket)
-    one = found.keys.get(key) if found is not None else None
-    return one.kms_key_id if one is not None and one.encryption == "aws:kms" else None
+    s3_bucket = _backend("s3", account, get_partition(region)).buckets.get(bucket)
+    s3_object = s3_bucket.keys.get(key) if s3_bucket is not None else None
+    return s3_object.kms_key_id if s3_object is not None and s3_object.encryption == "aws:kms" else None
 
 
 def of_parameter(account: str, region: str, name: str) -> str | None:
     """The key of a SecureString."""
     known = _backend("ssm", account, region)._parameters
-    found = known.get(name) or known.get(name.lstrip("/")) or ()
-    return found[-1].keyid if found and found[-1].parameter_type == "SecureString" else None
+    versions = known.get(name) or known.get(name.lstrip("/")) or ()
+    return versions[-1].keyid if versions and versions[-1].parameter_type == "SecureString" else None
 
 
 def of_secret(account: str, region: str, name: str) -> str | None:

@@ -37,17 +37,17 @@ def _of(response: Any, place: int) -> tuple[Any, str]:
     known = {
         "",
         LATEST,
-        *(str(one.version) for one in response.backend.list_versions_by_function(function.function_name)),
+        *(str(version.version) for version in response.backend.list_versions_by_function(function.function_name)),
     }
-    if qualifier not in known | {one.name for one in response.backend.list_aliases(function.function_name)}:
+    if qualifier not in known | {alias.name for alias in response.backend.list_aliases(function.function_name)}:
         raise UnknownAliasException(f"{function.function_arn}:{qualifier}")
     return function, "" if qualifier == LATEST else qualifier
 
 
-def _held(function: Any, what: str) -> dict[str, Any]:
+def _held(function: Any, attribute: str) -> dict[str, Any]:
     """What a function has of something, by qualifier."""
-    found: dict[str, Any] = function.__dict__.setdefault(what, {})
-    return found
+    held: dict[str, Any] = function.__dict__.setdefault(attribute, {})
+    return held
 
 
 def _qualified(arn: str, qualifier: str) -> str:
@@ -83,8 +83,8 @@ def _urls_are_of_a_qualifier() -> None:
 
     def listed(self: Any) -> str:
         function, _ = _of(self, -2)
-        found = [shown(function, qualifier, one) for qualifier, one in _held(function, "urls").items()]
-        return json.dumps({"FunctionUrlConfigs": found})
+        configs = [shown(function, qualifier, url) for qualifier, url in _held(function, "urls").items()]
+        return json.dumps({"FunctionUrlConfigs": configs})
 
     LambdaResponse.create_function_url_config = create  # type: ignore[method-assign]
     LambdaResponse.get_function_url_config = get  # type: ignore[method-assign]
@@ -110,8 +110,8 @@ def _destinations_are_of_a_qualifier() -> None:
 
     def listed(self: Any) -> str:
         function, _ = _of(self, -3)
-        found = [{**one.response(), "LastModified": 0} for one in _held(function, "events").values()]
-        return json.dumps({"FunctionEventInvokeConfigs": found})
+        configs = [{**event.response(), "LastModified": 0} for event in _held(function, "events").values()]
+        return json.dumps({"FunctionEventInvokeConfigs": configs})
 
     LambdaResponse.put_function_event_invoke_config = put  # type: ignore[method-assign,assignment]
     LambdaResponse.delete_function_event_invoke_config = delete  # type: ignore[method-assign]
@@ -160,19 +160,23 @@ def _what_is_used_stays() -> None:
     mappings: Any = LambdaBackend.list_event_source_mappings
 
     def delete_function(self: Any, function_name: str, qualifier: str | None = None) -> None:
-        if qualifier and qualifier in {str(one.function_version) for one in self.list_aliases(function_name)}:
+        if qualifier and qualifier in {
+            str(listed_alias.function_version) for listed_alias in self.list_aliases(function_name)
+        }:
             raise InUse
         delete(self, function_name, qualifier)
 
     def delete_alias(self: Any, name: str, function_name: str) -> None:
         alias(self, name, function_name)
-        for what in ("urls", "events", "policies"):
-            _held(self.get_function(function_name), what).pop(name, None)
+        for attribute in ("urls", "events", "policies"):
+            _held(self.get_function(function_name), attribute).pop(name, None)
 
     def list_mappings(self: Any, event_source_arn: str, function_name: str) -> Any:
-        found = mappings(self, event_source_arn, None)
+        of_source = mappings(self, event_source_arn, None)
         name = str(function_name or "").rpartition(":function:")[2]
-        return [one for one in found if not name or one.function_name.rpartition(":function:")[2] == name]
+        return [
+            mapping for mapping in of_source if not name or mapping.function_name.rpartition(":function:")[2] == name
+        ]
 
     LambdaBackend.delete_function = delete_function  # type: ignore[method-assign]
     LambdaBackend.delete_alias = delete_alias  # type: ignore[method-assign]

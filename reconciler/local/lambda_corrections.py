@@ -43,9 +43,9 @@ def _all_of_the_configuration_is_kept() -> None:
 
     def get(self: Any, *args: Any, **kwargs: Any) -> Any:
         usual = {"LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{self.function_name}"}}
-        found = {**read(self, *args, **kwargs), **usual, **self.kept}
-        gone = ("DeadLetterConfig",) if not found.get("DeadLetterConfig", {}).get("TargetArn") else ()
-        return {key: value for key, value in found.items() if key not in gone}
+        configuration = {**read(self, *args, **kwargs), **usual, **self.kept}
+        gone = ("DeadLetterConfig",) if not configuration.get("DeadLetterConfig", {}).get("TargetArn") else ()
+        return {key: value for key, value in configuration.items() if key not in gone}
 
     def update(self: Any, config_updates: dict[str, Any]) -> Any:
         self.kept |= {key: config_updates[key] for key in KEPT if key in config_updates}
@@ -99,7 +99,7 @@ def _statement_ids_are_used_once() -> None:
 
     def add(self: Any, raw: str, qualifier: str | None = None) -> Any:
         sid = json.loads(raw).get("StatementId")
-        if any(one.get("Sid") == sid for one in self.statements):
+        if any(statement.get("Sid") == sid for statement in self.statements):
             raise StatementExists(sid)
         return original(self, raw, qualifier)
 

@@ -80,7 +80,7 @@ class _Offerings(dict[str, Any]):
 
         path = self._files[region]
         offered = load_resource(f"ec2/resources/instance_type_offerings/{self._kind}/{path.name}")
-        self[region] = [{**one, "LocationType": self._kind} for one in offered]
+        self[region] = [{**offering, "LocationType": self._kind} for offering in offered]
         return self[region]
 
     def get(self, region: str, default: Any = None) -> Any:

@@ -61,7 +61,7 @@ def shown(instruction: Instruction) -> str:
     flags = "".join(f"--{name}={value} " if value else f"--{name} " for name, value in instruction.flags.items())
     text = f"{instruction.name} {flags}{' '.join(instruction.rest.split())}"
     if instruction.name == "RUN":  # a here-document is what it runs
-        lines = (" ".join(row.split()) for one in instruction.heredocs for row in one.content.splitlines())
+        lines = (" ".join(row.split()) for heredoc in instruction.heredocs for row in heredoc.content.splitlines())
         text = " ".join([text, "; ".join(filter(None, lines))]).rstrip()
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
 
@@ -117,12 +117,12 @@ class _Layout:
     def _run(self, step: Step, laid: Laid) -> None:
         instruction = step.instruction
         text: str | Sequence[str] = form(instruction.rest) or instruction.rest
-        found = installation(text, laid.workdir, step.values) if not instruction.heredocs else None
-        if found is None or not all(self._mount(laid, mount) for mount in instruction.mounts):
+        installed = installation(text, laid.workdir, step.values) if not instruction.heredocs else None
+        if installed is None or not all(self._mount(laid, mount) for mount in instruction.mounts):
             laid.leave(instruction)
             return
         try:
-            held = material(found.commands, laid.root)
+            held = material(installed.commands, laid.root)
         except MissingFile as error:
             known = base_of(self.inputs.parsed.root(step.stage).base).has is not Has.UNKNOWN
             if not known or any(not text.startswith("USER ") for _, text in laid.undone):
@@ -132,10 +132,10 @@ class _Layout:
                 self.inputs, instruction, f"Could not open requirements file: No such file or directory: '{error}'",
                 "COPY it into the image before this line",
             ) from None  # fmt: skip
-        laid.places += found.places
-        if found.commands:
+        laid.places += installed.places
+        if installed.commands:
             short = shown(instruction).removeprefix("RUN ")
-            laid.installs.append(Install(instruction.line, short, found.commands, dict(step.values), held))
+            laid.installs.append(Install(instruction.line, short, installed.commands, dict(step.values), held))
 
     def _mount(self, laid: Laid, mount: str) -> bool:
         """Have a file or folder of the context where a RUN mounts it. False for a mount of something else."""
@@ -173,11 +173,11 @@ class _Layout:
         self._put(instruction, laid, sources, target, into_folder=into_folder or len(sources) > 1)
 
     def _sources(self, instruction: Instruction, word: str) -> list[Path]:
-        found = sources(self.inputs, instruction, word)
-        for path in found:  # a folder without files is in no list of them, so the snapshot doesn't have it
+        paths = sources(self.inputs, instruction, word)
+        for path in paths:  # a folder without files is in no list of them, so the snapshot doesn't have it
             if (self.inputs.context / path).is_dir() and not (self.inputs.context / path).is_symlink():
                 (self.context / path).mkdir(parents=True, exist_ok=True)
-        return [self.context / path for path in found]
+        return [self.context / path for path in paths]
 
     def _put(
         self, instruction: Instruction, laid: Laid, sources: Sequence[Path], target: str, *, into_folder: bool
@@ -211,9 +211,9 @@ class _Layout:
         other = self.stage(number)
         installed = [source for source in sources if other.installs and _holds(other, source)]
         if installed:
-            laid.installs += [one for one in other.installs if one not in laid.installs]
+            laid.installs += [install for install in other.installs if install not in laid.installs]
             laid.places += [*other.places, target]
-        found: list[Path] = []
+        copied: list[Path] = []
         for source in (source for source in sources if source not in installed):
             try:
                 path = beneath(other.root, source)
@@ -225,11 +225,11 @@ class _Layout:
                 raise _failed(self.inputs, instruction, f'"{source}" isn\'t in the stage {name}', "correct the path")
             if not matches:
                 laid.leave(instruction, f"only the base image of stage {name} or a line that isn't done can have it")
-            found += matches
+            copied += matches
         for entry in other.undone:
             if entry not in laid.undone and not entry[1].startswith("USER "):
                 laid.undone.append(entry)
-        self._put(instruction, laid, found, target, into_folder=into_folder or len(found) > 1)
+        self._put(instruction, laid, copied, target, into_folder=into_folder or len(copied) > 1)
 
     def _number(self, name: str, before: int) -> int | None:
         """The number of an earlier stage that is named; None for another image."""
@@ -261,20 +261,27 @@ def _failed(inputs: Inputs, instruction: Instruction, why: str, hint: str) -> Us
 def check_instructions(inputs: Inputs) -> None:
     """Raises UserError for a line that nobody knows: no builder is there to say so, and it would be left out."""
     for stage in inputs.parsed.stages:
-        for one in stage.instructions:
-            if one.name not in KNOWN:
-                near = difflib.get_close_matches(one.name, KNOWN, 1)
-                raise _failed(inputs, one, f"unknown instruction {one.name}", f"write {near[0]}" if near else "")
-            known = KNOWN[one.name]
-            if known is not None and (strange := sorted(one.flags.keys() - known)):
+        for instruction in stage.instructions:
+            if instruction.name not in KNOWN:
+                near = difflib.get_close_matches(instruction.name, KNOWN, 1)
+                raise _failed(
+                    inputs, instruction, f"unknown instruction {instruction.name}", f"write {near[0]}" if near else ""
+                )
+            known = KNOWN[instruction.name]
+            if known is not None and (strange := sorted(instruction.flags.keys() - known)):
                 hint = f"it knows {', '.join(f'--{flag}' for flag in sorted(known)) or 'none'}"
-                raise _failed(inputs, one, f"unknown flag --{strange[0]}", hint)
-            if not one.rest and one.name not in ALONE:
-                raise _failed(inputs, one, "nothing follows it", f"write what {one.name} is to do, or leave it out")
-            if one.name == "SHELL" and form(one.rest) is None:
-                raise _failed(inputs, one, "it is not a JSON list", 'for instance SHELL ["/bin/bash", "-c"]')
-            if one.name in ("COPY", "ADD") and len(form(one.rest) or one.rest.split()) < 2:
-                raise _failed(inputs, one, "it names no destination", "write the source and the destination")
+                raise _failed(inputs, instruction, f"unknown flag --{strange[0]}", hint)
+            if not instruction.rest and instruction.name not in ALONE:
+                raise _failed(
+                    inputs,
+                    instruction,
+                    "nothing follows it",
+                    f"write what {instruction.name} is to do, or leave it out",
+                )
+            if instruction.name == "SHELL" and form(instruction.rest) is None:
+                raise _failed(inputs, instruction, "it is not a JSON list", 'for instance SHELL ["/bin/bash", "-c"]')
+            if instruction.name in ("COPY", "ADD") and len(form(instruction.rest) or instruction.rest.split()) < 2:
+                raise _failed(inputs, instruction, "it names no destination", "write the source and the destination")
 
 
 def check_sources(inputs: Inputs) -> None:
@@ -290,9 +297,9 @@ def check_sources(inputs: Inputs) -> None:
 def sources(inputs: Inputs, instruction: Instruction, word: str) -> list[str]:
     """The files and folders of the context that a source names. Raises UserError if there are none, as in Docker."""
     wanted = posixpath.normpath("/" + word).lstrip("/") or "."
-    found = matching(inputs, wanted)
-    if found or PATTERN.search(wanted):
-        return found
+    paths = matching(inputs, wanted)
+    if paths or PATTERN.search(wanted):
+        return paths
     if (inputs.context / wanted).is_dir() and not inputs.ignore.ignores(wanted):
         return [wanted]
     hint = f"there is no {wanted} in {inputs.context}"

@@ -73,9 +73,9 @@ def ensure_running(home: Path, say: Callable[[str], None] = lambda text: None) -
     Returns as soon as the server answers; it finishes loading while the caller goes on, and holds back requests
     until it has. Raises LocalError if it can't be started.
     """
-    found = status(home)
-    if found is not None:
-        return found
+    running = status(home)
+    if running is not None:
+        return running
     try:
         idle = idle_seconds(os.environ)
     except BadSpan as error:
@@ -85,8 +85,8 @@ def ensure_running(home: Path, say: Callable[[str], None] = lambda text: None) -
     say(f"starting the embedded AWS{before}{ends}")
     home = _make_home(home)
     with _locked(home):
-        found = status(home)  # another command may have started it while this one waited for the lock
-        return found if found is not None else _start(home)
+        running = status(home)  # another command may have started it while this one waited for the lock
+        return running if running is not None else _start(home)
 
 
 def status(home: Path) -> LocalAws | None:
@@ -129,12 +129,12 @@ def homes() -> list[Path]:
     """The folders of the embedded AWSs of this user that run on this machine, sorted."""
     import psutil
 
-    found = set()
+    folders = set()
     for process in psutil.process_iter(["cmdline", "uids"]):
         words, uids = process.info["cmdline"] or [], process.info["uids"]
         if MODULE in words[:-1] and uids is not None and uids.real == os.getuid():
-            found.add(Path(words[words.index(MODULE) + 1]))
-    return sorted(home for home in found if home.is_dir())
+            folders.add(Path(words[words.index(MODULE) + 1]))
+    return sorted(home for home in folders if home.is_dir())
 
 
 def reset(home: Path) -> None:
@@ -146,8 +146,8 @@ def reset(home: Path) -> None:
     if not home.is_dir():
         return
     with _locked(home):
-        found = status(home)
-        if found is None:
+        running = status(home)
+        if running is None:
             import shutil
 
             for name in ("images", "tasks", KEPT, OBJECTS, PASSING):
@@ -156,7 +156,7 @@ def reset(home: Path) -> None:
         from reconciler.local.signing import request
 
         try:
-            code, _ = request(found.endpoint_url, found.keys, "POST", "/_reconciler/reset", timeout=60.0)
+            code, _ = request(running.endpoint_url, running.keys, "POST", "/_reconciler/reset", timeout=60.0)
         except (OSError, ValueError, http.client.HTTPException):
             code = 0
         if code != 200:
@@ -269,10 +269,10 @@ def _start(home: Path) -> LocalAws:
         raise LocalError(
             f"The embedded AWS gave no answer in {START_SECONDS:.0f} s.{_log_tail(log_file, position)}"
         ) from None
-    found = status(home) if code == 0 else None
-    if found is None:
+    running = status(home) if code == 0 else None
+    if running is None:
         raise LocalError(f"The embedded AWS did not start.{_log_tail(log_file, position)}")
-    return found
+    return running
 
 
 def _kept(home: Path) -> dict[str, str]:

@@ -47,10 +47,10 @@ def parse(pattern: str) -> Matches | None:
     words: list[Any] = []
     at, text = 0, inner[1].rstrip()
     while at < len(text):
-        if (found := WORD.match(text, at)) is None:
+        if (match := WORD.match(text, at)) is None:
             return None
-        words.append(found[1] or (found[2], json.loads(found[3])))
-        at = found.end()
+        words.append(match[1] or (match[2], json.loads(match[3])))
+        at = match.end()
     try:
         matches = _either(words)
     except IndexError:
@@ -69,11 +69,11 @@ def _both(words: list[Any]) -> Matches:
 def _joined(
     words: list[Any], by: str, part: Callable[[list[Any]], Matches], hold: Callable[[Iterable[bool]], bool]
 ) -> Matches:
-    found = [part(words)]
+    operands = [part(words)]
     while words[:1] == [by]:
         del words[0]
-        found.append(part(words))
-    return lambda event: hold(one(event) for one in found)
+        operands.append(part(words))
+    return lambda event: hold(operand(event) for operand in operands)
 
 
 def _one(words: list[Any]) -> Matches:

@@ -73,8 +73,8 @@ class ManagedProvider:
     @property
     def template(self) -> dict[str, Any]:
         """The launch template."""
-        found: dict[str, Any] = self.settings["instanceLaunchTemplate"]
-        return found
+        template: dict[str, Any] = self.settings["instanceLaunchTemplate"]
+        return template
 
     @property
     def tags_not_in_metadata(self) -> list[str]:
@@ -83,7 +83,7 @@ class ManagedProvider:
             return []
         if not self.template.get("instanceMetadataTagsPropagation", True):
             return []
-        return [one["key"] for one in self.tags if not IN_METADATA.fullmatch(one["key"])]
+        return [tag["key"] for tag in self.tags if not IN_METADATA.fullmatch(tag["key"])]
 
     def response(self, *, with_tags: bool) -> dict[str, Any]:
         """The members of the API's CapacityProvider structure."""
@@ -103,37 +103,41 @@ class ManagedProvider:
         after = (self.settings.get("infrastructureOptimization") or {}).get("scaleInAfter")
         with self.lock:
             now = time.monotonic()
-            kept = [one for one in self.instances if one.tasks or after == -1 or now - one.idle_since < (after or 0)]
-            found = next((one for one in kept if not one.tasks), None)
-            instance = found or Instance()
+            kept = [
+                instance
+                for instance in self.instances
+                if instance.tasks or after == -1 or now - instance.idle_since < (after or 0)
+            ]
+            free = next((instance for instance in kept if not instance.tasks), None)
+            instance = free or Instance()
             instance.tasks.add(task_id)
-            self.instances = kept if found else [*kept, instance]
-        return instance, found is None
+            self.instances = kept if free else [*kept, instance]
+        return instance, free is None
 
     def leave(self, task_id: str, *, lost: bool) -> None:
-        """A task has ended. lost: with its instance."""
+        """Note that a task has ended. lost: with its instance."""
         with self.lock:
             self.tasks.discard(task_id)
-            for one in self.instances:
-                if task_id in one.tasks:
-                    one.tasks.discard(task_id)
-                    one.idle_since = time.monotonic()
+            for instance in self.instances:
+                if task_id in instance.tasks:
+                    instance.tasks.discard(task_id)
+                    instance.idle_since = time.monotonic()
                     if lost:
-                        self.instances.remove(one)
+                        self.instances.remove(instance)
                         break
 
 
 def managed_providers(backend: Any, cluster: str) -> dict[str, ManagedProvider]:
-    """Those of a cluster by name; those that were to go and have no task any more are gone."""
-    found = {}
-    for key, one in list(backend.capacity_providers.items()):
-        if not isinstance(one, ManagedProvider) or one.cluster != cluster:
+    """A cluster's providers by name, without those that are being deleted and have no task any more."""
+    providers = {}
+    for key, provider in list(backend.capacity_providers.items()):
+        if not isinstance(provider, ManagedProvider) or provider.cluster != cluster:
             continue
-        if one.status == LEAVING and not one.tasks:
-            _forget(backend, key, one)
+        if provider.status == LEAVING and not provider.tasks:
+            _forget(backend, key, provider)
         else:
-            found[one.name] = one
-    return found
+            providers[provider.name] = provider
+    return providers
 
 
 def provider_of(launch: Launch) -> ManagedProvider | None:
@@ -167,12 +171,12 @@ def without_room(task: Task, reason: str | None) -> str:
 def instance_of(task: Task) -> str:
     """The id of the instance that a task is on; empty on Fargate."""
     provider = provider_of(task.launch)
-    found = [one.id for one in provider.instances if task.id in one.tasks] if provider else []
-    return next(iter(found), "")
+    ids = [instance.id for instance in provider.instances if task.id in instance.tasks] if provider else []
+    return next(iter(ids), "")
 
 
 def release(task: Task, *, lost: bool = False) -> None:
-    """The task has ended."""
+    """Take a task that has ended off its instance."""
     if provider := provider_of(task.launch):
         provider.leave(task.id, lost=lost)
 
@@ -195,7 +199,7 @@ def _why_none(provider: ManagedProvider, launch: Launch) -> str:
     if wrong := provider.tags_not_in_metadata:
         return f"InvalidParameterValue: '{wrong[0]}' is not a valid tag key for instance metadata."
     profile = _profile(provider.template["ec2InstanceProfileArn"])
-    (own, *_) = [one.arn for one in profile.roles] if profile is not None and profile.roles else [""]
+    (own, *_) = [role.arn for role in profile.roles] if profile is not None and profile.roles else [""]
     if not own:
         return "InvalidParameterValue: the instance profile doesn't exist or has no role."
     if why := refusal(ecs, "iam:PassRole", own, {"iam:passedtoservice": ec2}):
@@ -218,7 +222,7 @@ def _forget(backend: Any, key: str, provider: ManagedProvider) -> None:
     backend.capacity_providers.pop(key, None)
     cluster = backend.clusters.get(provider.cluster)
     if cluster is not None:
-        cluster.capacity_providers = [one for one in cluster.capacity_providers or [] if one != provider.name]
+        cluster.capacity_providers = [name for name in cluster.capacity_providers or [] if name != provider.name]
 
 
 def _install() -> None:
@@ -233,9 +237,15 @@ def _install() -> None:
     original: Any = EC2ContainerServiceBackend._get_provider
 
     def _get_provider(self: EC2ContainerServiceBackend, name_or_arn: str) -> Any:
-        own = {name: one for name, one in self.capacity_providers.items() if isinstance(one, ManagedProvider)}
+        own = {
+            name: provider
+            for name, provider in self.capacity_providers.items()
+            if isinstance(provider, ManagedProvider)
+        }
         by_arn = [
-            one for one in own.values() if one.capacity_provider_arn.endswith(f":capacity-provider/{name_or_arn}")
+            provider
+            for provider in own.values()
+            if provider.capacity_provider_arn.endswith(f":capacity-provider/{name_or_arn}")
         ]
         if by_arn and not any(name_or_arn == name for name in self.capacity_providers):
             return by_arn[0]  # as tags are put on it, by the last part of its ARN
@@ -259,7 +269,7 @@ def _create(original: Any) -> Any:
         _check(self, settings)
         if name in managed_providers(backend, there.name):
             raise EcsClientException(THERE)
-        tags = [dict(one) for one in self._get_param("tags") or []]
+        tags = [dict(tag) for tag in self._get_param("tags") or []]
         made = ManagedProvider(backend, there.name, name, settings, tags)
         backend.capacity_providers[f"{there.name}/{name}"] = made
         there.capacity_providers = [*(there.capacity_providers or []), name]
@@ -285,10 +295,10 @@ def _check(request: EC2ContainerServiceResponse, settings: Mapping[str, Any]) ->
 
 def _found(request: EC2ContainerServiceResponse, name: str) -> ManagedProvider:
     cluster = request.ecs_backend._get_cluster(request._get_param("cluster"))
-    found = managed_providers(request.ecs_backend, cluster.name).get(name.rpartition("/")[2])
-    if found is None:
+    provider = managed_providers(request.ecs_backend, cluster.name).get(name.rpartition("/")[2])
+    if provider is None:
         raise EcsClientException(MISSING)
-    return found
+    return provider
 
 
 def _update(original: Any) -> Any:
@@ -316,7 +326,7 @@ def _delete(original: Any) -> Any:
                 raise EcsClientException(MISSING)
             return original(self)
         provider, backend = _found(self, name), self.ecs_backend
-        if any(_uses(one, provider) for one in backend.services.values()):
+        if any(_uses(service, provider) for service in backend.services.values()):
             raise EcsClientException(IN_USE)
         provider.status, provider.update_status = LEAVING, "DELETE_IN_PROGRESS"
         managed_providers(backend, provider.cluster)  # without a task it goes at once
@@ -328,25 +338,27 @@ def _delete(original: Any) -> Any:
 def _uses(service: Any, provider: ManagedProvider) -> bool:
     """Whether a service that is there has a provider in its strategy."""
     strategy = getattr(service, "settings", {}).get("capacityProviderStrategy") or []
-    named = any(one["capacityProvider"] == provider.name for one in strategy)
+    named = any(item["capacityProvider"] == provider.name for item in strategy)
     return named and service.status == "ACTIVE" and service.cluster.name == provider.cluster
 
 
 def _describe(original: Any) -> Any:
     def describe_capacity_providers(self: EC2ContainerServiceResponse) -> Any:
         backend: Any = self.ecs_backend
-        names = [str(one).rpartition("/")[2] for one in self._get_param("capacityProviders") or []]
+        names = [str(given).rpartition("/")[2] for given in self._get_param("capacityProviders") or []]
         with_tags = "TAGS" in (self._get_param("include") or [])
         if cluster := self._get_param("cluster"):
             there = managed_providers(backend, backend._get_cluster(cluster).name)
-            shown = [one.response(with_tags=with_tags) for name, one in there.items() if not names or name in names]
+            shown = [
+                provider.response(with_tags=with_tags) for name, provider in there.items() if not names or name in names
+            ]
             missing = [{"arn": name, "reason": "MISSING"} for name in names if name not in there]
             start = int(self._get_param("nextToken") or 0)
             end = start + int(self._get_param("maxResults") or PAGE)
             more = {"nextToken": str(end)} if end < len(shown) else {}
             return ActionResult({"capacityProviders": shown[start:end], "failures": missing, **more})
-        scoped = [one for one in backend.capacity_providers.values() if isinstance(one, ManagedProvider)]
-        hidden = {one.name for one in scoped} - backend.capacity_providers.keys()
+        scoped = [provider for provider in backend.capacity_providers.values() if isinstance(provider, ManagedProvider)]
+        hidden = {provider.name for provider in scoped} - backend.capacity_providers.keys()
         self.params["capacityProviders"] = [name for name in names if name not in hidden]
         answer = original(self)
         answer.result["failures"] += [{"arn": name, "reason": "MISSING"} for name in names if name in hidden]

@@ -19,8 +19,8 @@ from reconciler.local.task import Launch, Task
 def check_network(launch: Launch) -> None:
     """Raises InvalidParameterException for a subnet or security group that doesn't exist."""
     if missing := missing_network(launch.account_id, launch.region, launch.subnets, launch.security_groups):
-        what, name, code, text = missing
-        raise InvalidParameterException(f"Error retrieving {what} information for [{name}]: {text} (ErrorCode: {code})")
+        noun, name, code, text = missing
+        raise InvalidParameterException(f"Error retrieving {noun} information for [{name}]: {text} (ErrorCode: {code})")
 
 
 def missing_network(
@@ -28,14 +28,14 @@ def missing_network(
 ) -> tuple[str, str, str, str] | None:
     """What the first of these is that doesn't exist, its id, EC2's error code and EC2's words; None if all exist."""
     backend = ec2_backends[account_id][region]
-    for one in subnets:
+    for subnet in subnets:
         try:
-            backend.get_subnet(one)
+            backend.get_subnet(subnet)
         except EC2ClientError:
-            return "subnet", one, "InvalidSubnetID.NotFound", f"The subnet ID '{one}' does not exist"
-    for one in groups:
-        if backend.get_security_group_from_id(one) is None:
-            return "security group", one, "InvalidGroup.NotFound", f"The security group '{one}' does not exist"
+            return "subnet", subnet, "InvalidSubnetID.NotFound", f"The subnet ID '{subnet}' does not exist"
+    for group in groups:
+        if backend.get_security_group_from_id(group) is None:
+            return "security group", group, "InvalidGroup.NotFound", f"The security group '{group}' does not exist"
     return None
 
 
@@ -52,7 +52,7 @@ def check_way_out(task: Task) -> None:
     # An internet gateway takes only what has a public address.
     if any(route.gateway is None or launch.assign_public_ip for route in ways):
         return
-    if any(one.vpc_id == subnet.vpc_id for one in backend.vpc_end_points.values()):
+    if any(endpoint.vpc_id == subnet.vpc_id for endpoint in backend.vpc_end_points.values()):
         return  # which of them it needs isn't looked at
     host = f"https://api.ecr.{launch.region}.amazonaws.com/"
     raise StartError(

@@ -71,8 +71,8 @@ def _chain(text: str, values: Mapping[str, str]) -> list[list[str]]:
     if FORBIDDEN.search(text.strip()):
         raise NotOne
 
-    def value(found: re.Match[str]) -> str:
-        name = found[1] or found[2]
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
         if name not in values:
             raise NotOne
         return values[name]

@@ -21,7 +21,9 @@ OPERATIONS = (
 
 def is_over(policies: str | None, now: float) -> bool:
     """Whether a parameter with these policies (JSON) is to be deleted. now: seconds since the epoch."""
-    ends = [one["Attributes"]["Timestamp"] for one in json.loads(policies or "[]") if one["Type"] == "Expiration"]
+    ends = [
+        policy["Attributes"]["Timestamp"] for policy in json.loads(policies or "[]") if policy["Type"] == "Expiration"
+    ]
     return any(datetime.fromisoformat(end).timestamp() <= now for end in ends)
 
 

@@ -125,42 +125,42 @@ def _read(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any]]:
 
 def _by_route(environ: dict[str, Any], service: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     try:
-        found, within = get_service_router(service).match(Request(environ.copy(), populate_request=False))
+        rule, within = get_service_router(service).match(Request(environ.copy(), populate_request=False))
     except Exception:
         raise Unclear(f"this is no known operation of {service}") from None
-    return str(found.name), {**body, **within}
+    return str(rule.name), {**body, **within}
 
 
 def _form(text: str) -> tuple[str, dict[str, Any]]:
-    found = parse_qs(text, keep_blank_values=True)
-    if any(len(values) > 1 for values in found.values()):
+    fields = parse_qs(text, keep_blank_values=True)
+    if any(len(values) > 1 for values in fields.values()):
         raise Unclear("a parameter is given twice")
-    if not found.get("Action"):
+    if not fields.get("Action"):
         raise Unclear("the request names no operation")
-    return found["Action"][0], {name: values[0] for name, values in found.items()}
+    return fields["Action"][0], {name: values[0] for name, values in fields.items()}
 
 
 def _json(environ: dict[str, Any]) -> dict[str, Any]:
     """The body, which is left in a form in which nothing in it can be taken for a form's parameter."""
     try:
-        found = json.loads(_body(environ) or b"{}")
+        content = json.loads(_body(environ) or b"{}")
     except (ValueError, RecursionError):
         raise Unclear("the body isn't JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise Unclear("the body must be a JSON object")
-    _replace(environ, json.dumps(found).replace("&", "\\u0026").replace("=", "\\u003d").encode())
-    return found
+    _replace(environ, json.dumps(content).replace("&", "\\u0026").replace("=", "\\u003d").encode())
+    return content
 
 
 def _unpacked(packed: bytes) -> bytes:
     unpacker = zlib.decompressobj(31)
     try:
-        found = unpacker.decompress(packed, MOST_BYTES)
+        unpacked = unpacker.decompress(packed, MOST_BYTES)
     except zlib.error:
         raise Unclear("the body isn't gzip") from None
     if unpacker.unconsumed_tail:
         raise Unclear("the unpacked body is too large")
-    return found
+    return unpacked
 
 
 def _body(environ: Mapping[str, Any]) -> bytes:

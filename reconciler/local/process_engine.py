@@ -165,17 +165,17 @@ def _here(inputs: Inputs, laid: Laid, environment: Path | None) -> dict[str, Any
 
 def not_done(inputs: Inputs, laid: Laid) -> list[str]:
     """What of the Dockerfile isn't done without a container engine, a line each, in the order of the file."""
-    found = dict(laid.undone)
+    undone = dict(laid.undone)
     stage = inputs.parsed.root(inputs.parsed.number(inputs.target))
     if why := _instead(base_of(stage.base)):
-        found[stage.line] = f"FROM {stage.base}: {why}"
-    if not laid.installs and found:
-        return [*_in_order(found), f"the image's packages: the program uses those of {PYTHON}"]
-    return _in_order(found)
+        undone[stage.line] = f"FROM {stage.base}: {why}"
+    if not laid.installs and undone:
+        return [*_in_order(undone), f"the image's packages: the program uses those of {PYTHON}"]
+    return _in_order(undone)
 
 
-def _in_order(found: Mapping[int, str]) -> list[str]:
-    return [f"line {line}: {text}" for line, text in sorted(found.items())]
+def _in_order(undone: Mapping[int, str]) -> list[str]:
+    return [f"line {line}: {text}" for line, text in sorted(undone.items())]
 
 
 def _instead(base: Base) -> str:
@@ -202,9 +202,9 @@ def refuse(inputs: Inputs, task: Start) -> None:
         known = PYTHON_PROGRAM.fullmatch(program) or program in SHELLS or program.endswith((".sh", ".py"))
         language = "" if known else other.what
     if language:
-        what = f"`{program}`, {language}" if program else language
+        starts = f"`{program}`, {language}" if program else language
         raise UserError(
-            f"this image isn't Python: it needs Docker or Podman ({inputs.dockerfile.name} starts {what})",
+            f"this image isn't Python: it needs Docker or Podman ({inputs.dockerfile.name} starts {starts})",
             hint="for --local install Docker (https://docs.docker.com/engine/install) and start it: without it only "
             "Python and shell programs run here. Without --local, in AWS, Docker or Podman builds the image",
         )
@@ -222,7 +222,7 @@ def _program(words: Sequence[str]) -> str:
 def _bases(inputs: Inputs) -> list[Base]:
     """The base images of the stages that the build needs, that of the image itself first."""
     stages = inputs.parsed.stages
-    todo, seen, found = [inputs.parsed.number(inputs.target)], set[int](), list[Base]()
+    todo, seen, bases = [inputs.parsed.number(inputs.target)], set[int](), list[Base]()
     while todo:
         number = todo.pop(0)
         if number in seen:
@@ -230,12 +230,16 @@ def _bases(inputs: Inputs) -> list[Base]:
         seen.add(number)
         stage = stages[number]
         if stage.parent is None:
-            found.append(base_of(stage.base))
+            bases.append(base_of(stage.base))
         else:
             todo.insert(0, stage.parent)
-        names = [one.flags["from"] for one in stage.instructions if one.name in ("COPY", "ADD") and "from" in one.flags]
+        names = [
+            instruction.flags["from"]
+            for instruction in stage.instructions
+            if instruction.name in ("COPY", "ADD") and "from" in instruction.flags
+        ]
         todo += [n for n in range(number) if stages[n].name in names or str(n) in names]
-    return found
+    return bases
 
 
 def made_for(images: Path, digest: str) -> str:
@@ -261,8 +265,8 @@ def undone_of(images: Path, inputs: str) -> list[str] | None:
 def left_undone(images: Path, digest: str) -> list[str]:
     """What of an image's Dockerfile wasn't done, if it was made for processes; else nothing."""
     try:
-        found = json.loads((images / digest.removeprefix("sha256:") / "config.json").read_text())
-        return [str(line) for line in found.get("not_done", ())]
+        config = json.loads((images / digest.removeprefix("sha256:") / "config.json").read_text())
+        return [str(line) for line in config.get("not_done", ())]
     except (OSError, ValueError, AttributeError):
         return []
 

@@ -121,9 +121,9 @@ class RunningProcess:
             if not self._ended:
                 self._order(b"M")
                 self._take_report()
-            found = Used(self._memory, self._cpu - self._known)
+            used = Used(self._memory, self._cpu - self._known)
             self._memory, self._known = 0, self._cpu
-        return found
+        return used
 
     def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:
         """A process beside it, with its variables and in its folder."""

@@ -17,12 +17,12 @@ def birth(pid: int) -> str:
     if sys.platform == "linux":
         return _birth_by_proc(pid)
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        found = subprocess.run(  # noqa: S603 - fixed arguments and a number
+        words = subprocess.run(  # noqa: S603 - fixed arguments and a number
             ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)],
             capture_output=True, text=True, timeout=10, check=False, env={"LC_ALL": "C", "TZ": "UTC"},
         ).stdout.split(maxsplit=1)  # fmt: skip
-        if len(found) == 2 and not found[0].startswith("Z"):
-            return found[1].strip()
+        if len(words) == 2 and not words[0].startswith("Z"):
+            return words[1].strip()
     return ""
 
 

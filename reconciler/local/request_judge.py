@@ -38,19 +38,19 @@ def refusal(environ: dict[str, Any], signed_for: str) -> authorize.Refused | Non
     operation, params = asked
     whole: Any = operation.service_model
     model = whole._service_description
-    found = judge(model, service, operation.name, params) if params is not None else NO_JSON
-    if not found:
+    problems = judge(model, service, operation.name, params) if params is not None else NO_JSON
+    if not problems:
         return None
-    note(service, operation.name, (one.text for one in found))
-    code, text = code_of(service, found), _text(found)
+    note(service, operation.name, (problem.text for problem in problems))
+    code, text = code_of(service, problems), _text(problems)
     return authorize.answer(environ, signed_for, text, code, 400)
 
 
-def _text(found: Iterable[Broken]) -> str:
+def _text(problems: Iterable[Broken]) -> str:
     """In AWS's words: all that the model says together, or the first of the rest."""
-    of_model = [one.text for one in found if not one.code]
+    of_model = [problem.text for problem in problems if not problem.code]
     if not of_model:
-        return next(one.text for one in found)
+        return next(problem.text for problem in problems)
     errors = f"{len(of_model)} validation error{'s' if len(of_model) > 1 else ''} detected: "
     return errors + "; ".join(of_model)
 
@@ -73,14 +73,14 @@ def _read(environ: dict[str, Any], service: str) -> Asked | None:
 
 def _of_json(parser: Any, body: bytes) -> Asked:
     try:
-        found = json.loads(body or b"{}")
-        json.dumps(found, ensure_ascii=False).encode()  # half a character is none
+        content = json.loads(body or b"{}")
+        json.dumps(content, ensure_ascii=False).encode()  # half a character is none
     except (ValueError, RecursionError):
-        found = None
+        content = None
     operation = parser.operation_model
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         return operation, None
-    return operation, parser._parse_shape(operation.input_shape, found) if operation.input_shape else {}
+    return operation, parser._parse_shape(operation.input_shape, content) if operation.input_shape else {}
 
 
 def _of_form(environ: dict[str, Any], model: Any) -> Asked:

@@ -142,20 +142,20 @@ def _number(shape: Shapes, value: Any, at: str) -> Iterator[Broken]:
         yield from _amount(shape, value, "value", at, f" '{value}'")
 
 
-def _amount(shape: Shapes, amount: float, what: str, at: str, shown: str = "") -> Iterator[Broken]:
+def _amount(shape: Shapes, amount: float, noun: str, at: str, shown: str = "") -> Iterator[Broken]:
     low, high = shape.get("min"), shape.get("max")
     if low is not None and amount < low:
-        yield _against(at, shown, f"Member must have {what} greater than or equal to {low}")
+        yield _against(at, shown, f"Member must have {noun} greater than or equal to {low}")
     if high is not None and amount > high:
-        yield _against(at, shown, f"Member must have {what} less than or equal to {high}")
+        yield _against(at, shown, f"Member must have {noun} less than or equal to {high}")
 
 
 def _against(at: str, shown: str, constraint: str) -> Broken:
     return Broken(f"Value{f' {shown.strip()}' if shown else ''} at '{at}' failed to satisfy constraint: {constraint}")
 
 
-def _mistyped(at: str, what: str) -> Broken:
-    return Broken(f"the value at '{at}' is not {what}", "SerializationException")
+def _mistyped(at: str, wanted: str) -> Broken:
+    return Broken(f"the value at '{at}' is not {wanted}", "SerializationException")
 
 
 def _below(at: str, member: str) -> str:

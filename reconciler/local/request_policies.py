@@ -34,17 +34,17 @@ def policy_problems(text: str, *, identity: bool = False, plain: bool = True) ->
         return
     statements = document.get("Statement") if isinstance(document, dict) else None
     statements = [statements] if isinstance(statements, dict) else statements
-    if not isinstance(statements, list) or not all(isinstance(one, dict) for one in statements):
+    if not isinstance(statements, list) or not all(isinstance(statement, dict) for statement in statements):
         yield f"{SYNTAX} It has no Statement."
         return
-    sids = [str(one["Sid"]) for one in statements if one.get("Sid")]
+    sids = [str(statement["Sid"]) for statement in statements if statement.get("Sid")]
     for sid in sids if plain else ():
         if not SID.fullmatch(sid):
             yield f"Statement IDs (SID) must be alpha-numeric. {sid!r} has more than letters and digits."
     if len(set(sids)) < len(sids):
         yield f"Statement IDs (SID) in a single policy must be unique: {', '.join(sorted(sids))}."
-    for one in statements:
-        yield from _statement(one, identity=identity)
+    for statement in statements:
+        yield from _statement(statement, identity=identity)
 
 
 def _statement(statement: Mapping[str, Any], *, identity: bool) -> Iterator[str]:
@@ -68,4 +68,4 @@ def _statement(statement: Mapping[str, Any], *, identity: bool) -> Iterator[str]
 def _texts(statement: Mapping[str, Any], *keys: str) -> Iterator[str]:
     for key in keys:
         value = statement.get(key, [])
-        yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str))
+        yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))

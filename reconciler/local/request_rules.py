@@ -38,13 +38,13 @@ UNIVERSAL = ":scheduler:::aws-sdk:"
 def judge(model: Mapping[str, Any], service: str, operation: str, params: Params) -> list[Broken]:
     """What AWS would refuse in a request. model: the service's, whole. Empty for what it takes."""
     shape = model["operations"][operation].get("input", {}).get("shape")
-    found = list(broken(service, model["shapes"], shape, params))
-    return found or [*_tags(service, params), *RULES.get(service, _none)(operation, params)]
+    problems = list(broken(service, model["shapes"], shape, params))
+    return problems or [*_tags(service, params), *RULES.get(service, _none)(operation, params)]
 
 
-def code_of(service: str, found: Sequence[Broken]) -> str:
+def code_of(service: str, problems: Sequence[Broken]) -> str:
     """The code of the answer to a request that breaks these."""
-    return next((one.code for one in found if one.code), CODES.get(service, USUAL))
+    return next((problem.code for problem in problems if problem.code), CODES.get(service, USUAL))
 
 
 def _none(operation: str, params: Params) -> Iterator[Broken]:
@@ -75,10 +75,10 @@ def _pairs(params: Params) -> Iterator[tuple[str, str]]:
         yield from ((str(key), str(value)) for key, value in given.items())
         return
     of_s3 = tagging.get("TagSet", []) if isinstance(tagging, Mapping) else []
-    of_ec2 = [tag for each in params.get("TagSpecifications", ()) for tag in each.get("Tags", ())]
-    for one in [*given, *of_s3, *of_ec2]:
-        if isinstance(one, Mapping):
-            named = {key.lower(): value for key, value in one.items()}
+    of_ec2 = [tag for specification in params.get("TagSpecifications", ()) for tag in specification.get("Tags", ())]
+    for tag in [*given, *of_s3, *of_ec2]:
+        if isinstance(tag, Mapping):
+            named = {key.lower(): value for key, value in tag.items()}
             yield str(named.get("key", "")), str(named.get("value", ""))
 
 
@@ -251,10 +251,10 @@ def _scheduler(operation: str, params: Params) -> Iterator[Broken]:
 def _json(text: str) -> Mapping[str, Any]:
     """An object; an empty one for anything else, as what has <aws.scheduler.attempt-number> for a number may be."""
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, Mapping) else {}
+    return content if isinstance(content, Mapping) else {}
 
 
 RULES: Mapping[str, Callable[[str, Params], Iterator[Broken]]] = {

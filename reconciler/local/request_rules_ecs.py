@@ -34,7 +34,7 @@ def ecs(operation: str, params: Params) -> Iterator[Broken]:
         yield from (Broken(text, PARAMETER) for text in _launch(operation, params))
     elif operation.startswith("Describe"):
         yield from (Broken(text, PARAMETER) for text in _asked_for(operation, params))
-    elif operation == "ListTasks" and params.get("startedBy") and any(params.get(one) for one in OTHER_FILTERS):
+    elif operation == "ListTasks" and params.get("startedBy") and any(params.get(name) for name in OTHER_FILTERS):
         yield Broken("When startedBy is specified, it must be the only filter.", PARAMETER)
     if operation == "CreateCapacityProvider" and not aws_names.CAPACITY_PROVIDER.fits(params["name"]):
         yield Broken(f"The specified capacity provider name is invalid: {aws_names.CAPACITY_PROVIDER.allowed}.", CLIENT)
@@ -43,12 +43,12 @@ def ecs(operation: str, params: Params) -> Iterator[Broken]:
 
 
 def _asked_for(operation: str, params: Params) -> Iterator[str]:
-    what = operation.removeprefix("Describe")
-    many, most = len(params.get(what.lower()) or ()), MOST.get(what.lower())
+    noun = operation.removeprefix("Describe")
+    many, most = len(params.get(noun.lower()) or ()), MOST.get(noun.lower())
     if most is not None and many > most:
-        yield f"{what} cannot have more than {most} elements."
-    elif most is not None and not many and what != "Clusters":
-        yield f"{what} cannot be empty."
+        yield f"{noun} cannot have more than {most} elements."
+    elif most is not None and not many and noun != "Clusters":
+        yield f"{noun} cannot be empty."
 
 
 def _launch(operation: str, params: Params) -> Iterator[str]:
@@ -73,12 +73,12 @@ def _launch(operation: str, params: Params) -> Iterator[str]:
 
 def _strategy(operation: str, strategy: Sequence[Params]) -> Iterator[str]:
     """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html"""
-    names = [one.get("capacityProvider") for one in strategy]
+    names = [item.get("capacityProvider") for item in strategy]
     if len(set(names)) < len(names):
         yield "The capacity provider strategy can't contain a capacity provider twice."
-    if sum((one.get("base") or 0) > 0 for one in strategy) > 1:
+    if sum((item.get("base") or 0) > 0 for item in strategy) > 1:
         yield "The capacity provider strategy can't contain more than one item with a base."
-    if len(strategy) > 1 and all(one.get("weight") == 0 for one in strategy):
+    if len(strategy) > 1 and all(item.get("weight") == 0 for item in strategy):
         yield "At least one capacity provider must have a weight greater than 0."
 
 
@@ -123,8 +123,8 @@ def _container(container: Params, *, fargate: bool) -> Iterator[str]:
         yield f"Container.name contains invalid characters: {name!r}."
     if "@" not in image and len(image) > limits.IMAGE.most:
         yield f"Container.image can have at most {limits.IMAGE.most} characters."
-    given = [one.get("name") for key in ("environment", "secrets") for one in container.get(key) or ()]
-    if twice := sorted({str(one) for one in given if given.count(one) > 1}):
+    given = [variable.get("name") for key in ("environment", "secrets") for variable in container.get(key) or ()]
+    if twice := sorted({str(name) for name in given if given.count(name) > 1}):
         yield f"The secret name must be unique and not shared with any new or existing environment variables: {twice}."
     log = container.get("logConfiguration") or {}
     if log.get("logDriver") == "awslogs" and (unknown := sorted((log.get("options") or {}).keys() - AWSLOGS)):
@@ -133,7 +133,7 @@ def _container(container: Params, *, fargate: bool) -> Iterator[str]:
         yield f"The stop timeout has to be at least {SHORTEST_STOP} seconds."
     if fargate and (container.get("stopTimeout") or 0) > LONGEST_STOP:
         yield f"The stop timeout can be at most {LONGEST_STOP} seconds on Fargate."
-    if fargate and any(one.get("type") == "GPU" for one in container.get("resourceRequirements") or ()):
+    if fargate and any(requirement.get("type") == "GPU" for requirement in container.get("resourceRequirements") or ()):
         yield "GPU resource requirements are not supported on Fargate."
 
 

@@ -124,11 +124,11 @@ def _ecs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
     elif operation in TAG_CALLS:
         yield Wanted(action, str(params.get("resourceArn", ANY_RESOURCE)))
     elif operation == "DescribeClusters":
-        for one in params.get("clusters") or ["default"]:
-            yield Wanted(action, place.arn("ecs", f"cluster/{str(one).rpartition('/')[2]}"))
+        for name in params.get("clusters") or ["default"]:
+            yield Wanted(action, place.arn("ecs", f"cluster/{str(name).rpartition('/')[2]}"))
     elif operation in TASK_CALLS:
-        for one in params.get("tasks") or [params.get("task")]:
-            yield Wanted(action, place.arn("ecs", f"task/{cluster}/{str(one).rpartition('/')[2]}"), context)
+        for task in params.get("tasks") or [params.get("task")]:
+            yield Wanted(action, place.arn("ecs", f"task/{cluster}/{str(task).rpartition('/')[2]}"), context)
     elif operation == "RegisterTaskDefinition":
         made = place.arn("ecs", f"task-definition/{params.get('family')}:*")
         yield Wanted(action, made)
@@ -139,14 +139,16 @@ def _ecs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
         yield from _passed([*_roles_of(family, place), *_overriding(params)], "ecs-tasks")
         made = place.arn("ecs", f"task/{cluster}/*")
     elif operation in SERVICE_CALLS:
-        for one in params.get("services") or [params.get("service") or params.get("serviceName")]:
-            made = place.arn("ecs", f"service/{cluster}/{str(one).rpartition('/')[2]}")
+        for service in params.get("services") or [params.get("service") or params.get("serviceName")]:
+            made = place.arn("ecs", f"service/{cluster}/{str(service).rpartition('/')[2]}")
             yield Wanted(action, made, context)
         family = str(params.get("taskDefinition") or "").rpartition("/")[2]
         yield from _passed(_roles_of(family, place), "ecs-tasks")
     elif operation.endswith(("CapacityProvider", "CapacityProviders")) and operation != "PutClusterCapacityProviders":
-        for one in params.get("capacityProviders") or [params.get("capacityProvider") or params.get("name") or "*"]:
-            made = place.arn("ecs", f"capacity-provider/{str(one).rpartition('/')[2]}")
+        for provider in params.get("capacityProviders") or [
+            params.get("capacityProvider") or params.get("name") or "*"
+        ]:
+            made = place.arn("ecs", f"capacity-provider/{str(provider).rpartition('/')[2]}")
             yield Wanted(action, made)
         yield from _handed_on(params.get("managedInstancesProvider") or {}, place)
     elif "Cluster" in operation:
@@ -164,7 +166,7 @@ def _handed_on(settings: Mapping[str, Any], place: Place) -> Iterator[Wanted]:
     template = settings.get("instanceLaunchTemplate") or {}
     with contextlib.suppress(Exception):
         name = str(template.get("ec2InstanceProfileArn")).rpartition("/")[2]
-        yield from _passed([one.arn for one in _moto("iam", place).get_instance_profile(name).roles], "ec2")
+        yield from _passed([role.arn for role in _moto("iam", place).get_instance_profile(name).roles], "ec2")
 
 
 def _overriding(params: Params) -> list[Any]:
@@ -182,7 +184,7 @@ def _events(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
         yield Wanted(f"events:{operation}", there)
     else:
         yield Wanted(f"events:{operation}", ANY_RESOURCE)
-    yield from _passed([one.get("RoleArn") for one in params.get("Targets") or []], "events")
+    yield from _passed([target.get("RoleArn") for target in params.get("Targets") or []], "events")
     yield from _passed([params.get("RoleArn")], "events")
 
 
@@ -194,16 +196,18 @@ def _roles_of(family: str, place: Place) -> list[Any]:
 
 
 def _passed(roles: list[Any], service: str) -> Iterator[Wanted]:
-    for role in sorted({str(one) for one in roles if one}):
+    for role in sorted({str(arn) for arn in roles if arn}):
         yield Wanted("iam:PassRole", role, {"iam:passedtoservice": f"{service}.amazonaws.com"})
 
 
 def _logs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
     action, group = f"logs:{operation}", params.get("logGroupName") or ""
     named = [params.get("logGroupIdentifier"), *(params.get("logGroupIdentifiers") or ())]
-    others = [str(one).rpartition(":log-group:")[2].removesuffix(":*") for one in named if one]
-    for one in [*others, *(params.get("logGroupNames") or ())]:
-        yield Wanted(action, place.arn("logs", f"log-group:{one}:log-stream:{params.get('logStreamName') or ''}"))
+    others = [str(identifier).rpartition(":log-group:")[2].removesuffix(":*") for identifier in named if identifier]
+    for group_name in [*others, *(params.get("logGroupNames") or ())]:
+        yield Wanted(
+            action, place.arn("logs", f"log-group:{group_name}:log-stream:{params.get('logStreamName') or ''}")
+        )
     if operation == "DescribeLogGroups":
         yield Wanted(action, place.arn("logs", "log-group::log-stream:"))
     elif operation in TAG_CALLS:
@@ -230,7 +234,7 @@ def _ssm(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
             yield Wanted("kms:Decrypt", ANY_RESOURCE, {"kms:viaservice": f"ssm.{place.region}.amazonaws.com"}, True)
             for name in given if isinstance(given, list) else [given]:
                 own = kms.of_parameter(*place, _parameter_name(str(name)))
-                yield from (Wanted(*one) for one in kms.uses(own, "ssm", *place, kms.DECRYPT))
+                yield from (Wanted(*use) for use in kms.uses(own, "ssm", *place, kms.DECRYPT))
 
 
 def _parameter_name(text: str) -> str:
@@ -264,7 +268,7 @@ def _secretsmanager(operation: str, params: Params, place: Place) -> Iterator[Wa
         yield Wanted(action, arn)
         if action.endswith(":GetSecretValue"):
             own = kms.of_secret(*place, str(name))
-            yield from (Wanted(*one) for one in kms.uses(own, "secretsmanager", *place, kms.DECRYPT))
+            yield from (Wanted(*use) for use in kms.uses(own, "secretsmanager", *place, kms.DECRYPT))
 
 
 def _sqs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
@@ -293,15 +297,15 @@ def _ec2(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
             yield Wanted("ec2:CreateTags", group, {"ec2:createaction": operation})
         return
     groups = [str(v) for k, v in params.items() if k == "GroupId" or k.startswith("ResourceId.")]
-    if not groups or not all(one.startswith("sg-") for one in groups):
+    if not groups or not all(group_id.startswith("sg-") for group_id in groups):
         yield Wanted(action, ANY_RESOURCE)
-    for one in groups:
-        yield Wanted(action, place.arn("ec2", f"security-group/{one}"), _group_tags(one, place))
+    for group_id in groups:
+        yield Wanted(action, place.arn("ec2", f"security-group/{group_id}"), _group_tags(group_id, place))
 
 
 def _tags(params: Params, prefix: str) -> dict[str, str]:
-    found = {k.removeprefix(prefix): str(v) for k, v in params.items() if k.startswith(prefix)}
-    return {v: found.get(k.replace("Key", "Value"), "") for k, v in found.items() if k.endswith("Key")}
+    matching = {k.removeprefix(prefix): str(v) for k, v in params.items() if k.startswith(prefix)}
+    return {v: matching.get(k.replace("Key", "Value"), "") for k, v in matching.items() if k.endswith("Key")}
 
 
 def _group_tags(group: str, place: Place) -> dict[str, str]:

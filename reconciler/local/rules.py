@@ -48,27 +48,28 @@ def _addresses_are_confirmed() -> None:
     confirm: Any = SNSResponse.confirm_subscription
 
     def wait(self: Any, topic_arn: str, endpoint: str, protocol: str) -> Subscription:
-        found: Subscription = subscribe(self, topic_arn, endpoint, protocol)
-        found.attributes[PENDING] = protocol == "email" and not found.confirmed
-        return found
+        subscription: Subscription = subscribe(self, topic_arn, endpoint, protocol)
+        subscription.attributes[PENDING] = protocol == "email" and not subscription.confirmed
+        return subscription
 
     def show(self: Any) -> ActionResult:
         result: Any = listing(self).result
         shown = [
-            {"SubscriptionArn": PENDING if one.attributes.get(PENDING) else one.arn, "Owner": one.owner,
-             "Protocol": one.protocol, "Endpoint": one.endpoint, "TopicArn": one.topic_arn}
-            for one in result["Subscriptions"]
+            {"SubscriptionArn": PENDING if subscription.attributes.get(PENDING) else subscription.arn,
+             "Owner": subscription.owner, "Protocol": subscription.protocol, "Endpoint": subscription.endpoint,
+             "TopicArn": subscription.topic_arn}
+            for subscription in result["Subscriptions"]
         ]  # fmt: skip
         return ActionResult({**result, "Subscriptions": shown})
 
     def confirmed(self: Any) -> ActionResult:
         topic, token = self._get_param("TopicArn"), self._get_param("Token")
-        found = self.backend._find_subscription(topic, token, "email")
-        if found is None:
+        subscription = self.backend._find_subscription(topic, token, "email")
+        if subscription is None:
             answer: ActionResult = confirm(self)
             return answer
-        found.confirmed, found.attributes[PENDING] = True, False
-        return ActionResult({"SubscriptionArn": found.arn})
+        subscription.confirmed, subscription.attributes[PENDING] = True, False
+        return ActionResult({"SubscriptionArn": subscription.arn})
 
     SNSBackend.subscribe = wait  # type: ignore[method-assign]
     SNSResponse.list_subscriptions_by_topic = show  # type: ignore[method-assign]

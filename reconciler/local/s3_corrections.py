@@ -123,8 +123,8 @@ def _event_bridge_is_shown() -> None:
 
     def get(self: Any) -> Any:
         answer = original(self)
-        found = self.backend.get_bucket_notification_configuration(self.bucket_name)
-        if found is None or found.event_bridge is None:
+        configuration = self.backend.get_bucket_notification_configuration(self.bucket_name)
+        if configuration is None or configuration.event_bridge is None:
             return answer
         status, headers, body = answer
         end = "</NotificationConfiguration>"
@@ -175,8 +175,8 @@ def _without_customer_keys(write: Any) -> Any:
 
 
 def _blocked(bucket: Any) -> list[str]:
-    found = bucket.encryption["Rule"]["BlockedEncryptionTypes"]["EncryptionType"]
-    return [found] if isinstance(found, str) else list(found)
+    blocked = bucket.encryption["Rule"]["BlockedEncryptionTypes"]["EncryptionType"]
+    return [blocked] if isinstance(blocked, str) else list(blocked)
 
 
 def _listings_begin_where_they_are_asked_to() -> None:

@@ -35,10 +35,10 @@ def a_version_replaces_only_its_own_id() -> None:
             before = self.getlist(name, [])
             new = [version for version in versions[-1:] if version not in before]
             for version in new:
-                same = [one for one in before if one.version_id == version.version_id]
-                for content in filter(None, (getattr(one, "_value_buffer", None) for one in same)):
+                same = [earlier for earlier in before if earlier.version_id == version.version_id]
+                for content in filter(None, (getattr(earlier, "_value_buffer", None) for earlier in same)):
                     content.replaced = True
-                versions = [*(one for one in before if one not in same), version]
+                versions = [*(earlier for earlier in before if earlier not in same), version]
             set_list(self, name, versions)
 
     def delete_object(

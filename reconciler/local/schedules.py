@@ -48,7 +48,7 @@ class Schedules:
         self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to look at the schedules."""
         self._thread.start()
 
     def close(self) -> None:
@@ -153,19 +153,19 @@ def _all() -> Iterator[tuple[EventBridgeSchedulerBackend, Schedule]]:
 def _due(schedule: Schedule, after: datetime | None = None) -> datetime | None:
     """When a schedule is due first after `after`, or after it was set; None for never, and for what makes no sense."""
     try:
-        found = parse(schedule.schedule_expression)
+        moments = parse(schedule.schedule_expression)
     except BadSchedule:
         return None
     try:
         zone = ZoneInfo(schedule.schedule_expression_timezone)
     except (ZoneInfoNotFoundError, ValueError):
         zone = ZoneInfo("UTC")
-    if isinstance(found, Once):  # its moment counts even when it was past as it was set, and no StartDate or EndDate
-        return next_time(found, zone, after or EVER)
+    if isinstance(moments, Once):  # its moment counts even when it was past as it was set, and no StartDate or EndDate
+        return next_time(moments, zone, after or EVER)
     since, start, end = map(_moment, (schedule.last_modified_date, schedule.start_date, schedule.end_date))
     if start and since and start > since:  # on it, or after
-        since = start - (found.every if isinstance(found, Rate) else timedelta(microseconds=1))
-    due = next_time(found, zone, after or since or EVER)
+        since = start - (moments.every if isinstance(moments, Rate) else timedelta(microseconds=1))
+    due = next_time(moments, zone, after or since or EVER)
     return None if end and due and due > end else due
 
 
@@ -212,8 +212,8 @@ def _check_role(
     asked: list[tuple[str, str, dict[str, str]]] = [(action, resource, {})]
     if action == "ecs:RunTask":
         asked = list(_asked(backend, params))
-    for one in asked:
-        message = refusal(Identity(backend.account_id, role, schedule.name), *one)
+    for permission in asked:
+        message = refusal(Identity(backend.account_id, role, schedule.name), *permission)
         if message:
             raise ScheduleFailed(message)
 

@@ -42,7 +42,7 @@ class Deployment:
     not_before: float = 0.0
 
     def count(self, *states: str) -> int:
-        """Tasks in these states."""
+        """How many of its tasks are in these states."""
         return sum(task.last_status in states for task in self.tasks)
 
 
@@ -62,25 +62,25 @@ class Service:
 
     @property
     def desired(self) -> int:
-        """Tasks that are wanted."""
+        """How many tasks are wanted."""
         return int(self.settings.get("desiredCount") or 0) if self.status == "ACTIVE" else 0
 
     def deploy(self, reason: str) -> None:
         """Begin a deployment of the settings."""
-        one = Deployment(dict(self.settings))
-        one.reason = reason or f"ECS deployment {one.id} in progress."
-        self.deployments.insert(0, one)
+        deployment = Deployment(dict(self.settings))
+        deployment.reason = reason or f"ECS deployment {deployment.id} in progress."
+        self.deployments.insert(0, deployment)
         if not self.desired and not any(other.tasks for other in self.deployments):
-            self.complete(one)
+            self.complete(deployment)
 
-    def complete(self, one: Deployment) -> None:
-        """It is through, and those before it are gone."""
-        one.state, one.reason = "COMPLETED", f"ECS deployment {one.id} completed."
-        self.deployments, self.good = [one], one
+    def complete(self, deployment: Deployment) -> None:
+        """Note that the deployment is through, and forget those before it."""
+        deployment.state, deployment.reason = "COMPLETED", f"ECS deployment {deployment.id} completed."
+        self.deployments, self.good = [deployment], deployment
         self.say("has reached a steady state.")
 
     def update(self, changes: dict[str, Any], *, force: bool) -> None:
-        """Take other settings."""
+        """Take other settings, and begin a deployment where they need one."""
         anew = force or any(name in changes and changes[name] != self.settings.get(name) for name in NEW_DEPLOYMENT)
         self.settings |= changes
         if anew:
@@ -98,19 +98,20 @@ class Service:
             **settings,
             "serviceArn": self.arn, "serviceName": self.name, "clusterArn": self.cluster.arn, "status": self.status,
             "desiredCount": self.desired, "createdAt": self.created, "schedulingStrategy": "REPLICA",
-            "runningCount": sum(one.count("RUNNING") for one in self.deployments),
-            "pendingCount": sum(one.count("PROVISIONING", "PENDING") for one in self.deployments),
-            "deployments": [self._deployment(one) for one in self.deployments], "events": list(self.events),
-            "tags": list(self.tags), "deploymentController": {"type": "ECS"}, "loadBalancers": [],
+            "runningCount": sum(deployment.count("RUNNING") for deployment in self.deployments),
+            "pendingCount": sum(deployment.count("PROVISIONING", "PENDING") for deployment in self.deployments),
+            "deployments": [self._deployment(deployment) for deployment in self.deployments],
+            "events": list(self.events), "tags": list(self.tags),
+            "deploymentController": {"type": "ECS"}, "loadBalancers": [],
         }  # fmt: skip
 
-    def _deployment(self, one: Deployment) -> dict[str, Any]:
-        primary = one is self.deployments[0]
+    def _deployment(self, deployment: Deployment) -> dict[str, Any]:
+        primary = deployment is self.deployments[0]
         return {
-            "id": one.id, "status": "PRIMARY" if primary else "ACTIVE", "createdAt": one.created,
-            "taskDefinition": one.settings["taskDefinition"], "desiredCount": self.desired if primary else 0,
-            "runningCount": one.count("RUNNING"), "pendingCount": one.count("PROVISIONING", "PENDING"),
-            "failedTasks": one.failed, "rolloutState": one.state, "rolloutStateReason": one.reason,
+            "id": deployment.id, "status": "PRIMARY" if primary else "ACTIVE", "createdAt": deployment.created,
+            "taskDefinition": deployment.settings["taskDefinition"], "desiredCount": self.desired if primary else 0,
+            "runningCount": deployment.count("RUNNING"), "pendingCount": deployment.count("PROVISIONING", "PENDING"),
+            "failedTasks": deployment.failed, "rolloutState": deployment.state, "rolloutStateReason": deployment.reason,
         }  # fmt: skip
 
 
@@ -125,7 +126,7 @@ class Services:
         threading.Thread(target=self._run, name="services", daemon=True).start()
 
     def add(self, service: Service) -> None:
-        """See to one more."""
+        """Look after one more service."""
         with self.lock:
             self._services.append(service)
             self._some.set()
@@ -142,31 +143,31 @@ class Services:
             with self.lock:
                 for service in list(self._services):
                     self._tend(service)
-                self._services = [one for one in self._services if one.status != "INACTIVE"]
+                self._services = [service for service in self._services if service.status != "INACTIVE"]
                 if not self._services:
                     self._some.clear()
             time.sleep(TICK)
 
     def _tend(self, service: Service) -> None:
         primary, now = service.deployments[0], time.monotonic()
-        for one in service.deployments:
-            for task in [task for task in one.tasks if task.last_status == "STOPPED"]:
-                one.tasks.remove(task)
-                if one is primary and task.stop_code != BY_SCHEDULER:
-                    self._failed(one, now)
+        for deployment in service.deployments:
+            for task in [task for task in deployment.tasks if task.last_status == "STOPPED"]:
+                deployment.tasks.remove(task)
+                if deployment is primary and task.stop_code != BY_SCHEDULER:
+                    self._failed(deployment, now)
         if service.status == "DRAINING":
             self._end(service, service.deployments)
-            if not any(one.tasks for one in service.deployments):
+            if not any(deployment.tasks for deployment in service.deployments):
                 service.status = "INACTIVE"
             return
         self._fill(service, primary, now)
         self._judge(service, primary, now)
 
-    def _failed(self, one: Deployment, now: float) -> None:
-        one.steady_since = None
-        if one.state == "IN_PROGRESS":
-            one.failed += 1
-        one.not_before = now + min(BACKOFF * max(one.failed, 1), LONGEST)
+    def _failed(self, deployment: Deployment, now: float) -> None:
+        deployment.steady_since = None
+        if deployment.state == "IN_PROGRESS":
+            deployment.failed += 1
+        deployment.not_before = now + min(BACKOFF * max(deployment.failed, 1), LONGEST)
 
     def _fill(self, service: Service, primary: Deployment, now: float) -> None:
         """As many tasks as are wanted."""
@@ -194,7 +195,7 @@ class Services:
         if primary.steady_since is not None and now - primary.steady_since >= (STEADY if service.desired else 0.0):
             others = service.deployments[1:]
             self._end(service, others)
-            if not any(one.tasks for one in others):
+            if not any(deployment.tasks for deployment in others):
                 service.complete(primary)
             return
         breaker = (service.settings.get("deploymentConfiguration") or {}).get("deploymentCircuitBreaker") or {}
@@ -216,10 +217,10 @@ class Services:
             service.deployments[0].tasks, good.tasks = good.tasks, []
 
     def _end(self, service: Service, deployments: list[Deployment]) -> None:
-        for one in deployments:
-            for task in one.tasks:
-                self._scale_down(one, task)
+        for deployment in deployments:
+            for task in deployment.tasks:
+                self._scale_down(deployment, task)
 
-    def _scale_down(self, one: Deployment, task: Task) -> None:
+    def _scale_down(self, deployment: Deployment, task: Task) -> None:
         if task.desired_status == "RUNNING":
-            self._stop(task, BY_SCHEDULER, f"Scaling activity initiated by (deployment {one.id})")
+            self._stop(task, BY_SCHEDULER, f"Scaling activity initiated by (deployment {deployment.id})")

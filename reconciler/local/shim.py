@@ -48,17 +48,17 @@ def descendants() -> "set[int]":
 
 def from_children_lists() -> "set[int]":
     """The descendants by the kernel's lists of children: cheap, on most kernels."""
-    found: set[int] = set()
+    pids: set[int] = set()
     todo = [os.getpid()]
     while todo:
         pid = todo.pop()
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             for thread in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{thread}/children", "rb") as children:
-                    kids = {int(kid) for kid in children.read().split()} - found
-                found |= kids
+                    kids = {int(kid) for kid in children.read().split()} - pids
+                pids |= kids
                 todo.extend(kids)
-    return found
+    return pids
 
 
 def from_process_table() -> "set[int]":
@@ -69,14 +69,14 @@ def from_process_table() -> "set[int]":
             with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as stat:
                 ppid = int(stat.read().rpartition(b")")[2].split()[1])
                 kids.setdefault(ppid, []).append(int(name))
-    found: set[int] = set()
+    pids: set[int] = set()
     todo = [os.getpid()]
     while todo:
         for kid in kids.get(todo.pop(), []):
-            if kid not in found:
-                found.add(kid)
+            if kid not in pids:
+                pids.add(kid)
                 todo.append(kid)
-    return found
+    return pids
 
 
 def resident(pid: int) -> int:
@@ -155,9 +155,9 @@ class Tree:
 
     def _charged(self, used: int) -> int:
         """Bytes that are charged to the processes now. used: that are in memory."""
-        found = sum(charged(pid) for pid in self._members)
-        self._peak, self._highest, self._shared = max(self._peak, found), max(self._highest, used), used - found
-        return found
+        total = sum(charged(pid) for pid in self._members)
+        self._peak, self._highest, self._shared = max(self._peak, total), max(self._highest, used), used - total
+        return total
 
     def ended(self, main: bool, usage: "resource.struct_rusage") -> None:
         """Note what a process used that has ended, which may have grown since the last look."""
@@ -174,9 +174,9 @@ class Tree:
             seconds = sum(busy(pid) for pid in self._members)
         else:
             seconds = by_psutil()[1]
-        found = {"memory": self._peak, "cpu": self._ended + seconds}
+        used = {"memory": self._peak, "cpu": self._ended + seconds}
         self._peak = self._highest = 0
-        return found
+        return used
 
     def _scan(self) -> None:
         begun = time.monotonic()

@@ -76,7 +76,7 @@ def check(environ: dict[str, Any], find: FindKeys, now: Callable[[], float] = ti
     """Who signed a WSGI request, whose body can be read again. Raises BadSignature."""
     path, _, query = str(environ["RAW_URI"]).partition("?")
     pairs = [
-        (unquote(name), unquote(value)) for name, _, value in (one.partition("=") for one in query.split("&") if one)
+        (unquote(name), unquote(value)) for name, _, value in (pair.partition("=") for pair in query.split("&") if pair)
     ]
     named = dict(pairs)
     if len(named) != len(pairs) and any(name.lower().startswith("x-amz-") for name, _ in pairs):
@@ -127,8 +127,8 @@ class _Signer(SigV4Auth):  # type: ignore[misc]
     """botocore's, of a request that is signed already."""
 
     def headers_to_sign(self, request: Any) -> _Headers:
-        found: _Headers = request.signed
-        return found
+        signed: _Headers = request.signed
+        return signed
 
     def canonical_query_string(self, request: Any) -> str:
         return str(self._canonical_query_string_params(request.params))
@@ -231,15 +231,15 @@ def _payload(environ: dict[str, Any], claim: _Claim) -> str:
         return UNSIGNED
     if said in (UNSIGNED, UNSIGNED_CHUNKS, *SIGNED_CHUNKS):
         return said
-    found = hashlib.sha256()
+    checksum = hashlib.sha256()
     body: IO[bytes] = environ["wsgi.input"]
     for block in iter(lambda: body.read(BLOCK), b""):
-        found.update(block)
+        checksum.update(block)
     body.seek(0)
-    if said and not same(said, found.hexdigest()):
+    if said and not same(said, checksum.hexdigest()):
         message = "The provided 'x-amz-content-sha256' header does not match what was computed."
         raise BadSignature("XAmzContentSHA256Mismatch", message, claim.service)
-    return found.hexdigest()
+    return checksum.hexdigest()
 
 
 def _check_chunks(body: IO[bytes], claim: _Claim, keys: Keys, scope: str, *, trailer: bool) -> None:

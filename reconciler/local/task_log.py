@@ -200,8 +200,8 @@ def open_stream(definition: Mapping[str, Any], task: Task, quirks: Quirks) -> Lo
     backend.ensure_log_stream(group, stream)
 
     def put(events: list[Event]) -> None:
-        found = backend.groups.get(group)  # gone: deleted while the task runs, whose lines are lost then
-        log_stream = found.streams.get(stream) if found is not None else None
+        log_group = backend.groups.get(group)  # gone: deleted while the task runs, whose lines are lost then
+        log_stream = log_group.streams.get(stream) if log_group is not None else None
         if log_stream is not None:
             log_stream.put_log_events(events)
 

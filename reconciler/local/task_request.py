@@ -115,7 +115,7 @@ def _launch_type(provider: str | None) -> str:
 def needs_gpu(launch: Launch) -> bool:
     """Whether a container of the task definition asks for one."""
     wanted = [c.get("resourceRequirements") or [] for c in launch.definition.container_definitions]
-    return any(one.get("type") == "GPU" for each in wanted for one in each)
+    return any(requirement.get("type") == "GPU" for requirements in wanted for requirement in requirements)
 
 
 def _overrides(definition: TaskDefinition, overrides: dict[str, Any], launch_types: set[str]) -> dict[str, Any]:

@@ -68,8 +68,12 @@ def container_spec(
 
 def gpus(definition: Mapping[str, Any]) -> int:
     """How many GPUs a container asks for; all of an instance's count as one, since nobody knows how many these are."""
-    found = [one["value"] for one in definition.get("resourceRequirements") or () if one.get("type") == "GPU"]
-    return sum(int(one) if str(one).isdigit() else 1 for one in found)
+    amounts = [
+        requirement["value"]
+        for requirement in definition.get("resourceRequirements") or ()
+        if requirement.get("type") == "GPU"
+    ]
+    return sum(int(amount) if str(amount).isdigit() else 1 for amount in amounts)
 
 
 def aws_environment(task: Task, endpoint_url: str) -> dict[str, str]:
