@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reconciler.cli.github import HISTORY
 from reconciler.cli.markdown import plots
-from reconciler.cli.past_runs import past, whole
+from reconciler.cli.past_runs import past, whole_runs
 from reconciler.cli.runs import Arguments
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
@@ -29,7 +29,9 @@ def main() -> int:
         return int(here.runs.latest(FINGERPRINT) is None)
     catalog = here.runs.catalog()
     found = catalog.newest(HISTORY)
-    with_metrics = whole(catalog.wholes([one for one in found if one.metrics][:1]))  # as the run that has ended has
+    with_metrics = whole_runs(
+        catalog.wholes([one for one in found if one.metrics][:1])
+    )  # as the run that has ended has
     return int(not plots(with_metrics[0], found[::-1]))
 
 

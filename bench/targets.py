@@ -9,7 +9,7 @@ from statistics import median
 from bench.measure import Sample
 from bench.table import ratios
 
-Found = Mapping[str, Sequence[Sample]]
+BySubject = Mapping[str, Sequence[Sample]]
 OURS, TERRAFORM, BARE = "reconciler", "terraform", "bare script"
 PYTHON, PYDANTIC = "python -c pass", "python with pydantic"
 MOTO = "moto's own server"
@@ -40,7 +40,7 @@ class Target:
     must: float
     aim: float
 
-    def value(self, by_subject: Found) -> float | None:
+    def value(self, by_subject: BySubject) -> float | None:
         """The measured number, or None when it wasn't measured."""
         if self.measure == "throttled":
             limited, free = by_subject.get(LIMITED), by_subject.get(FREE)
@@ -64,7 +64,7 @@ class Target:
         """Whether the number is as good as the bound."""
         return value >= bound if self.measure in FASTER else value <= bound
 
-    def line(self, by_subject: Found) -> tuple[str, ...]:
+    def line(self, by_subject: BySubject) -> tuple[str, ...]:
         """(case, what, measured, must, aim, how it ended)."""
         value = self.value(by_subject)
         if value is None:

@@ -17,11 +17,11 @@ FOR = ("plan", "apply", "run", "destroy", "verify")
 
 def parser(prog: str = "") -> Top:
     """The whole command line, made once a process."""
-    return _made(prog or program())
+    return _build_parser(prog or program())
 
 
 @cache
-def _made(prog: str) -> Top:
+def _build_parser(prog: str) -> Top:
     top = Top(prog=prog)
     top.add_argument("--version", action=_Version, nargs=0)
     _resources(top)

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import OfRun
-from reconciler.cli.past_runs import Past, past, whole
+from reconciler.cli.past_runs import Past, past, whole_runs
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.config.regions import partition_of
@@ -79,7 +79,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     output = sys.stderr if options.json else None
     if here.where.local is not None:
         try:
-            code = known = _here(here.where.local, run, container, words or SHELL, stopped, output)
+            code = known = _run_locally(here.where.local, run, container, words or SHELL, stopped, output)
         except _NotRun as wrong:
             terminal.error(wrong)
             code = known = wrong.code
@@ -99,7 +99,7 @@ def _under_way(here: Past, name: str) -> Run:
         return here.ended(name)
     runs = [
         run
-        for run in whole(here.ends(here.runs.catalog().unfinished()))
+        for run in whole_runs(here.ends(here.runs.catalog().unfinished()))
         if not run.state.over and name in ("", run.sweep)
     ]
     if len(runs) == 1:
@@ -152,7 +152,7 @@ class _Stopped:
         return self.seen
 
 
-def _here(home: Path, run: Run, container: str, words: tuple[str, ...], stopped: _Stopped, output: Any) -> int:
+def _run_locally(home: Path, run: Run, container: str, words: tuple[str, ...], stopped: _Stopped, output: Any) -> int:
     """In a task of the embedded AWS: a process beside the program's, or in its container."""
     from reconciler.local import status
     from reconciler.local.signing import request

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         except OSError as error:
             silence(sys.stdout)
             why = error.strerror or str(error)
-            return _told(module, terminal, ReconcilerError(f"standard output can't be written: {why}"))
+            return _report_error(module, terminal, ReconcilerError(f"standard output can't be written: {why}"))
         module = words.module
         terminal = Terminal(quiet=words.quiet, json=words.json, verbose=words.verbose)
         if terminal.log:
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
             terminal.log.ended(code)
         return code
     except ReconcilerError as error:
-        return _told(module, terminal, error)
+        return _report_error(module, terminal, error)
     except KeyboardInterrupt:
         terminal.note("interrupted")
         return _failed(module, terminal, 130, Interrupted("interrupted"))
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         if os.environ.get("RECONCILER_DEBUG"):
             terminal.trace(error)
         if known := excuse(error):
-            return _told(module, terminal, known, bare=isinstance(error, ModuleNotFoundError))
+            return _report_error(module, terminal, known, bare=isinstance(error, ModuleNotFoundError))
         terminal.crash(error)
         return _failed(module, terminal, 1, ReconcilerError(f"unexpected {type(error).__name__}: {error}"))
 
@@ -86,7 +86,7 @@ def _learn(arguments: Sequence[str]) -> None:
         KNOWN.environment(os.environ)
 
 
-def _told(module: str, terminal: Terminal, error: ReconcilerError, *, bare: bool = False) -> int:
+def _report_error(module: str, terminal: Terminal, error: ReconcilerError, *, bare: bool = False) -> int:
     """Say what went wrong. Returns the exit code. bare: nothing more can be imported."""
     terminal.error(error)
     if bare:

@@ -59,7 +59,7 @@ class Past:
             ids = catalog.ids(run_id)[:SEVERAL]
             runs = [run for run in self.aws.each(self.runs.readable, ids) if run is not None]
         else:
-            runs = whole(catalog.newest(1, whole=True))
+            runs = whole_runs(catalog.newest(1, whole=True))
         if len(runs) > 1:
             raise UserError(f"{run_id} means several runs: {', '.join(run.id for run in runs)}")
         for key, why in self.runs.unreadable.items() if run_id and not runs else ():
@@ -73,7 +73,7 @@ class Past:
 
     def ended(self, run_id: str) -> Run:
         """The run that `find` gives, as it is now."""
-        (run,) = whole(self.ends([self.find(run_id)]))
+        (run,) = whole_runs(self.ends([self.find(run_id)]))
         return run
 
     def log(self, run: Run, number: int = 0) -> TaskLog:
@@ -84,7 +84,7 @@ class Past:
         return log_of(self.aws, self.place, run, arns[-1])
 
 
-def whole(runs: Sequence[Run | Row]) -> list[Run]:
+def whole_runs(runs: Sequence[Run | Row]) -> list[Run]:
     """Those of them that are whole records, and not rows of the index."""
     return [run for run in runs if isinstance(run, Run)]
 

@@ -93,7 +93,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     grants = {
         command: policies.for_command(command, names, specs, delete_data=options.delete_data) for command in wanted
     }
-    made = {command: _made(command, names, specs, delete_data=options.delete_data) for command in wanted}
+    made = {command: _documents(command, names, specs, delete_data=options.delete_data) for command in wanted}
     if options.json:
         terminal.json(_object(names, made, grants))
     else:
@@ -101,7 +101,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     return 0
 
 
-def _made(command: str, names: Names, specs: list[Spec], *, delete_data: bool) -> list[dict[str, Any]]:
+def _documents(command: str, names: Names, specs: list[Spec], *, delete_data: bool) -> list[dict[str, Any]]:
     def statements(its: list[Spec]) -> list[dict[str, Any]]:
         return policies.statements(policies.for_command(command, names, its, delete_data=delete_data), names)
 
@@ -124,14 +124,14 @@ def wide(grants: Iterable[Grant]) -> dict[str, list[str]]:
         if grant.action in ONLY_ANYWHERE:
             actions_by_why.setdefault(WHY, []).append(f"{grant.action} on *")
         elif grant.resource == ANYWHERE or (
-            grant.resource.endswith((":security-group/*", "/*")) and _whole(grant.resource)
+            grant.resource.endswith((":security-group/*", "/*")) and _names_all(grant.resource)
         ):
             why = next((text for start, text in WHY_MANY.items() if grant.action.startswith(start)), "")
             actions_by_why.setdefault(why, []).append(f"{grant.action} on {grant.resource.rpartition(':')[2]}")
     return {why: sorted(set(actions)) for why, actions in actions_by_why.items() if why}
 
 
-def _whole(resource: str) -> bool:
+def _names_all(resource: str) -> bool:
     """Whether an ARN names all resources of its type."""
     return resource.rpartition(":")[2].count("/") == 1 and not resource.startswith("arn:aws:s3")
 

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Annotated
 
 from reconciler.cli.options import OfRun
-from reconciler.cli.past_runs import Past, whole
+from reconciler.cli.past_runs import Past, whole_runs
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
@@ -72,7 +72,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         raise UserError(f"there is no task definition {address.name} yet", hint="run `apply`")
     if options.undo and options.run:
         raise UserError("--undo takes no run: it goes back to what the file says")
-    back, wanted = ("", _own(live)) if options.undo else _wanted(where, here, terminal, live, options.run)
+    back, wanted = ("", _own_definition(live)) if options.undo else _wanted(where, here, terminal, live, options.run)
     if back:
         _keep_images(here, terminal, wanted)
     there = _only(here, wanted)
@@ -93,17 +93,17 @@ def run(options: Arguments, terminal: Terminal) -> int:
         answer = plan_json(applied.plan), *outcome_json(applied.outcome)
         terminal.json(RolledBack(*answer, run=back or None))
     elif applied.outcome.ok:
-        terminal.print(terminal.fold("", _said(back)))
+        terminal.print(terminal.fold("", _outcome_text(back)))
     return 0 if applied.outcome.ok else 1
 
 
-def _said(run_id: str) -> str:
+def _outcome_text(run_id: str) -> str:
     if not run_id:
         return "Nothing is rolled back: the newest revision is the file's own."
     return f"Rolled back: the schedule and the service use what run {run_id} was, {UNTIL}."
 
 
-def _own(live: Live) -> TaskDefinitionSpec:
+def _own_definition(live: Live) -> TaskDefinitionSpec:
     """The file's own definition, as `apply` made it. Raises UserError where a rollback is in force and it is gone."""
     if rolled_back(live.spec.tags) is None:
         return live.spec
@@ -158,7 +158,7 @@ def _last_good(past: Past, here: Deployment, own: Live) -> Run:
     looked_at = {own.attributes["arn"]}
     catalog = past.runs.catalog()
     good = ([run for run in batch if run.state is State.SUCCEEDED] for batch in catalog.batches())
-    for run in islice(chain.from_iterable(whole(catalog.wholes(batch)) for batch in good), LOOKED):
+    for run in islice(chain.from_iterable(whole_runs(catalog.wholes(batch)) for batch in good), LOOKED):
         if run.task_definition in looked_at:
             continue
         looked_at.add(run.task_definition)

@@ -12,7 +12,7 @@ from reconciler.aws.calls import Aws
 from reconciler.cli.answer import Answer
 from reconciler.cli.diagnose import SHOWN
 from reconciler.cli.options import InAws
-from reconciler.cli.past_runs import Past, past, whole
+from reconciler.cli.past_runs import Past, past, whole_runs
 from reconciler.cli.target import target
 from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.cli.used import attempt_line, enough_for, measured, run_lines
@@ -141,7 +141,7 @@ def _list(terminal: Terminal, here: Past, options: Arguments) -> None:
     catalog = here.runs.catalog()
     runs = here.ends(catalog.newest(options.limit or NEWEST, whole=options.json))
     if options.json:
-        terminal.json(Listed(whole(runs), unreadable_json(here.runs)))
+        terminal.json(Listed(whole_runs(runs), unreadable_json(here.runs)))
         return
     if not runs:
         terminal.print("no runs yet")
@@ -259,7 +259,7 @@ def _best(terminal: Terminal, here: Past, metric: str, options: Arguments) -> No
     if not best:
         raise UserError(f"no run has the metric {metric!r}", hint="`runs show` lists the metrics of a run")
     if options.json:
-        terminal.json(Best(metric, whole(catalog.wholes(best))))
+        terminal.json(Best(metric, whole_runs(catalog.wholes(best))))
         return
     for run in best:
         terminal.print(f"  {run.metrics[metric]:<14.6g} {run.id}  exit {run.exit_code}  {run.state.value}")

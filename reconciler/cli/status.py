@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws as Arguments
-from reconciler.cli.past_runs import say_unseen, whole
+from reconciler.cli.past_runs import say_unseen, whole_runs
 from reconciler.cli.plan_format import PlanObject
 from reconciler.cli.render import GLYPHS, plan_json
 from reconciler.cli.runs import NEWEST, Unreadable, id_width, row, say_workers, unreadable_json
@@ -60,7 +60,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     plan = here.plan(seen)
     if options.json:
         shown = plan_json(plan, here.given_data)
-        terminal.json(There(shown, str(holder) if holder else None, whole(past), unreadable_json(runs)))
+        terminal.json(There(shown, str(holder) if holder else None, whole_runs(past), unreadable_json(runs)))
         return 0
     for line in (where_line(here, where), *data_lines(here)):
         terminal.print(terminal.fold("", line))

@@ -8,7 +8,7 @@ from typing import Annotated
 from reconciler.cli.answer import Answer
 from reconciler.cli.interrupt import command
 from reconciler.cli.options import OfRun as Arguments
-from reconciler.cli.past_runs import past, whole
+from reconciler.cli.past_runs import past, whole_runs
 from reconciler.cli.target import target
 from reconciler.cli.terminal import Terminal
 from reconciler.run.crew import end_of_run
@@ -36,7 +36,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
     here = past(target(options), terminal, read_only=False)
     run = here.find(options.run)
-    (now,) = whole(here.ends([run]))
+    (now,) = whole_runs(here.ends([run]))
     run = now if now.task_arn and not run.task_arn else run
     result: Result = "is-over"
     if not (now.state.over and now.event is not Event.LOST):  # what ECS doesn't know is told to stop all the same

@@ -295,7 +295,7 @@ def show_table(terminal: Terminal, runs: Sequence[Run], name: Callable[[Run], st
         sign = 1.0 if sweep.goal == "min" else -1.0
         ordered.sort(key=lambda run: (metric not in run.metrics, sign * run.metrics.get(metric, 0.0)))
     counts = Counter(run.state.value for run in ordered)
-    ordered, left = _some(ordered)
+    ordered, left = _rows_to_show(ordered)
     width = max([len(name(run)) for run in ordered] + [len("combination")])
     terminal.print(f"  {'combination':<{width}}  {'state':<10} {'exit':<5} {'time':<10} {metric or ''}".rstrip())
     for run in ordered:
@@ -309,7 +309,7 @@ def show_table(terminal: Terminal, runs: Sequence[Run], name: Callable[[Run], st
     terminal.print("  " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
 
 
-def _some(ordered: list[Run]) -> tuple[list[Run], int]:
+def _rows_to_show(ordered: list[Run]) -> tuple[list[Run], int]:
     """The runs that are shown, and how many aren't: the first ones, and the first of those that didn't succeed."""
     if len(ordered) <= SHOWN + FAILED:
         return ordered, 0

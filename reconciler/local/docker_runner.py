@@ -128,7 +128,7 @@ class DockerRunner:
         arguments, variables = _create(task, container, image, self._images)
         answer = _docker(image.command, arguments, self._environment, variables)
         if answer.returncode != 0:
-            raise StartError("CannotCreateContainerError", _said(answer.stderr))
+            raise StartError("CannotCreateContainerError", _engine_message(answer.stderr))
         return RunningContainer(container.name, image.command, answer.stdout.strip(), self._environment, output)
 
     def remove(self, task: TaskSpec) -> None:
@@ -200,7 +200,7 @@ class RunningContainer:
                 said = self._client.stdout.read().decode(errors="replace")
                 self._client.stdout.close()
                 self._client.wait()
-                raise StartError("CannotStartContainerError", state.get("Error") or _said(said))
+                raise StartError("CannotStartContainerError", state.get("Error") or _engine_message(said))
 
     def _read(self, output: Output) -> None:
         assert self._client.stdout is not None
@@ -314,6 +314,6 @@ def _docker(
         raise StartError("CannotStartContainerError", f"{command} failed: {error}") from None
 
 
-def _said(text: str) -> str:
+def _engine_message(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0] if lines else "Docker gave no reason"

@@ -149,7 +149,7 @@ class Environments:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.folder / self._key(installs)
         with self._locked(path, output):
-            if _whole(path):
+            if _is_complete(path):
                 output(f"the packages that the Dockerfile installs are in {path} already")
             else:
                 self._make(path, installs, rootfs, output, stopped)
@@ -291,7 +291,7 @@ def _identity(path: Path) -> str:
     return f"{status.st_dev}/{status.st_ino}"
 
 
-def _whole(path: Path) -> bool:
+def _is_complete(path: Path) -> bool:
     """Whether it was made here, to its end, and its interpreter is still there."""
     try:
         return (

@@ -30,7 +30,7 @@ class InUse(ConflictException):
         self.error_type = "ResourceConflictException"
 
 
-def _of(response: Any, place: int) -> tuple[Any, str]:
+def _function_and_qualifier(response: Any, place: int) -> tuple[Any, str]:
     """(function, qualifier or nothing) that a request names; place: of the function's name, from the path's end."""
     function = response.backend.get_function(unquote(response.path.split("/")[place]))
     qualifier = str(response.querystring.get("Qualifier", [""])[0])
@@ -44,7 +44,7 @@ def _of(response: Any, place: int) -> tuple[Any, str]:
     return function, "" if qualifier == LATEST else qualifier
 
 
-def _held(function: Any, attribute: str) -> dict[str, Any]:
+def _by_qualifier(function: Any, attribute: str) -> dict[str, Any]:
     """What a function has of something, by qualifier."""
     held: dict[str, Any] = function.__dict__.setdefault(attribute, {})
     return held
@@ -63,27 +63,27 @@ def _urls_are_of_a_qualifier() -> None:
         return {**config.to_dict(), "FunctionArn": _qualified(function.function_arn, qualifier)}
 
     def create(self: Any) -> Answer:
-        function, qualifier = _of(self, -2)
-        if qualifier in _held(function, "urls"):
+        function, qualifier = _function_and_qualifier(self, -2)
+        if qualifier in _by_qualifier(function, "urls"):
             raise ConflictException("Failed to create function url config for [functionArn]: it exists already")
-        _held(function, "urls")[qualifier] = FunctionUrlConfig(function=function, config=self.json_body)
-        return 201, {"status": 201}, json.dumps(shown(function, qualifier, _held(function, "urls")[qualifier]))
+        _by_qualifier(function, "urls")[qualifier] = FunctionUrlConfig(function=function, config=self.json_body)
+        return 201, {"status": 201}, json.dumps(shown(function, qualifier, _by_qualifier(function, "urls")[qualifier]))
 
     def get(self: Any) -> Answer:
-        function, qualifier = _of(self, -2)
-        if qualifier not in _held(function, "urls"):
+        function, qualifier = _function_and_qualifier(self, -2)
+        if qualifier not in _by_qualifier(function, "urls"):
             raise GenericResourcNotFound
-        return 200, {"status": 200}, json.dumps(shown(function, qualifier, _held(function, "urls")[qualifier]))
+        return 200, {"status": 200}, json.dumps(shown(function, qualifier, _by_qualifier(function, "urls")[qualifier]))
 
     def delete(self: Any) -> Answer:
-        function, qualifier = _of(self, -2)
-        if _held(function, "urls").pop(qualifier, None) is None:
+        function, qualifier = _function_and_qualifier(self, -2)
+        if _by_qualifier(function, "urls").pop(qualifier, None) is None:
             raise GenericResourcNotFound
         return 204, {"status": 204}, ""
 
     def listed(self: Any) -> str:
-        function, _ = _of(self, -2)
-        configs = [shown(function, qualifier, url) for qualifier, url in _held(function, "urls").items()]
+        function, _ = _function_and_qualifier(self, -2)
+        configs = [shown(function, qualifier, url) for qualifier, url in _by_qualifier(function, "urls").items()]
         return json.dumps({"FunctionUrlConfigs": configs})
 
     LambdaResponse.create_function_url_config = create  # type: ignore[method-assign]
@@ -96,21 +96,21 @@ def _destinations_are_of_a_qualifier() -> None:
     """moto also shows the first that was ever put, whatever was put after it."""
 
     def put(self: Any) -> Answer:
-        function, qualifier = _of(self, -2)
+        function, qualifier = _function_and_qualifier(self, -2)
         arn = f"{function.function_arn}:{qualifier or LATEST}"
         made = EventInvokeConfig(arn, function.last_modified, self.json_body)
-        _held(function, "events")[qualifier] = made
+        _by_qualifier(function, "events")[qualifier] = made
         return 200, {"status": 200}, json.dumps({**made.response(), "LastModified": 0})
 
     def delete(self: Any) -> Answer:
-        function, qualifier = _of(self, -2)
-        if _held(function, "events").pop(qualifier, None) is None:
+        function, qualifier = _function_and_qualifier(self, -2)
+        if _by_qualifier(function, "events").pop(qualifier, None) is None:
             raise GenericResourcNotFound
         return 204, {"status": 204}, ""
 
     def listed(self: Any) -> str:
-        function, _ = _of(self, -3)
-        configs = [{**event.response(), "LastModified": 0} for event in _held(function, "events").values()]
+        function, _ = _function_and_qualifier(self, -3)
+        configs = [{**event.response(), "LastModified": 0} for event in _by_qualifier(function, "events").values()]
         return json.dumps({"FunctionEventInvokeConfigs": configs})
 
     LambdaResponse.put_function_event_invoke_config = put  # type: ignore[method-assign,assignment]
@@ -124,28 +124,28 @@ def _policies_are_of_a_qualifier() -> None:
     remove: Any = LambdaResponse.remove_permission
 
     def add_permission(self: Any) -> Any:
-        function, qualifier = _of(self, -2)
+        function, qualifier = _function_and_qualifier(self, -2)
         if not qualifier:
             return add(self)
-        policy = _held(function, "policies").setdefault(qualifier, Policy(function))
+        policy = _by_qualifier(function, "policies").setdefault(qualifier, Policy(function))
         statement, _ = policy.add_statement(self.body, qualifier)
         return json.dumps({"Statement": json.dumps(statement)})
 
     def get_policy(self: Any) -> Any:
-        function, qualifier = _of(self, -2)
+        function, qualifier = _function_and_qualifier(self, -2)
         if not qualifier:
             return get(self)
-        if qualifier not in _held(function, "policies"):
+        if qualifier not in _by_qualifier(function, "policies"):
             raise GenericResourcNotFound
-        return _held(function, "policies")[qualifier].wire_format()
+        return _by_qualifier(function, "policies")[qualifier].wire_format()
 
     def remove_permission(self: Any) -> Any:
-        function, qualifier = _of(self, -3)
+        function, qualifier = _function_and_qualifier(self, -3)
         if not qualifier:
             return remove(self)
-        if qualifier not in _held(function, "policies"):
+        if qualifier not in _by_qualifier(function, "policies"):
             raise GenericResourcNotFound
-        _held(function, "policies")[qualifier].del_statement(unquote(self.path.split("/")[-1].split("?")[0]))
+        _by_qualifier(function, "policies")[qualifier].del_statement(unquote(self.path.split("/")[-1].split("?")[0]))
         return 204, {"status": 204}, ""
 
     LambdaResponse.add_permission = add_permission  # type: ignore[method-assign]
@@ -169,7 +169,7 @@ def _what_is_used_stays() -> None:
     def delete_alias(self: Any, name: str, function_name: str) -> None:
         alias(self, name, function_name)
         for attribute in ("urls", "events", "policies"):
-            _held(self.get_function(function_name), attribute).pop(name, None)
+            _by_qualifier(self.get_function(function_name), attribute).pop(name, None)
 
     def list_mappings(self: Any, event_source_arn: str, function_name: str) -> Any:
         of_source = mappings(self, event_source_arn, None)

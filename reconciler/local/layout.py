@@ -53,10 +53,10 @@ class Laid:
 
     def leave(self, instruction: Instruction, why: str = "") -> None:
         """Note that an instruction isn't done."""
-        self.undone.append((instruction.line, shown(instruction) + (f": {why}" if why else "")))
+        self.undone.append((instruction.line, one_line(instruction) + (f": {why}" if why else "")))
 
 
-def shown(instruction: Instruction) -> str:
+def one_line(instruction: Instruction) -> str:
     """An instruction on one line, as it is in the file, but not longer than a line."""
     flags = "".join(f"--{name}={value} " if value else f"--{name} " for name, value in instruction.flags.items())
     text = f"{instruction.name} {flags}{' '.join(instruction.rest.split())}"
@@ -104,7 +104,7 @@ class _Layout:
         elif instruction.name == "RUN":
             self._run(step, laid)
         elif instruction.name == "USER":
-            laid.user = (instruction.line, shown(instruction))
+            laid.user = (instruction.line, one_line(instruction))
         elif instruction.name == "STOPSIGNAL":
             laid.leave(instruction)
 
@@ -134,7 +134,7 @@ class _Layout:
             ) from None  # fmt: skip
         laid.places += installed.places
         if installed.commands:
-            short = shown(instruction).removeprefix("RUN ")
+            short = one_line(instruction).removeprefix("RUN ")
             laid.installs.append(Install(instruction.line, short, installed.commands, dict(step.values), held))
 
     def _mount(self, laid: Laid, mount: str) -> bool:
@@ -255,7 +255,7 @@ def _holds(stage: Laid, source: str) -> bool:
 
 
 def _failed(inputs: Inputs, instruction: Instruction, why: str, hint: str) -> UserError:
-    return UserError(f"{inputs.dockerfile}:{instruction.line}: {shown(instruction)}: {why}", hint=hint)
+    return UserError(f"{inputs.dockerfile}:{instruction.line}: {one_line(instruction)}: {why}", hint=hint)
 
 
 def check_instructions(inputs: Inputs) -> None:

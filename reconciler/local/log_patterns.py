@@ -63,7 +63,7 @@ def _either(words: list[Any]) -> Matches:
 
 
 def _both(words: list[Any]) -> Matches:
-    return _joined(words, "&&", _one, all)
+    return _joined(words, "&&", _operand, all)
 
 
 def _joined(
@@ -76,7 +76,7 @@ def _joined(
     return lambda event: hold(operand(event) for operand in operands)
 
 
-def _one(words: list[Any]) -> Matches:
+def _operand(words: list[Any]) -> Matches:
     """Raises IndexError for what is no pattern."""
     word = words.pop(0)
     if word == "(":

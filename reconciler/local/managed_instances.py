@@ -293,7 +293,7 @@ def _check(request: EC2ContainerServiceResponse, settings: Mapping[str, Any]) ->
         raise EcsClientException(f"The specified instance profile {profile} is not valid.")
 
 
-def _found(request: EC2ContainerServiceResponse, name: str) -> ManagedProvider:
+def _provider_named(request: EC2ContainerServiceResponse, name: str) -> ManagedProvider:
     cluster = request.ecs_backend._get_cluster(request._get_param("cluster"))
     provider = managed_providers(request.ecs_backend, cluster.name).get(name.rpartition("/")[2])
     if provider is None:
@@ -306,7 +306,7 @@ def _update(original: Any) -> Any:
         settings = self._get_param("managedInstancesProvider")
         if not settings:
             return original(self)
-        provider = _found(self, str(self._get_param("name")))
+        provider = _provider_named(self, str(self._get_param("name")))
         _check(self, settings)
         option = {key: provider.template[key] for key in ("capacityOptionType",) if key in provider.template}
         # A storage that isn't given stays, as everything of a template does that an update leaves out.
@@ -325,7 +325,7 @@ def _delete(original: Any) -> Any:
             if self.ecs_backend._get_provider(name) is None:
                 raise EcsClientException(MISSING)
             return original(self)
-        provider, backend = _found(self, name), self.ecs_backend
+        provider, backend = _provider_named(self, name), self.ecs_backend
         if any(_uses(service, provider) for service in backend.services.values()):
             raise EcsClientException(IN_USE)
         provider.status, provider.update_status = LEAVING, "DELETE_IN_PROGRESS"

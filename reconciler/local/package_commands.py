@@ -50,7 +50,7 @@ class Installation:
     places: tuple[str, ...] = ()
 
 
-class NotOne(Exception):
+class NotInstallation(Exception):
     """This RUN does something else than install packages."""
 
 
@@ -62,19 +62,19 @@ def installation(text: str | Sequence[str], folder: str, values: Mapping[str, st
     try:
         chain = [list(text)] if not isinstance(text, str) else _chain(text, values)
         return _read(chain, folder)
-    except (NotOne, ValueError):
+    except (NotInstallation, ValueError):
         return None
 
 
 def _chain(text: str, values: Mapping[str, str]) -> list[list[str]]:
-    """The commands of a chain. Raises NotOne for what only a shell could do, ValueError for an open quote."""
+    """The commands of a chain. Raises NotInstallation for what only a shell could do, ValueError for an open quote."""
     if FORBIDDEN.search(text.strip()):
-        raise NotOne
+        raise NotInstallation
 
     def value(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         if name not in values:
-            raise NotOne
+            raise NotInstallation
         return values[name]
 
     lexer = shlex.shlex(VARIABLE.sub(value, text), posix=True, punctuation_chars="();<>|&")
@@ -85,7 +85,7 @@ def _chain(text: str, values: Mapping[str, str]) -> list[list[str]]:
         if word in ("&&", ";"):
             chain.append([])
         elif word and set(word) <= set("();<>|&"):
-            raise NotOne
+            raise NotInstallation
         else:
             chain[-1].append(word)
     return [words for words in chain if words]
@@ -118,7 +118,7 @@ def _read(chain: list[list[str]], folder: str) -> Installation:
             if not _only_itself(tool, kept):
                 commands.append(Command(tool, kept, folder, given))
     if not commands and not places:
-        raise NotOne
+        raise NotInstallation
     return Installation(tuple(commands), tuple(places))
 
 
@@ -153,7 +153,7 @@ def _environment(words: Sequence[str]) -> str | None:
 
 
 def _tool(words: Sequence[str]) -> tuple[str, list[str]]:
-    """Which tool a command is, and what it is told. Raises NotOne."""
+    """Which tool a command is, and what it is told. Raises NotInstallation."""
     name, rest = posixpath.basename(words[0]), list(words[1:])
     if PYTHON.fullmatch(name) and rest[:2] in (["-m", "pip"], ["-m", "uv"]):
         name, rest = rest[1], rest[2:]
@@ -166,11 +166,11 @@ def _tool(words: Sequence[str]) -> tuple[str, list[str]]:
         verb = next((word for word in rest[1:] if word in ("install", "sync")), None)
         if verb is not None and rest[0] == "pip":
             return "uv pip", [verb, *[word for word in rest[1:] if word != verb]]
-    raise NotOne
+    raise NotInstallation
 
 
 def _verb(rest: list[str], verbs: Sequence[str]) -> list[str]:
-    """The words with the verb first, and what stood before it after it. Raises NotOne."""
+    """The words with the verb first, and what stood before it after it. Raises NotInstallation."""
     before: list[str] = []
     at = 0
     while at < len(rest):
@@ -184,7 +184,7 @@ def _verb(rest: list[str], verbs: Sequence[str]) -> list[str]:
             at += 1
             before += rest[at : at + 1]
         at += 1
-    raise NotOne
+    raise NotInstallation
 
 
 def _without_places(tool: str, words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
@@ -200,7 +200,7 @@ def _without_places(tool: str, words: Sequence[str]) -> tuple[tuple[str, ...], l
             if name in ("--target", "-t", "--prefix"):
                 places.append(value)
             if name == "--root":
-                raise NotOne
+                raise NotInstallation
         elif word in EVERYWHERE or (name in EDITABLE and not given):
             continue  # what is installed so could change with its folder, of which each task has a copy of its own
         elif name == "--editable":

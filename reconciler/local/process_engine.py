@@ -99,7 +99,7 @@ class ProcessEngine:
             for name in ("context", "stages"):
                 shutil.rmtree(unfinished / name, ignore_errors=True)
             (unfinished / "config.json").write_text(
-                json.dumps(_settings(request.inputs) | _here(request.inputs, laid, made), sort_keys=True)
+                json.dumps(_settings(request.inputs) | _made_here(request.inputs, laid, made), sort_keys=True)
             )
             (unfinished / "manifest.json").write_text(manifest.text)
             unfinished.chmod(0o755)
@@ -154,7 +154,7 @@ def _settings(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _here(inputs: Inputs, laid: Laid, environment: Path | None) -> dict[str, Any]:
+def _made_here(inputs: Inputs, laid: Laid, environment: Path | None) -> dict[str, Any]:
     """What was made of it on this machine: its environment, if it has one, and what wasn't done."""
     return {
         "python": str(environment) if environment else None,

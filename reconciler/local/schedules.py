@@ -61,7 +61,7 @@ class Schedules:
 
     def fire(self, name: str, group: str = "default") -> bool:
         """Call a schedule's target now, whatever its time. False if there is no such schedule."""
-        for backend, schedule in _all():
+        for backend, schedule in _all_schedules():
             if (schedule.name, schedule.group_name or "default") == (name, group):
                 self._call(backend, schedule)
                 return True
@@ -77,7 +77,7 @@ class Schedules:
     def look(self, now: datetime) -> None:
         """Call the targets of the schedules that are due."""
         known = set()
-        for backend, schedule in _all():
+        for backend, schedule in _all_schedules():
             if schedule.state not in (None, "ENABLED"):  # an update without it, for moto, leaves none
                 continue
             key = f"{schedule.arn} {schedule.last_modified_date}"
@@ -142,7 +142,7 @@ class Schedules:
             print(f"schedule {schedule.name}: dead-letter queue: {error}", file=sys.stderr)  # noqa: T201
 
 
-def _all() -> Iterator[tuple[EventBridgeSchedulerBackend, Schedule]]:
+def _all_schedules() -> Iterator[tuple[EventBridgeSchedulerBackend, Schedule]]:
     for account in list(scheduler_backends.values()):
         for backend in list(account.values()):
             for group in list(backend.schedule_groups.values()):

@@ -16,7 +16,7 @@ DEFAULT_STOP_TIMEOUT = 30.0
 def task_spec(task: Task, folder: Path, endpoint_url: str, quirks: Quirks) -> TaskSpec:
     """What the containers share; sizes are the override's, else the definition's, a rule's lower limit first."""
     launch, definition = task.launch, task.launch.definition
-    memory = _whole(launch.overrides.get("memory") or definition.memory)
+    memory = _whole_number(launch.overrides.get("memory") or definition.memory)
     limit = quirks.number("memory-limit", "mib", 0)
     return TaskSpec(
         id=task.id,
@@ -26,7 +26,7 @@ def task_spec(task: Task, folder: Path, endpoint_url: str, quirks: Quirks) -> Ta
         endpoint_url=endpoint_url,
         folder=folder,
         memory_mib=int(limit) if limit else memory,
-        cpu_units=_whole(launch.overrides.get("cpu") or definition.cpu),
+        cpu_units=_whole_number(launch.overrides.get("cpu") or definition.cpu),
     )
 
 
@@ -44,7 +44,7 @@ def container_spec(
     command = override.get("command") or definition.get("command")
     entry_point = definition.get("entryPoint")
     limited = quirks.first("memory-limit") is not None
-    memory = None if limited else _whole(override.get("memory") or definition.get("memory"))
+    memory = None if limited else _whole_number(override.get("memory") or definition.get("memory"))
     timeout = definition.get("stopTimeout")
     environment = {
         **given,
@@ -59,7 +59,7 @@ def container_spec(
         command=tuple(command) if command else None,
         environment=environment,
         memory_mib=memory,
-        cpu_units=_whole(override.get("cpu") or definition.get("cpu")),
+        cpu_units=_whole_number(override.get("cpu") or definition.get("cpu")),
         stop_timeout=quirks.number("stop-timeout", "seconds", DEFAULT_STOP_TIMEOUT if timeout is None else timeout),
         working_directory=definition.get("workingDirectory"),
         gpus=gpus(definition),
@@ -91,5 +91,5 @@ def _pairs(items: list[dict[str, str]] | None) -> dict[str, str]:
     return {item["name"]: item.get("value", "") for item in items or []}
 
 
-def _whole(value: object) -> int | None:
+def _whole_number(value: object) -> int | None:
     return int(str(value)) if value else None

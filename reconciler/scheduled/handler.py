@@ -100,7 +100,7 @@ def _started(watched: Watched, run_id: str, given: Any, tried: int) -> Run | Non
             print(json.dumps({"not here": str(error)}))
             return None
         seen = _seen(watched, run, task, seen.known)
-    known = overrides_from(given) if given is not None else _given(watched, run, task)
+    known = overrides_from(given) if given is not None else _given_overrides(watched, run, task)
     if task is not None and task["lastStatus"] == "STOPPED":
         return _after(watched, run, run.attempts[-1].token, task, known)
     return see_through(watched, run, seen, given=known, tried=tried)
@@ -117,7 +117,7 @@ def _again(watched: Watched, token: str, provider: str, given: Any, tried: int) 
     run = records(watched).get(run_id)
     if run is None or not ours(run):
         return None
-    known = overrides_from(given) if given is not None else _given(watched, run, None)
+    known = overrides_from(given) if given is not None else _given_overrides(watched, run, None)
     newest = run.attempts[-1].token == token
     if tried and not newest:
         return None
@@ -138,7 +138,7 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
         print(json.dumps({"not one of its": token}))
         return None
     task = _task(watched, detail)
-    return _after(watched, run, token, task, _given(watched, run, task))
+    return _after(watched, run, token, task, _given_overrides(watched, run, task))
 
 
 def _after(watched: Watched, run: Run, token: str, task: Mapping[str, Any], given: Overrides | None) -> Run | None:
@@ -173,10 +173,10 @@ def _tend(watched: Watched, detail: Mapping[str, Any]) -> None:
     if arn and run.attempts[-1].event is None:
         run = run.with_attempt(replace(run.attempts[-1], task_arn=arn))
         task = _described(watched, run)
-        tend(watched, run, _given(watched, run, task))
+        tend(watched, run, _given_overrides(watched, run, task))
 
 
-def _given(watched: Watched, run: Run, task: Mapping[str, Any] | None) -> Overrides | None:
+def _given_overrides(watched: Watched, run: Run, task: Mapping[str, Any] | None) -> Overrides | None:
     """What was different for a run: by a task of its, or by its record where that says that nothing was."""
     if task is not None:
         return read_overrides(task, run.container or watched.container)

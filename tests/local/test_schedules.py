@@ -47,7 +47,7 @@ def test_each_time_is_called_once(
         end_date=ends and (begin + timedelta(days=ends)).timestamp(),
     )  # fmt: skip
     called: list[str] = []
-    monkeypatch.setattr(schedules, "_all", lambda: [(None, schedule)])
+    monkeypatch.setattr(schedules, "_all_schedules", lambda: [(None, schedule)])
     looking = schedules.Schedules("http://127.0.0.1:9", cast(Any, None), cast(Any, None))
     now = begin
     monkeypatch.setattr(looking, "_call", lambda *_: called.append(now.strftime("%m-%dT%H:%M")))

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from reconciler.cli.answer import Answer
 from reconciler.cli.init import files, questions, subject
 from reconciler.cli.init.files import Answers
-from reconciler.cli.init.look import Found, context_of, entries, look
+from reconciler.cli.init.look import ProjectFacts, context_of, entries, look
 from reconciler.cli.options import Output
 from reconciler.cli.program_name import program
 from reconciler.cli.terminal import Terminal, attended
@@ -121,7 +121,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
 
 
 def _deploy(
-    options: Arguments, terminal: Terminal, folder: Path, file: Path, facts: Found, done: Written
+    options: Arguments, terminal: Terminal, folder: Path, file: Path, facts: ProjectFacts, done: Written
 ) -> tuple[Deploy | None, Answers]:
     """What is there, or the answers for what is to be written."""
     if file.exists():
@@ -219,7 +219,7 @@ def _valid(option: str, rule: Rule, value: str) -> None:
         raise UserError(f"{option} {value}: {problem}", hint=f"for instance {better}" if better else "")
 
 
-def _data(options: Arguments, folder: Path, facts: Found, done: Written) -> tuple[str, ...]:
+def _data(options: Arguments, folder: Path, facts: ProjectFacts, done: Written) -> tuple[str, ...]:
     """What was named, or the files that look like data and have a key of their own."""
     if options.data:
         if options.data.startswith(SCHEME) or not (here := Path(options.data)).exists():
@@ -232,18 +232,18 @@ def _data(options: Arguments, folder: Path, facts: Found, done: Written) -> tupl
     elif files_ > 1:
         done.notes.append(f"{files_} files are the data, and the first, {taken[0]}, is S3_KEY: look at `data:`")
     if out:
-        done.notes.append(f"{len(out)} more files look like data and aren't in deploy.yaml: {_some(out)}")
+        done.notes.append(f"{len(out)} more files look like data and aren't in deploy.yaml: {_first_names(out)}")
     build = (folder / facts.dockerfiles[0]).read_text(encoding="utf-8", errors="replace") if facts.dockerfiles else ""
     if others := [name for name in facts.others if not copies(build, name)]:
-        done.notes.append(f"left out of `data:`, where those belong that are data: {_some(others)}")
+        done.notes.append(f"left out of `data:`, where those belong that are data: {_first_names(others)}")
     return taken
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
 
 
-def _image(options: Arguments, folder: Path, facts: Found) -> tuple[str, str, str]:
+def _image(options: Arguments, folder: Path, facts: ProjectFacts) -> tuple[str, str, str]:
     """The build context and the Dockerfile in it, or the image that is there. Raises UserError if there is neither."""
     if options.image:
         return "", "Dockerfile", options.image
@@ -292,7 +292,9 @@ def _dockerignore(deploy: Deploy, folder: Path, done: Written) -> None:
     done.write(context / ".dockerignore", files.dockerignore(data, text), folder)
 
 
-def _workflow(options: Arguments, deploy: Deploy, answers: Answers, facts: Found, folder: Path, done: Written) -> None:
+def _workflow(
+    options: Arguments, deploy: Deploy, answers: Answers, facts: ProjectFacts, folder: Path, done: Written
+) -> None:
     here = folder.resolve()
     install = options.install or _install(facts.root)
     given: dict[str, Any] = {
@@ -328,7 +330,7 @@ def _gitlab_branch(deploy: Deploy | None, answers: Answers) -> str:
 
 
 def _github(
-    answers: Answers, github: GitHub | None, facts: Found, here: Path, given: Mapping[str, Any], done: Written
+    answers: Answers, github: GitHub | None, facts: ProjectFacts, here: Path, given: Mapping[str, Any], done: Written
 ) -> None:
     """The workflows that aren't there."""
     wanted = {WORKFLOW: files.WORKFLOW} | ({DRIFT: files.DRIFT} if github and github.drift else {})

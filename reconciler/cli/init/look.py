@@ -39,7 +39,7 @@ MANY = 5000  # files that are looked at
 
 
 @dataclass(frozen=True)
-class Found:
+class ProjectFacts:
     """Paths are relative to the folder, with `/`.
 
     dockerfiles: sorted, those nearest first. data: files that look like data; others: those that may be. program: a
@@ -59,7 +59,7 @@ class Found:
     branch: str
 
 
-def look(folder: Path) -> Found:
+def look(folder: Path) -> ProjectFacts:
     """Look at the folder. Raises OSError when it can't be read."""
     files = [path for _, path in zip(range(MANY), _walk(folder, DEEP), strict=False)]
     here = [path.relative_to(folder).as_posix() for path in files]
@@ -68,7 +68,7 @@ def look(folder: Path) -> Found:
     root = Path(_git(folder, "rev-parse", "--show-toplevel") or folder)
     origin = _git(folder, "config", "--get", "remote.origin.url")
     head = _git(folder, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
-    return Found(
+    return ProjectFacts(
         dockerfiles=tuple(sorted((name for name in near if _is_dockerfile(name)), key=_less_usual)),
         data=tuple(name for name in near if _is_data(name)),
         others=tuple(name for name in near if not _is_data(name) and _may_be_data(name)),
