@@ -17,9 +17,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One check. what: its subject; says: what was found; fix: what to do, of an NG; inside: its parts."""
+    """One check. says: what was found; fix: what to do, of an NG; inside: its parts."""
 
-    what: str
+    subject: str
     state: State
     says: str = ""
     fix: str = ""

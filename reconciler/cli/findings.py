@@ -21,7 +21,7 @@ def show(terminal: Terminal, findings: Iterable[Finding], depth: int = 0) -> Non
         mark = terminal.style(f"{finding.state.value:<4}", COLOURS[finding.state])
         blanks = "  " * depth
         head = f"{blanks}{finding.state.value:<4}  "
-        text = typed(f"{finding.what}: {finding.says}" if finding.says else finding.what)
+        text = typed(f"{finding.subject}: {finding.says}" if finding.says else finding.subject)
         write(terminal.fold(head, text).replace(head, f"{blanks}{mark}  ", 1))
         if finding.state is State.NG and finding.fix:
             write(terminal.fold(f"{blanks}      fix: ", typed(finding.fix)))
@@ -50,7 +50,8 @@ class Checks(Answer):
 def as_json(findings: Iterable[Finding]) -> list[Check]:
     """The findings as --json prints them."""
     return [
-        Check(finding.what, finding.state, finding.says, finding.fix, as_json(finding.inside)) for finding in findings
+        Check(finding.subject, finding.state, finding.says, finding.fix, as_json(finding.inside))
+        for finding in findings
     ]
 
 

@@ -21,7 +21,7 @@ from reconciler.config.names import REGION
 from reconciler.core.errors import UserError
 from reconciler.core.spec import Address
 from reconciler.importer import Imported, import_deploy
-from reconciler.importer.copilot import import_job, job_of, what_is_wrong
+from reconciler.importer.copilot import import_job, job_of, remaining_problems
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _from_copilot(options: Arguments, region: str, terminal: Terminal) -> int:
         name=str(out),
     )
     _write(out, typed_comments(made.text))
-    wrong = what_is_wrong(out, made.environments, os.environ)
+    wrong = remaining_problems(out, made.environments, os.environ)
     if options.json:
         terminal.json(Written(str(out), [Resource("job", made.job)], [*made.left, *wrong], made.notes))
         return 0

@@ -71,7 +71,7 @@ Number = Annotated[float, BeforeValidator(_no_switch), AfterValidator(_finite)]
 DOLLARS = 1_000_000  # at most, of a limit
 
 
-def _one(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     """A bare text is a list of one."""
     return [value] if isinstance(value, str) else value
 
@@ -81,7 +81,7 @@ class OneOrMore:
     """Marks a list for which a bare text stands for a list of one."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(_one, handler(source))
+        return core_schema.no_info_before_validator_function(_as_list, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         json_schema = handler(schema)

@@ -122,7 +122,7 @@ def _words(document: Document, error: Mapping[str, Any], named: Path, place: Pat
         rule = fields.rule(named)
         if rule and rule.problem(shown):
             better = rule.better(shown)
-            return f"{shown} is {noun} in YAML, where text is needed", f"write {rule.what}{_for_instance(better)}"
+            return f"{shown} is {noun} in YAML, where text is needed", f"write {rule.subject}{_for_instance(better)}"
         return f"{shown} is {noun} in YAML, where text is needed", f"quote it: {_start(named)}'{shown}'"
     if kind.startswith("int_") or kind == "finite_number":
         return f"{shown} is not a whole number", f"write a number{_such_as(named)}"

@@ -69,7 +69,7 @@ class Parameter(Section):
     )
 
 
-def _one(value: Any) -> Any:
+def _as_mapping(value: Any) -> Any:
     """A bare value is `value:`."""
     return {"value": value} if isinstance(value, str) else value
 
@@ -80,7 +80,7 @@ Parameters = Annotated[
         Annotated[
             Parameter,
             BeforeValidator(
-                _one, json_schema_input_type=Annotated[str, Field(min_length=1, max_length=LONGEST)] | Parameter
+                _as_mapping, json_schema_input_type=Annotated[str, Field(min_length=1, max_length=LONGEST)] | Parameter
             ),
         ],
     ],

@@ -21,7 +21,7 @@ Check = Callable[[str], str | None]
 class Rule:
     """An annotation that holds a text to a rule; `pattern` must also be a regular expression in JavaScript."""
 
-    what: str
+    subject: str
     rule: str
     pattern: str
     suggest: Check
@@ -31,7 +31,7 @@ class Rule:
     @classmethod
     def of(cls, form: Form, suggest: Check, also: Check = lambda _: None) -> Rule:
         """The rule that AWS's own table has."""
-        return cls(form.what, form.allowed, form.pattern, suggest, form.most, also)
+        return cls(form.subject, form.allowed, form.pattern, suggest, form.most, also)
 
     def problem(self, value: str) -> str | None:
         """Why `value` is refused; None if it is right."""
@@ -47,7 +47,7 @@ class Rule:
         if reason is None:
             return value
         better = self.better(value)
-        raise bad(f"{{value}} is not {self.what}: {reason}", f"for instance {better}" if better else "")
+        raise bad(f"{{value}} is not {self.subject}: {reason}", f"for instance {better}" if better else "")
 
     def better(self, value: str) -> str | None:
         """A text like `value` that is right, if there is one."""

@@ -21,7 +21,7 @@ class Form:
     0 for any number; source: where AWS says so.
     """
 
-    what: str
+    subject: str
     allowed: str
     pattern: str
     most: int

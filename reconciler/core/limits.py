@@ -22,14 +22,14 @@ _EVENTS = "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.htm
 class Limit:
     """The most that AWS takes of something. unit: what is counted; source: where AWS says so."""
 
-    what: str
+    subject: str
     most: int
     unit: str
     source: str
 
     def exceeded(self, size: int) -> str:
         """What is wrong with this size; empty if it is right."""
-        return f"{self.what} of {size:,} {self.unit}, and AWS takes {self.most:,}" if size > self.most else ""
+        return f"{self.subject} of {size:,} {self.unit}, and AWS takes {self.most:,}" if size > self.most else ""
 
 
 MANAGED_POLICY = Limit("a managed policy", 6_144, "characters", _IAM)  # IAM counts no white space in policies

@@ -331,19 +331,19 @@ def deletions(
     steps: list[Step] = []
     for observed, before in in_order(mine, graph, ranks, last):
         address = observed.spec.address
-        if why := _in(protected, observed.spec):
+        if why := _why_protected(protected, observed.spec):
             held = why
         elif left and not options.prune:
             held = "it is no longer in the file: pass --prune to delete it"
         else:
             data = observed.spec.data and not options.delete_data
             reasons = (unsure.get(address, ""), "it holds data: pass --delete-data to delete it" if data else "")
-            held = "; ".join(filter(None, reasons)) or _used(users, address, steps)
+            held = "; ".join(filter(None, reasons)) or _why_used(users, address, steps)
         steps.append(Step(Action.DELETE, address, (), None, observed, *before, held=held))
     return steps
 
 
-def _used(users: Users, address: Address, earlier: Sequence[Step]) -> str:
+def _why_used(users: Users, address: Address, earlier: Sequence[Step]) -> str:
     """Why it stays since somebody uses it whose deletion isn't among the earlier steps. Empty if nobody does."""
     using = users.get(address, frozenset())
     if using is None:
@@ -352,7 +352,7 @@ def _used(users: Users, address: Address, earlier: Sequence[Step]) -> str:
     return IN_USE.format(f"{others[0]}{f' (and {len(others) - 1} more)' if others[1:] else ''}") if others else ""
 
 
-def _in(protected: Mapping[Address, str], spec: Spec) -> str:
+def _why_protected(protected: Mapping[Address, str], spec: Spec) -> str:
     """Why it is protected, or is a part of what is: an image of a repository, an object BUCKET/KEY. Empty if not."""
     return next((protected[address] for address in (spec.address, *held_by(spec)) if address in protected), "")
 

@@ -24,7 +24,7 @@ from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.spec import OWNER_TAG, Address
 from reconciler.engine.deployment import Deployment
 from reconciler.image.kind import EVERY_KIND
-from reconciler.importer.found import Finder, Found
+from reconciler.importer.inventory import Finder, Inventory
 from reconciler.importer.tree import tree_of
 from reconciler.importer.valid import valid
 from reconciler.importer.writer import write
@@ -92,7 +92,7 @@ def import_deploy(
     return Imported(text, tuple(spec.address for spec in inventory.specs), tuple(differences), tuple(tree.notes))
 
 
-def _plan(deploy: Deploy, aws: Aws, inventory: Found, data: Path | None) -> Plan:
+def _plan(deploy: Deploy, aws: Aws, inventory: Inventory, data: Path | None) -> Plan:
     facts = read_facts(aws, deploy)
     names = Names(deploy, facts)
     objects: tuple[ObjectSpec, ...] = ()

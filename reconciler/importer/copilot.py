@@ -99,7 +99,7 @@ def import_job(
     return FromCopilot(text, str(tree.values["name"]), tuple(known), left, tuple(dict.fromkeys(tree.notes)))
 
 
-def what_is_wrong(out: Path, environments: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
+def remaining_problems(out: Path, environments: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
     """What of the deploy.yaml that was written still has to be mended before it loads, each problem once."""
     problems: dict[str, None] = {}
     for environment in environments or ("",):

@@ -13,7 +13,7 @@ from reconciler.core.fargate import FARGATE
 from reconciler.core.log_mode import BLOCKING, MODE
 from reconciler.core.managed_instances import DISK, MANAGED, MANAGED_SPOT
 from reconciler.core.secret import KNOWN, MASK
-from reconciler.importer.found import Found, deploy_name, gitlab_of, subjects_of
+from reconciler.importer.inventory import Inventory, deploy_name, gitlab_of, subjects_of
 from reconciler.importer.writer import Path, Variable
 from reconciler.kinds import OidcProviderSpec, PolicySpec, RoleSpec
 from reconciler.kinds.s3_bucket import Expiry
@@ -49,7 +49,7 @@ class Tree:
         return next(name for name in names if self.kept.setdefault(name, secret) == secret)
 
 
-def tree_of(inventory: Found, prefix: str, data: str | None) -> Tree:
+def tree_of(inventory: Inventory, prefix: str, data: str | None) -> Tree:
     """The tree of a deploy.yaml. data: the local file with the training data, as deploy.yaml is to name it; None for
     ${DATA_FILE}.
     """
@@ -74,7 +74,7 @@ def tree_of(inventory: Found, prefix: str, data: str | None) -> Tree:
     return tree
 
 
-def _tags(inventory: Found, tree: Tree) -> dict[str, str]:
+def _tags(inventory: Inventory, tree: Tree) -> dict[str, str]:
     """The tags that everything has. Those of some only are named, since adoption would take them away."""
     tagged = [spec for spec in inventory.specs if not isinstance(spec, OidcProviderSpec)]
     own_tags = [{k: v for k, v in spec.tags.items() if not k.startswith("reconciler:")} for spec in tagged]
@@ -85,7 +85,7 @@ def _tags(inventory: Found, tree: Tree) -> dict[str, str]:
     return dict(sorted(common.items()))
 
 
-def _data(inventory: Found, tree: Tree, data: str | None) -> dict[str, Any]:
+def _data(inventory: Inventory, tree: Tree, data: str | None) -> dict[str, Any]:
     section: dict[str, Any] = {}
     if bucket := inventory.bucket:
         section["bucket"] = {
@@ -120,7 +120,7 @@ def _sayable(rule: Expiry) -> bool:
     return not rule.tag and not rule.other
 
 
-def _run(inventory: Found, tree: Tree) -> dict[str, Any]:
+def _run(inventory: Inventory, tree: Tree) -> dict[str, Any]:
     section: dict[str, Any] = {"checkpoint": True} if inventory.bucket and LEFT in inventory.bucket.lifecycle else {}
     managed = [
         name for name, provider in ((MANAGED_SPOT, inventory.managed_spot), (MANAGED, inventory.managed)) if provider
@@ -133,7 +133,7 @@ def _run(inventory: Found, tree: Tree) -> dict[str, Any]:
     return section
 
 
-def _instances(inventory: Found) -> dict[str, Any]:
+def _instances(inventory: Inventory) -> dict[str, Any]:
     """What managed instances have to have, and the disk of their tasks."""
     provider = inventory.managed or inventory.managed_spot
     if provider is None:
@@ -148,7 +148,7 @@ def _instances(inventory: Found) -> dict[str, Any]:
     }
 
 
-def _image(inventory: Found, tree: Tree) -> dict[str, Any]:
+def _image(inventory: Inventory, tree: Tree) -> dict[str, Any]:
     section: dict[str, Any] = {}
     container, repository = inventory.container, inventory.repository
     if container:
@@ -168,7 +168,7 @@ def _image(inventory: Found, tree: Tree) -> dict[str, Any]:
     return section
 
 
-def _task(inventory: Found, tree: Tree) -> dict[str, Any]:
+def _task(inventory: Inventory, tree: Tree) -> dict[str, Any]:
     section: dict[str, Any] = {}
     if task := inventory.task:
         section |= {"family": task.name}
@@ -255,7 +255,7 @@ def _document(policy: PolicySpec) -> dict[str, Any]:
     return {"Statement": document["Statement"]} if document["Version"] == "2012-10-17" else document
 
 
-def _logs(inventory: Found, tree: Tree) -> dict[str, Any]:
+def _logs(inventory: Inventory, tree: Tree) -> dict[str, Any]:
     section: dict[str, Any] = {}
     if group := inventory.log_group:
         section = {"group": group.name, "retention_days": group.retention_in_days}
@@ -270,7 +270,7 @@ def _logs(inventory: Found, tree: Tree) -> dict[str, Any]:
     return section
 
 
-def _cluster(inventory: Found) -> dict[str, Any]:
+def _cluster(inventory: Inventory) -> dict[str, Any]:
     cluster = inventory.cluster
     if cluster is None:
         return {}
@@ -286,7 +286,7 @@ def _cluster(inventory: Found) -> dict[str, Any]:
     }
 
 
-def _network(inventory: Found) -> dict[str, Any]:
+def _network(inventory: Inventory) -> dict[str, Any]:
     section: dict[str, Any] = {}
     if inventory.vpc != "default":
         section = {"vpc": inventory.vpc, "subnets": list(inventory.subnets)}
@@ -313,7 +313,7 @@ def trusted_github(subjects: Sequence[str]) -> dict[str, Any]:
     return {"repository": f"{owner}/{name}", **ids, **both, "branch": branch}
 
 
-def _ci(inventory: Found, tree: Tree) -> dict[str, Any]:
+def _ci(inventory: Inventory, tree: Tree) -> dict[str, Any]:
     section: dict[str, Any] = {}
     if policy := inventory.ci_policy:
         section |= {"policy_name": policy.name, "policy": _document(policy)}

@@ -67,7 +67,9 @@ def _parameter(backend: Any, given: Given) -> None:
 
 
 CORRECTIONS = tuple(
-    Correction(f"{operation} keeps to {limit.what}", limit.source, functools.partial(_before, owner, operation, check))
+    Correction(
+        f"{operation} keeps to {limit.subject}", limit.source, functools.partial(_before, owner, operation, check)
+    )
     for owner, operation, limit, check in (
         (IAMBackend, "put_role_policy", limits.ROLE_INLINE, _inline_of_role),
         (IAMBackend, "put_user_policy", limits.USER_INLINE, _inline_of_user),

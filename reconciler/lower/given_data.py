@@ -54,7 +54,7 @@ def read_place(aws: Aws, place: Place) -> GivenData:
         return answer
     first = answer.get("Contents", [])
     if first and first[0]["Key"] == place.path:
-        return _found(_with(Listing(place), first))
+        return _data_of(_with(Listing(place), first))
     return _listed(aws, Place(place.bucket, f"{place.path}/"))
 
 
@@ -87,7 +87,7 @@ def _listed(aws: Aws, place: Place) -> GivenData:
         if isinstance(answer, GivenData):
             return answer
         _with(listing, answer.get("Contents", []))
-    return _found(listing)
+    return _data_of(listing)
 
 
 def _page(aws: Aws, place: Place, **more: Any) -> dict[str, Any] | GivenData:
@@ -106,7 +106,7 @@ def _with(listing: Listing, objects: list[Any]) -> Listing:
     return listing
 
 
-def _found(listing: Listing) -> GivenData:
+def _data_of(listing: Listing) -> GivenData:
     place = listing.place
     if not listing.objects:
         return _no_use(place, "nothing is there", "put the data there, or write the place where it is")

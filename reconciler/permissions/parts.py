@@ -241,10 +241,10 @@ PARTS: tuple[Part, ...] = (
          ("ec2:DescribeSubnets", "ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints")),
     Part(("kinds.iam_policy",), (VERIFY,), ("iam:GetPolicy", "iam:GetPolicyVersion"), ("{execution_policy}",)),
     Part(("checks.verify.image",), (VERIFY,), ("ecr:DescribeImages",), ("ecr:repository/{repository}",)),
-    Part(("checks.verify.things",), (VERIFY,), ("s3:GetObject",), _given_paths, when=_given),
-    Part(("checks.verify.things",), (VERIFY,), ("servicequotas:GetServiceQuota",), ("servicequotas:fargate/*",)),
-    Part(("checks.verify.things",), (VERIFY,), ("ssm:DescribeParameters",), when=lambda d: ":ssm:" in _secrets(d)),
-    Part(("checks.verify.things",), (VERIFY,), ("secretsmanager:DescribeSecret",), lambda deploy: tuple(
+    Part(("checks.verify.resources",), (VERIFY,), ("s3:GetObject",), _given_paths, when=_given),
+    Part(("checks.verify.resources",), (VERIFY,), ("servicequotas:GetServiceQuota",), ("servicequotas:fargate/*",)),
+    Part(("checks.verify.resources",), (VERIFY,), ("ssm:DescribeParameters",), when=lambda d: ":ssm:" in _secrets(d)),
+    Part(("checks.verify.resources",), (VERIFY,), ("secretsmanager:DescribeSecret",), lambda deploy: tuple(
         ":".join(arn.split(":")[:7]) for arn in deploy.task.secrets.values() if ":secretsmanager:" in arn)),
     # S3 uses the bucket's key on behalf of whoever writes and reads; a checksum of what is there is read so too.
     Part((), LAUNCHES, WRITE, ("{kms_key}",), _through_s3, when=_key),
@@ -265,7 +265,7 @@ OTHERS: tuple[Part, ...] = (
     Part(("image.kind",), (), ("ecs:DescribeTaskDefinition", "ecs:DescribeServices")),
     # Whether a run's record may be read, and whose a bucket is of which nothing may be read.
     Part(("engine.missing_permissions",), (), ("s3:GetObject", "s3:GetBucketVersioning", "s3:ListAllMyBuckets")),
-    Part(("importer.found",), (), ("s3:ListBucket", "s3:GetObject", "ec2:DescribeVpcs", "ec2:DescribeSubnets")),
+    Part(("importer.inventory",), (), ("s3:ListBucket", "s3:GetObject", "ec2:DescribeVpcs", "ec2:DescribeSubnets")),
 )  # fmt: skip
 # What is tried and done without where it is refused, so that no policy of ours has it; and what needs no permission.
 OPTIONAL: dict[str, tuple[str, ...]] = {

@@ -169,13 +169,13 @@ def statements(grants: Iterable[Grant], names: Names) -> list[dict[str, Any]]:
             resources = {ANYWHERE}
         grouped.setdefault((tuple(sorted(resources)), condition), []).append(action)
     return [
-        {"Effect": "Allow", "Action": _one(actions), "Resource": _one(list(resources))}
+        {"Effect": "Allow", "Action": _shortest(actions), "Resource": _shortest(list(resources))}
         | ({"Condition": json.loads(condition)} if condition else {})
         for (resources, condition), actions in sorted(grouped.items(), key=lambda item: (item[1], item[0]))
     ]
 
 
-def _one(values: list[str]) -> list[str] | str:
+def _shortest(values: list[str]) -> list[str] | str:
     return values[0] if len(values) == 1 else values
 
 

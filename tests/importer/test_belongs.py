@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.importer.found import belongs
+from reconciler.importer.inventory import belongs
 from tests.work import assert_linear
 
 

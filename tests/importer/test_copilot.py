@@ -11,7 +11,7 @@ import yaml
 
 from reconciler.config.loader import load
 from reconciler.core.errors import UserError
-from reconciler.importer.copilot import FromCopilot, import_job, job_of, what_is_wrong
+from reconciler.importer.copilot import FromCopilot, import_job, job_of, remaining_problems
 from reconciler.importer.copilot_schedule import duration, expression, seconds
 from tests.command import main
 
@@ -333,7 +333,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert ": task.environment.A: the variable NOWHERE is not defined" in out
     assert main(["import", "--copilot", ".", "--take", "job.report"]) == 2  # it is never overwritten
     assert main(["import", "--copilot", "copilot/other", "-o", "other.yaml"]) == 0
-    assert not what_is_wrong(Path("other.yaml"), (), {})
+    assert not remaining_problems(Path("other.yaml"), (), {})
     assert main(["import", "--copilot", ".", "--prefix", "x"]) == 2
     assert main(["import"]) == 2
     assert main(["import", "--copilot", "nowhere", "-o", "x.yaml"]) == 2

@@ -9,27 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.checks.findings import Finding, group, ng, skip
-from reconciler.checks.verify import image, network, roles, things
+from reconciler.checks.verify import image, network, resources, roles
 from reconciler.checks.verify.live import Live
 from reconciler.core.errors import AwsError, Denied, UserError
 
 PARTS: tuple[tuple[str, Callable[[Live], Finding]], ...] = (
     ("image", image.check),
-    ("task definition", things.task_definition),
+    ("task definition", resources.task_definition),
     ("roles", roles.check),
-    ("data", things.data),
-    ("log", things.log),
-    ("cluster", things.cluster),
+    ("data", resources.data),
+    ("log", resources.log),
+    ("cluster", resources.cluster),
     ("network", network.check),
-    ("secrets", things.secrets),
-    ("quotas", things.quotas),
+    ("secrets", resources.secrets),
+    ("quotas", resources.quotas),
 )
 
 
 def examine(live: Live) -> list[Finding]:
     """All checks, at the same time. Raises AwsError where AWS can't be reached at all."""
 
-    def one(part: tuple[str, Callable[[Live], Finding]]) -> Finding:
+    def run_check(part: tuple[str, Callable[[Live], Finding]]) -> Finding:
         name, check = part
         try:
             return check(live)
@@ -41,4 +41,4 @@ def examine(live: Live) -> list[Finding]:
             return group(name, skip("AWS doesn't say", str(error)))
 
     with live.aws.shared:
-        return live.aws.each(one, PARTS)
+        return live.aws.each(run_check, PARTS)

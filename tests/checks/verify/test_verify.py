@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.checks.verify.things import vcpus
+from reconciler.checks.verify.resources import vcpus
 from reconciler.config import load
 from tests.cli.test_json import holds
 from tests.engine.project import Project, use

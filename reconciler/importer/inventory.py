@@ -59,7 +59,7 @@ _KINDS = {kind.spec.kind: kind for kind in KINDS}
 
 
 @dataclass
-class Found:
+class Inventory:
     """The parts of one deployment; None for what isn't there. other_objects: keys in the bucket beside `key`'s."""
 
     account: str
@@ -103,7 +103,7 @@ class Found:
         return next((container for container in containers if container.essential), None)
 
 
-def deploy_name(inventory: Found, prefix: str) -> str:
+def deploy_name(inventory: Inventory, prefix: str) -> str:
     """The deploy that the resources say they belong to, or a name made of the prefix."""
     owners = {spec.tags.get(OWNER_TAG) for spec in inventory.specs} - {None}
     name = str(owners.pop()) if len(owners) == 1 else prefix.strip("-_./ ")
@@ -122,9 +122,9 @@ class Finder:
         self.aws, self.prefix = aws, prefix
         self.take = {address.kind: address.name for address in take}
         self.candidates: dict[str, list[str]] = {}
-        self.inventory = Found(aws.account, aws.region)
+        self.inventory = Inventory(aws.account, aws.region)
 
-    def find(self) -> Found:
+    def find(self) -> Inventory:
         """The deployment. Raises UserError when there is nothing, or when several could be meant; AwsError."""
         listed_names = self.aws.each(lambda kind: sorted({*kind.listed(self.aws)}), LISTED)
         listed = {kind.spec.kind: names for kind, names in zip(LISTED, listed_names, strict=True)}
