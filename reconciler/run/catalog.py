@@ -136,7 +136,9 @@ class Catalog:
         """Runs that are not in the index: those that may be over, and the newest of those that were under way."""
         due = part.head.due(part.listed, self._now)
         others = sorted(part.unsettled.difference(due), key=moment, reverse=True)
-        if not part.lost and len(due) > AT_ONCE:
+        if part.lost and len(due) > AT_ONCE:
+            self._runs.say(f"the records of {len(due):,} runs are read, which takes long: `runs --rebuild` helps")
+        elif len(due) > AT_ONCE:
             self._runs.say(f"{len(due) - AT_ONCE:,} runs aren't in the index yet and were left out: `runs --rebuild`")
             due = due[:AT_ONCE]
         return self._read([*due, *others[:RUNNING]])

@@ -12,10 +12,11 @@ import json
 import re
 import sys
 import zlib
+from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Any, TypeVar
 
 from reconciler.core.plain_json import is_text, plain
@@ -27,6 +28,9 @@ VERSION = 1
 KEPT = 200  # of the newest runs that the head has at least, so that one page of a listing has their records
 SEALED = 2_000  # runs that leave the head at once
 LARGEST = 1 << 16  # runs in a segment
+HEAVY = 8 << 20  # bytes of the head's rows, at more of which some become a segment before they are SEALED
+LARGEST_SIZE = 24 << 20  # bytes of a merged segment: the schedule's function has room for it
+PLAIN_SIZE = 250  # bytes of a row at most, without metrics and variables
 MOST = 64 << 20  # bytes of an object, and of what it unpacks to
 WHOLE, WHOLE_MOST = 20, 16_384  # newest records that the head has whole, and bytes of one
 LATEST = 4_102_444_800.0  # seconds since the epoch: 2100 has begun
@@ -62,6 +66,11 @@ class Row:
             run.id, run.state, run.created, ended(run), run.seconds, run.exit_code, run.cost, task_id(run.task_arn),
             run.metrics, run.overrides.environment,
         )  # fmt: skip
+
+    @property
+    def size(self) -> int:
+        """Bytes that it is written in, at most."""
+        return PLAIN_SIZE + _size([{**self.metrics}, {**self.environment}])
 
 
 def ended(run: Run) -> float:
@@ -187,6 +196,11 @@ class Rows:
         """Of all."""
         return self.columns["id"]
 
+    @property
+    def size(self) -> int:
+        """Bytes that they are written in, at most."""
+        return PLAIN_SIZE * len(self.ids) + _size([plain(self.metrics), plain(self.environment)])
+
     def rows(self, which: Iterable[int] | None = None) -> Iterator[Row]:
         """Those at these places, or all."""
         names = self.metrics.starts, self.environment.starts
@@ -282,8 +296,10 @@ class Head:
         return {*self.left} | {one for one, etag in listed.items() if self.etags.get(one) != etag}
 
     def due(self, listed: Mapping[str, str], now: float) -> list[str]:
-        """Those of them that weren't looked at, or a long time ago; the newest first."""
-        found = [one for one in self.unsettled(listed) if self.left.get(one, 0.0) + LOOK_AGAIN < now]
+        """Those of them that weren't looked at, or a long time ago, or in the future by another's clock; the newest
+        first.
+        """
+        found = [one for one in self.unsettled(listed) if abs(now - self.left.get(one, 0.0)) > LOOK_AGAIN]
         return sorted(found, key=moment, reverse=True)
 
     def without(self, gone: Iterable[str]) -> Head:
@@ -324,10 +340,17 @@ class Head:
         segments = tuple(one for one in self.segments if not expired(one.until, keep, now))
         return replace(self.without(old), segments=segments)
 
-    def full(self) -> list[Row]:
-        """The oldest rows, where there are so many that they are to become a segment; else none."""
-        oldest = sorted(self.rows.values(), key=lambda row: moment(row.id))
-        return oldest[:-KEPT] if len(oldest) >= SEALED + KEPT else []
+    def full(self) -> list[list[Row]]:
+        """The oldest rows, where there are so many, or they are so large, that they are to become a segment; or several
+        segments, of which none is too large. Else none.
+        """
+        newest = sorted(self.rows.values(), key=lambda row: moment(row.id), reverse=True)
+        sizes = [*accumulate(row.size for row in newest)]
+        if len(newest) < SEALED + KEPT and (not sizes or sizes[-1] <= HEAVY):
+            return []
+        stay = min(KEPT, bisect_right(sizes, HEAVY // 2))  # fewer are compared with their records, where they are large
+        parts = groupby(zip(sizes[stay:], newest[stay:], strict=True), key=lambda one: one[0] // HEAVY)
+        return [[row for _, row in part][::-1] for _, part in parts][::-1]
 
     def sealed(self, ids: Iterable[str], segment: Segment, merged: int) -> Head:
         """This one with a segment that has these rows and those of as many of the last segments."""
@@ -385,6 +408,10 @@ def unpack(body: bytes) -> Any:
     if not isinstance(found, dict) or found.get("version") != VERSION:
         raise Damaged
     return found
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, separators=(",", ":")))  # in which no character takes less than in UTF-8
 
 
 def _no_number(text: str) -> float:

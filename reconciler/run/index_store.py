@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler.core.pages import pages
 from reconciler.core.run_paths import RUNS, SCHEDULED, index_key, is_run_id, moment
-from reconciler.run.index import MOST, Damaged, Head, Rows, Seen, Segment, to_merge, unpack
+from reconciler.run.index import LARGEST_SIZE, MOST, Damaged, Head, Rows, Seen, Segment, to_merge, unpack
 
 HEAD = "head.json.gz"
 RECORD = "/run.json"  # how the keys of records end
@@ -113,6 +113,8 @@ class Index:
     def seen(self, head: Head) -> tuple[Head, dict[str, str]]:
         """(the head without what was deleted, the ETags of the newest records by id)."""
         listed, start = self.listed(head.start), moment(head.start)
+        if head.start == head.after:
+            listed.pop(head.after, None)  # which is in a segment
         return head.without([one for one in head.rows if moment(one) > start and one not in listed]), listed
 
     def write(self, head: Head, etag: str) -> bool:
@@ -127,15 +129,18 @@ class Index:
         return made
 
     def sealed(self, head: Head) -> Head:
-        """The head, whose oldest rows have become a segment if they are many."""
-        if not (oldest := head.full()):
-            return head
-        merged = to_merge(head.segments, len(oldest))
-        before = [self.segment(one) for one in head.segments[len(head.segments) - merged :]]
-        if None in before:  # it is lost, which whoever reads it says
-            merged, before = 0, []
-        rows = Rows.joined([*(one for one in before if one), Rows.of(oldest)])
-        return head.sealed([row.id for row in oldest], self.put(rows), merged)
+        """The head, whose oldest rows have become a segment if they are many or large."""
+        for oldest in head.full():
+            parts = [Rows.of(oldest)]
+            size = parts[0].size
+            for one in head.segments[::-1][: to_merge(head.segments, len(oldest))]:
+                found = self.segment(one)
+                if found is None or (size := size + found.size) > LARGEST_SIZE:  # that it is lost, a reader says
+                    break
+                parts.insert(0, found)
+            segment = self.put(Rows.joined(parts))
+            head = head.sealed([row.id for row in oldest], segment, len(parts) - 1)
+        return head
 
     def _put(self, name: str, body: bytes, **condition: str) -> bool:
         what = {"Bucket": self.bucket, "Key": index_key(name, self.scheduled), "Body": body}

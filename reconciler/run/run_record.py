@@ -7,15 +7,15 @@ written whole by one PutObject, so a crash leaves the old one or the new one. Wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.run_paths import fingerprint_key, is_run_id, moment, record_key
 from reconciler.core.secret import KNOWN
 from reconciler.run.catalog import Catalog
-from reconciler.run.index import Head, ended, expired
-from reconciler.run.index_store import LONGEST, TRIES
+from reconciler.run.index import Head, Seen, ended, expired
+from reconciler.run.index_store import LONGEST, TRIES, Index
 from reconciler.run.run import Run
 from reconciler.run.stored import Store, Unreadable, to_json
 
@@ -114,9 +114,19 @@ class Runs(Store):
                 said(done, total)
             for _ in range(TRIES):
                 head, etag = index.load()
-                known = {*found, *old.rows, *old.left}
-                if (not found and not etag) or index.write(made.beside(head or Head(), known), etag):
+                if not found and not etag:
+                    break
+                both = made.beside(head or Head(), {*found, *old.rows, *old.left})
+                more = self._recorded_since(index, both, found)
+                if index.write(index.sealed(both.with_runs(more)), etag):
+                    count += len(more)
                     break
             else:
                 raise ReconcilerError("others wrote the index of runs each time", hint="run it again")
         return count
+
+    def _recorded_since(self, index: Index, head: Head, known: Sequence[str]) -> list[Seen]:
+        """Runs that are newer than those that are known, and not in the head: another has put them into a segment."""
+        listed = index.listed(known[-1] if known else "")
+        more = set(filter(is_run_id, listed)).difference(known, head.rows, head.left)
+        return [one for one in self.aws.each(self.look, sorted(more, key=moment)) if one is not None]

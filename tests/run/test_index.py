@@ -191,6 +191,32 @@ def test_rows_become_segments_and_these_are_merged(s3: FakeS3, small: tuple[int,
     assert found == ids(run(n) for n in reversed(range(count)) if n < count - kept), "those that changed are no rows"
 
 
+@pytest.mark.parametrize("at_once", [1, 40])
+def test_runs_with_many_metrics_make_no_object_that_nobody_reads(
+    s3: FakeS3, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """An object that unpacks to more than MOST counts as damaged, whoever wrote it."""
+    for name, size in {"MOST": 1 << 19, "HEAVY": 1 << 17, "LARGEST_SIZE": 1 << 18}.items():
+        for module in ("reconciler.run.index", "reconciler.run.index_store"):
+            monkeypatch.setattr(f"{module}.{name}", size, raising=False)
+    index, kept, head = Index(s3, "b", scheduled=False), record(s3), Head()
+    runs = [run(number, metrics={f"m{n}": n + number / 7 for n in range(300)}) for number in range(120)]
+    for first in range(0, len(runs), at_once):
+        new = runs[first : first + at_once]
+        etags = [s3.write(record_key(one.id), kept.body(one)) for one in new]
+        seen = [Seen.of(one, etag, b"", 0.0) for one, etag in zip(new, etags, strict=True)]
+        head = Head.unpack(index.sealed(head.with_runs(seen)).pack())
+    assert index.write(head, "")
+    asked(s3)
+    told: list[str] = []
+    catalog = record(s3, told=told).catalog()
+    assert catalog.count == len(runs)
+    assert ids(catalog.with_metric("m3", 999, lowest=True)) == ids(runs)
+    assert asked(s3) == 4 + len(head.segments), "none was read by its record"
+    assert told == []
+    assert 2 < len(head.segments) < 20
+
+
 @pytest.mark.parametrize(
     ("segments", "rows", "count"),
     [
@@ -321,6 +347,52 @@ def test_an_index_made_anew_has_nothing_that_was_deleted(s3: FakeS3, small: tupl
     assert kept.rebuild() == sum(small) + more - 1
     assert kept.catalog().count == sum(small) + more - 1
     assert run(2).id not in {one.id for batch in kept.catalog().batches() for one in batch}
+
+
+def test_an_index_made_anew_has_what_others_have_put_into_a_segment_meanwhile(
+    s3: FakeS3, small: tuple[int, int]
+) -> None:
+    """A sweep ends while the records are read: so many of its runs that the first of them leave the head."""
+    kept, sealed = small
+    put(s3, *(run(number) for number in range(sealed - 10)))
+    count = 0
+
+    def somebody(operation: str) -> None:
+        nonlocal count
+        count += operation == "GetObject"
+        if count == 9:  # the names were listed
+            s3.before = lambda operation: None
+            put(s3, *(run(number) for number in range(sealed - 10, sealed + 3 * kept)))
+
+    s3.before = somebody
+    record(s3).rebuild()
+    assert ids(record(s3).catalog().newest(999)) == ids(run(number) for number in reversed(range(sealed + 3 * kept)))
+    asked(s3)
+    assert ids(record(s3).catalog().with_metric("rows", 999, lowest=True)) == ids(map(run, range(sealed + 3 * kept)))
+    assert asked(s3) < 9
+
+
+def test_one_that_a_clock_of_the_future_has_looked_at_is_looked_at_again(s3: FakeS3) -> None:
+    put(s3, *(run(number, state=State.RUNNING) for number in range(20)))
+    put(s3, run(30))
+    index = Index(s3, "b", scheduled=False)
+    head, etag = index.load()
+    assert head is not None
+    assert index.write(replace(head, left=dict.fromkeys(head.left, time.time() + 1e8)), etag)
+    put(s3, *(run(number) for number in range(20)), later=True)
+    assert run(0).id in ids(record(s3).catalog().with_metric("rows", 99, lowest=True))
+    put(s3, run(31))
+    head, _ = index.load()
+    assert head is not None
+    assert not head.left
+
+
+def test_that_all_records_are_read_is_said(s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(s3, *(run(number) for number in range(12)), later=True)
+    monkeypatch.setattr("reconciler.run.catalog.AT_ONCE", 11)
+    told: list[str] = []
+    assert len(record(s3, told=told).catalog().with_metric("rows", 99, lowest=True)) == 12
+    assert "the records of 12 runs are read" in told[0]
 
 
 def test_a_run_that_is_put_again_is_there_once(s3: FakeS3, small: tuple[int, int]) -> None:
