@@ -120,6 +120,7 @@ HINTS: dict[str, str] = {
     "`apply` makes what the file says": ROLLBACK,
     "`runs` lists them; name one": NAMED,
     "`runs` lists them": NAMED,
+    "the records of {} runs are read, which takes long: `runs --rebuild` helps": NAMED,
     "{} runs aren't in the index yet and were left out: `runs --rebuild`": NAMED,
     "{} runs aren't in the index of runs yet: `runs --rebuild` puts them in": NAMED,
     "{} of the index of runs can't be read, and records are read instead: `runs --rebuild` makes it anew": NAMED,
