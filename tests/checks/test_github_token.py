@@ -50,9 +50,9 @@ def token(sub: object, iss: str = f"https://{HOST}") -> str:
     ],
 )  # fmt: skip
 def test_the_line_to_change(fields: dict[str, Any], named: str, says: list[str]) -> None:
-    found = advice(GitHub(repository="o/n", **fields), named)
-    assert bool(found) is bool(says)
-    assert all(part in found for part in says), found
+    change = advice(GitHub(repository="o/n", **fields), named)
+    assert bool(change) is bool(says)
+    assert all(part in change for part in says), change
 
 
 @pytest.mark.parametrize(
@@ -70,13 +70,13 @@ def test_a_subject_is_foreign_text() -> None:
 
 def trust(**conditions: dict[str, Any]) -> Any:
     federated = {"Federated": f"arn:aws:iam::123456789012:oidc-provider/{HOST}"}
-    one = {
+    statement = {
         "Effect": "Allow",
         "Principal": federated,
         "Action": "sts:AssumeRoleWithWebIdentity",
         "Condition": conditions,
     }
-    return policy({"Statement": [one]})
+    return policy({"Statement": [statement]})
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_doctor_and_apply_say_what_to_change(
     assert "which tiny-ci trusts" in " ".join(project.run("doctor").out.split())
     # A job whose clients have the token itself, and may not become the role.
     project.change("owner_id: 12, ", "owner_id: 13, ")
-    whole = token(service.named)
-    project.write("token", whole)
+    job_token = token(service.named)
+    project.write("token", job_token)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
@@ -175,5 +175,5 @@ def test_doctor_and_apply_say_what_to_change(
     assert ended.code == 2
     assert no in ended.err
     assert f"{line}; then" in " ".join(ended.err.split())
-    assert whole not in ended.err + ended.out
-    assert whole.split(".")[1] not in ended.err + ended.out + (tmp_path / "summary").read_text()
+    assert job_token not in ended.err + ended.out
+    assert job_token.split(".")[1] not in ended.err + ended.out + (tmp_path / "summary").read_text()

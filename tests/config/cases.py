@@ -31,11 +31,11 @@ class Case:
 
 
 def cases() -> list[Case]:
-    found = []
+    collected = []
     for table in sorted(FOLDER.glob("*.yaml")):
         for name, case in yaml.safe_load(table.read_text(encoding="utf-8")).items():
-            found.append(Case(table.stem, name, **{**case, "have": tuple(case.get("have", ()))}))
-    return found
+            collected.append(Case(table.stem, name, **{**case, "have": tuple(case.get("have", ()))}))
+    return collected
 
 
 def message(case: Case, folder: Path) -> str:

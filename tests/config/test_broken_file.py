@@ -111,11 +111,11 @@ def test_a_pipe_is_read_once(folder: Path) -> None:
     os.write(writer, (FIRST + f"task: {{environment: {{API_TOKEN: {PLANTED}, bad\n").encode())
     os.close(writer)
     command = [sys.executable, "-m", "reconciler", "show", f"/dev/fd/{reader}"]
-    found = subprocess.run(command, pass_fds=[reader], cwd=folder, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, pass_fds=[reader], cwd=folder, capture_output=True, text=True, check=False)
     os.close(reader)
-    assert found.returncode == 2, found.stderr
-    assert "is not closed" in found.stderr
-    assert PLANTED not in found.stderr
+    assert ended.returncode == 2, ended.stderr
+    assert "is not closed" in ended.stderr
+    assert PLANTED not in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,9 @@ def base(tmp_path: Path) -> Path:
 
 def names(base: Path, file: str, key: str | None = None) -> list[str]:
     data = DataFile(file=file, key=key).filled()
-    found = files_of(data, base)
-    assert all(one.key.startswith(data.prefix) for one in found)
-    return [one.key.removeprefix(data.prefix) for one in found]
+    files = files_of(data, base)
+    assert all(file.key.startswith(data.prefix) for file in files)
+    return [file.key.removeprefix(data.prefix) for file in files]
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_which_files(base: Path, file: str, wanted: set[str]) -> None:
 
 
 def test_in_the_order_in_which_s3_lists_them(base: Path) -> None:
-    found = names(base, "data/")
-    assert found == sorted(found, key=str.encode)
+    listed = names(base, "data/")
+    assert listed == sorted(listed, key=str.encode)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_is_refused_by_name(base: Path, what: str) -> None:
-    make, message = REFUSED[what]
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_by_name(base: Path, case: str) -> None:
+    make, message = REFUSED[case]
     make(base / "data" / "sub" / "odd.csv")
     with pytest.raises(Refused) as error:
         names(base, "data/")

@@ -27,7 +27,7 @@ class Editor(yaml.SafeLoader):
 
 
 Editor.yaml_implicit_resolvers = {
-    first: [one for one in known if first in "tTfF" or not one[0].endswith(":bool")]
+    first: [resolver for resolver in known if first in "tTfF" or not resolver[0].endswith(":bool")]
     for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -35,19 +35,19 @@ Editor.yaml_implicit_resolvers = {
 def pieces(text: str) -> list[str]:
     """The YAML of a page: fenced blocks, indented ones and `key: {...}` in a line, if it speaks of our keys."""
     fenced = re.findall(r"^[ ]*```ya?ml[^\n]*\n(.*?)^[ ]*```", text, re.DOTALL | re.MULTILINE)
-    rest = re.sub(r"^[ ]*```.*?^[ ]*```", "", text, flags=re.DOTALL | re.MULTILINE)
-    indented = re.findall(r"(?:^[ ]{4,}[a-z]\w*:.*\n(?:(?:[ ]{4,}\S.*)?\n)*)", rest, re.MULTILINE)
-    inline = [" ".join(found.split()) for found in re.findall(r"`([a-z]\w*:\s+[{\[][^`]*[}\]])`", rest)]
+    unfenced = re.sub(r"^[ ]*```.*?^[ ]*```", "", text, flags=re.DOTALL | re.MULTILINE)
+    indented = re.findall(r"(?:^[ ]{4,}[a-z]\w*:.*\n(?:(?:[ ]{4,}\S.*)?\n)*)", unfenced, re.MULTILINE)
+    inline = [" ".join(code.split()) for code in re.findall(r"`([a-z]\w*:\s+[{\[][^`]*[}\]])`", unfenced)]
     return [piece for piece in map(textwrap.dedent, (*fenced, *indented, *inline)) if ours(piece)]
 
 
 def ours(piece: str) -> bool:
     """Whether it is of a deploy.yaml; `...` stands for something that is left out."""
     try:
-        found = yaml.safe_load(piece)
+        tree = yaml.safe_load(piece)
     except yaml.YAMLError:
         return False
-    return isinstance(found, dict) and bool(found) and found.keys() <= KEYS and "..." not in piece and "…" not in piece
+    return isinstance(tree, dict) and bool(tree) and tree.keys() <= KEYS and "..." not in piece and "…" not in piece
 
 
 EXAMPLES = [(str(page.relative_to(ROOT)), piece) for page in PAGES for piece in pieces(page.read_text("utf-8"))]
@@ -72,7 +72,7 @@ def test_it_is_right(page: str, piece: str, tmp_path: Path) -> None:
             load(path, environ=ENVIRON, git_sha=lambda: "0" * 40, files=False, environment=environment)
         except ConfigErrors as errors:
             pytest.fail(f"{page}: {errors}")
-    found = [
+    violations = [
         f"{'.'.join(map(str, e.absolute_path))}: {e.message}" for e in VALIDATOR.iter_errors(yaml.load(text, Editor))
     ]
-    assert not found, page
+    assert not violations, page

@@ -120,7 +120,7 @@ def test_what_is_kept_belongs_to_no_commit(tmp_path: Path) -> None:
     checksums(file)
     keep(tmp_path, "x", [file])
     folder = kept_file(tmp_path).parent
-    assert sorted(one.name for one in folder.iterdir()) == [".gitignore", "x.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [".gitignore", "x.json"]
     assert (folder / ".gitignore").read_text() == "*\n"
 
 
@@ -158,7 +158,7 @@ def test_a_link_leads_nowhere(tmp_path: Path, link: str) -> None:
     checksums(file)
     keep(base, "x", [file])
     recall(base, "x")
-    assert [one.read_text() for one in elsewhere.rglob("*") if one.is_file()] in ([], ["precious"])
+    assert [path.read_text() for path in elsewhere.rglob("*") if path.is_file()] in ([], ["precious"])
 
 
 def base_of(base: Path) -> Path:

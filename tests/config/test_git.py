@@ -37,8 +37,8 @@ def project(tmp_path: Path) -> Path:
         (tmp_path / name / "jobs/train/deploy.yaml").write_text(FILE)
         run(tmp_path / name, "git", "init", "-q")
         run(tmp_path / name, "git", "add", ".")
-        code, said = run(tmp_path / name, "git", *IDENTITY, "commit", "-qm", name)
-        assert code == 0, said
+        code, output = run(tmp_path / name, "git", *IDENTITY, "commit", "-qm", name)
+        assert code == 0, output
     return tmp_path / "ours/jobs/train"
 
 
@@ -56,8 +56,8 @@ def test_hook_of_another_work_tree(project: Path, tmp_path: Path) -> None:
     (tree / "new").write_text("x")
     run(tree, "git", "add", ".")
     out = tmp_path / "out.txt"
-    code, said = run(tree, "git", *IDENTITY, "commit", "-qm", "second", OUT=str(out))
-    assert code == 0, said
+    code, output = run(tree, "git", *IDENTITY, "commit", "-qm", "second", OUT=str(out))
+    assert code == 0, output
     assert f"SHA: {head(tree)}\n" in out.read_text()  # clean, as it is
 
 
@@ -77,13 +77,13 @@ def test_what_points_elsewhere_is_not_followed(
 
 def test_folder_of_another_user(project: Path) -> None:
     """The variable is git's own, for its tests."""
-    code, said = show(project, GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
+    code, output = show(project, GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
     assert code == 2
-    assert "git.sha is not known: git refuses this folder, since it belongs to another user (safe.directory)" in said
-    assert f"`git config --global --add safe.directory {project.parents[1]}`" in said
-    assert "commit first" not in said
-    code, said = run(project, sys.executable, "-m", "reconciler", "doctor", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
-    assert "NG    git: git refuses this folder" in said
+    assert "git.sha is not known: git refuses this folder, since it belongs to another user (safe.directory)" in output
+    assert f"`git config --global --add safe.directory {project.parents[1]}`" in output
+    assert "commit first" not in output
+    code, output = run(project, sys.executable, "-m", "reconciler", "doctor", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
+    assert "NG    git: git refuses this folder" in output
     allowed = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
     assert f"SHA: {head(project)}" in show(project, GIT_TEST_ASSUME_DIFFERENT_OWNER="1", **allowed)[1]
 
@@ -104,16 +104,16 @@ def test_each_cause_is_said(project: Path, tmp_path: Path) -> None:
     (tmp_path / "bare/deploy.yaml").write_text(FILE)
     assert "git.sha is not known: this folder isn't in a git repository" in show(tmp_path / "bare")[1]
     run(tmp_path / "bare", "git", "init", "-q")
-    said = show(tmp_path / "bare")[1]
-    assert "git.sha is not known: this folder isn't in a git repository with a commit" in said
-    assert "commit first" in said
+    output = show(tmp_path / "bare")[1]
+    assert "git.sha is not known: this folder isn't in a git repository with a commit" in output
+    assert "commit first" in output
 
 
 def test_bad_file_of_a_repository(project: Path) -> None:
     (project.parents[1] / ".git/config").write_text("[core\n")
-    said = show(project)[1]
-    assert "git.sha is not known: git says: fatal: bad config line 1" in said
-    assert "commit first" not in said
+    output = show(project)[1]
+    assert "git.sha is not known: git says: fatal: bad config line 1" in output
+    assert "commit first" not in output
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "de_DE.UTF-8", "en_US.ISO-8859-1"])

@@ -37,12 +37,14 @@ TRUSTED = [
 def test_each_subject_is_trusted_exactly(tmp_path: Path, github: str, prefixes: list[str]) -> None:
     deploy = deploy_with(tmp_path, f"{github}, pull_requests: true")
     graph = lower(deploy, Facts("123456789012", "aws", "vpc-1", ("subnet-1",)), (), None)
-    for role, rest in (("a1-ci", BRANCH), ("a1-ci-plan", "pull_request")):
+    for role, context in (("a1-ci", BRANCH), ("a1-ci-plan", "pull_request")):
         spec: Any = graph.nodes[Address("role", role)].spec
         (statement,) = json.loads(spec.trust.text())["Statement"]
         assert statement["Condition"].keys() == {"StringEquals"}, "never a pattern"
         subjects = statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
-        assert sorted([subjects] if isinstance(subjects, str) else subjects) == sorted(one + rest for one in prefixes)
+        assert sorted([subjects] if isinstance(subjects, str) else subjects) == sorted(
+            prefix + context for prefix in prefixes
+        )
 
 
 IDS = {"owner_id": "12", "repository_id": "34"}
@@ -80,7 +82,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, github: str, prefixes: lis
     section = deploy_with(tmp_path, github).ci
     assert section is not None
     assert section.github is not None
-    found = trusted_github(section.github.subjects(BRANCH))
+    trusted = trusted_github(section.github.subjects(BRANCH))
     kept = section.github.model_dump(exclude_defaults=True)
-    assert {key: kept.get(key) for key in IDS} == {key: found.get(key) for key in IDS}
-    assert found.get("by_name_too", False) == section.github.by_name_too
+    assert {key: kept.get(key) for key in IDS} == {key: trusted.get(key) for key in IDS}
+    assert trusted.get("by_name_too", False) == section.github.by_name_too

@@ -17,18 +17,18 @@ from tests.work import assert_linear
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Callable[..., Deploy]:
-    def one(text: str, **environ: str) -> Deploy:
+    def load_text(text: str, **environ: str) -> Deploy:
         path = tmp_path / "deploy.yaml"
         path.write_text("name: ok\nimage: {uri: x}\n" + text, encoding="utf-8")
         return load(path, environ=environ, git_sha=lambda: None, files=False)
 
-    return one
+    return load_text
 
 
 def refused(load_it: Callable[[], object]) -> list[str]:
     with pytest.raises(ConfigErrors) as caught:
         load_it()
-    return [f"{one.line}: {one.path}: {one.message} ({one.fix})" for one in caught.value.errors]
+    return [f"{error.line}: {error.path}: {error.message} ({error.fix})" for error in caught.value.errors]
 
 
 WAY_OUT = "give the program long text as a file"
@@ -47,8 +47,8 @@ def test_many_variables_of_much(loaded: Callable[..., Deploy]) -> None:
     ]
     names = ", ".join(["*v"] * 3000)
     half = big[:50_000]  # which a task definition can have once
-    found = refused(lambda: loaded(f"task: {{environment: {{V: &v '${{BIG}}'}}, command: [{names}]}}\n", BIG=half))
-    assert found == [f"3: task.command[19]: {TOO_MUCH}"]
+    errors = refused(lambda: loaded(f"task: {{environment: {{V: &v '${{BIG}}'}}, command: [{names}]}}\n", BIG=half))
+    assert errors == [f"3: task.command[19]: {TOO_MUCH}"]
 
 
 def test_variables_that_real_files_have(loaded: Callable[..., Deploy]) -> None:
@@ -70,8 +70,8 @@ def test_expansion_grows_with_the_text() -> None:
 
 
 def grid(*sizes: int) -> str:
-    found = {f"V{n}": [str(one) for one in range(size)] for n, size in enumerate(sizes)}
-    return f"run: {{sweep: {{grid: {json.dumps(found)}}}}}\n"
+    values = {f"V{n}": [str(value) for value in range(size)] for n, size in enumerate(sizes)}
+    return f"run: {{sweep: {{grid: {json.dumps(values)}}}}}\n"
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,11 @@ def grid(*sizes: int) -> str:
     ids=["two", "forty", "one", "all kinds"],
 )  # fmt: skip
 def test_too_many_combinations(loaded: Callable[..., Deploy], text: str, many: str) -> None:
-    (said,) = refused(lambda: loaded(text))
-    assert said.startswith(f"3: run.sweep.grid: these are {many} combinations, each of which is a task; at most 10,000")
-    assert said.endswith("(write fewer values, or draw some of them with random)")
+    (error,) = refused(lambda: loaded(text))
+    assert error.startswith(
+        f"3: run.sweep.grid: these are {many} combinations, each of which is a task; at most 10,000"
+    )
+    assert error.endswith("(write fewer values, or draw some of them with random)")
 
 
 def test_as_many_as_are_possible(loaded: Callable[..., Deploy]) -> None:

@@ -106,8 +106,8 @@ def test_every_example_is_right(pattern: tuple[str, ...], tmp_path: Path) -> Non
             wrong = [str(e) for e in errors.errors if e.path.startswith(named)]
             assert not wrong
         validator = jsonschema.Draft202012Validator(SCHEMA_JSON)
-        found = validator.iter_errors(yaml.safe_load(path.read_text()))
-        leaves = [leaf for error in found for leaf in _leaves(error)]
+        violations = validator.iter_errors(yaml.safe_load(path.read_text()))
+        leaves = [leaf for error in violations for leaf in _leaves(error)]
         assert not [leaf.message for leaf in leaves if list(leaf.absolute_path)[: len(at)] == at]
 
 

@@ -49,7 +49,7 @@ def test_where_a_region_is(region: str, partition: str, domain: str, host: str) 
 
 def test_every_region_can_be_written() -> None:
     """As the table has them, without what stands for a whole partition."""
-    assert {one.name for one in partitions()} >= {partition for _, partition, _, _ in PLACES}
+    assert {known.name for known in partitions()} >= {partition for _, partition, _, _ in PLACES}
     real = sorted(name for name in known_regions() if not name.endswith("-global"))
     assert len(real) > 35
     assert [name for name in real if rules.REGION.problem(name)] == []

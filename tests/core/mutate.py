@@ -52,21 +52,21 @@ def mutants(tree: ast.Module) -> Iterator[tuple[int, str, ast.Module]]:
         id(part)
         for node in ast.walk(tree)
         for field in ("annotation", "returns")
-        if (found := getattr(node, field, None)) is not None
-        for part in ast.walk(found)
+        if (annotation := getattr(node, field, None)) is not None
+        for part in ast.walk(annotation)
     }
     for number, node in enumerate(ast.walk(tree)):
         if id(node) in docstrings or id(node) in annotations:
             continue
-        for what, change in changes(node):
+        for description, change in changes(node):
             other: Any = copy.deepcopy(tree)
-            twin = next(one for index, one in enumerate(ast.walk(other)) if index == number)
+            twin = next(part for index, part in enumerate(ast.walk(other)) if index == number)
             new = change(copy.deepcopy(node))
             if isinstance(twin, ast.stmt | ast.expr) and type(new) is type(twin):
                 twin.__dict__.update(new.__dict__)
             else:
                 other = _Swap(twin, new).visit(other)
-            yield getattr(node, "lineno", 0), what, ast.fix_missing_locations(other)
+            yield getattr(node, "lineno", 0), description, ast.fix_missing_locations(other)
 
 
 class _Swap(ast.NodeTransformer):
@@ -125,8 +125,8 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], ast.AST]]]:
 
 
 def _without(node: ast.BoolOp, index: int) -> ast.AST:
-    rest = [one for number, one in enumerate(node.values) if number != index]
-    return rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
+    kept = [value for number, value in enumerate(node.values) if number != index]
+    return kept[0] if len(kept) == 1 else ast.BoolOp(node.op, kept)
 
 
 def _test(node: ast.If | ast.While, value: bool) -> ast.AST:
@@ -167,8 +167,8 @@ def survives(name: str, tree: ast.Module) -> bool:
                 ]
                 _, folder, module = name.split(".")
                 own = f"tests/{folder}/test_{module}.py"  # fails soonest
-                found = (ROOT / "tests" / "core").glob("test_*.py") if folder == "core" else ()
-                others = [str(path) for path in found if path.name not in own]
+                paths = (ROOT / "tests" / "core").glob("test_*.py") if folder == "core" else ()
+                others = [str(path) for path in paths if path.name not in own]
                 code = int(pytest.main([*options, own, *others]))
         finally:
             os._exit(code)
@@ -190,17 +190,17 @@ def main() -> int:
         folder = MODULES[module]
         path = ROOT / "reconciler" / folder / f"{module}.py"
         lines = path.read_text().splitlines()
-        found = list(mutants(ast.parse(path.read_text())))
+        mutated = list(mutants(ast.parse(path.read_text())))
         with ThreadPoolExecutor(options.jobs) as pool:
-            alive = list(pool.map(lambda one: survives(f"reconciler.{folder}.{module}", one[2]), found))  # noqa: B023
-        total += len(found)
-        for (line, what, _), survived in zip(found, alive, strict=True):
+            alive = list(pool.map(lambda mutant: survives(f"reconciler.{folder}.{module}", mutant[2]), mutated))  # noqa: B023
+        total += len(mutated)
+        for (line, description, _), survived in zip(mutated, alive, strict=True):
             if survived:
-                text = f"{module}: {lines[line - 1].strip()} | {what}"
-                known = any(one.startswith(text) for one in explained)
+                text = f"{module}: {lines[line - 1].strip()} | {description}"
+                known = any(survivor.startswith(text) for survivor in explained)
                 unexplained += not known
                 print(f"{'explained' if known else 'SURVIVED '} {module}.py:{line} {text}", flush=True)
-        print(f"{module}: {len(found)} mutants, {sum(alive)} not noticed", flush=True)
+        print(f"{module}: {len(mutated)} mutants, {sum(alive)} not noticed", flush=True)
     seconds = time.monotonic() - started
     print(f"{total} mutants in {seconds:.0f} s; {unexplained} not noticed and not explained")
     return 1 if unexplained else 0

@@ -14,21 +14,21 @@ ADOPT, PRUNE, DATA = Options(adopt=True), Options(prune=True), Options(delete_da
 BOX, INSIDE = Box(name="a", shape="x", tags=OWNED), Content(name="a/c", text="t", tags=OWNED)
 
 
-def plan(*nodes: Spec | Node, found: dict[Address, Observed[Spec]] | None = None, recorded: set[Address] | None = None,
+def plan(*nodes: Spec | Node, live: dict[Address, Observed[Spec]] | None = None, recorded: set[Address] | None = None,
          options: Options = DEFAULT) -> Plan:  # fmt: skip
     return make_plan(
-        ME, graph(*nodes), found or {}, recorded=frozenset(recorded or ()), options=options, ranks=RANKS
+        ME, graph(*nodes), live or {}, recorded=frozenset(recorded or ()), options=options, ranks=RANKS
     )  # fmt: skip
 
 
-def only(found: Plan) -> Step:
-    (step,) = found.steps
+def only(planned: Plan) -> Step:
+    (step,) = planned.steps
     return step
 
 
-def destroy(*nodes: Spec | Node, found: dict[Address, Observed[Spec]], recorded: set[Address] | None = None,
+def destroy(*nodes: Spec | Node, live: dict[Address, Observed[Spec]], recorded: set[Address] | None = None,
             options: Options = DEFAULT) -> Plan:  # fmt: skip
-    return plan_destroy(ME, graph(*nodes), found, recorded=frozenset(recorded or ()), options=options, ranks=RANKS)
+    return plan_destroy(ME, graph(*nodes), live, recorded=frozenset(recorded or ()), options=options, ranks=RANKS)
 
 
 UNSURE = "no tag says that it is this deploy's, only the record does"  # how the reason begins

@@ -28,10 +28,10 @@ def test_the_sense_of_a_field(marks: list[Any], around: Sense, sense: Sense) -> 
     assert sense_of(marks, around) is sense
 
 
-@pytest.mark.parametrize(("one", "other"), [(N, N), (M, L), (LO, MO)])
-def test_what_denies_turns_the_sense(one: Sense, other: Sense) -> None:
-    assert one.turned is other
-    assert other.turned is one
+@pytest.mark.parametrize(("sense", "other"), [(N, N), (M, L), (LO, MO)])
+def test_what_denies_turns_the_sense(sense: Sense, other: Sense) -> None:
+    assert sense.turned is other
+    assert other.turned is sense
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ NARROWER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-def found(want: Any, seen: Any) -> bool:
+def policy_widens(want: Any, seen: Any) -> bool:
     """Whether a change of the statements widens."""
-    documents = [policy({"Version": "2012-10-17", "Statement": one}) for one in (want, seen)]
+    documents = [policy({"Version": "2012-10-17", "Statement": statements}) for statements in (want, seen)]
     changes = diff(thing(document=documents[0]), thing(document=documents[1]))
     assert changes
     return any(change.widens for change in changes)
@@ -112,18 +112,18 @@ def found(want: Any, seen: Any) -> bool:
 
 @pytest.mark.parametrize(("base", "change"), [case[1:] for case in WIDER], ids=[case[0] for case in WIDER])
 def test_what_widens_a_statement_that_allows(base: dict[str, Any], change: dict[str, Any]) -> None:
-    assert found(base, base | change)
+    assert policy_widens(base, base | change)
 
 
 @pytest.mark.parametrize(("base", "change"), [case[1:] for case in NARROWER], ids=[case[0] for case in NARROWER])
 def test_what_narrows_a_statement_that_allows(base: dict[str, Any], change: dict[str, Any]) -> None:
-    assert not found(base, base | change)
+    assert not policy_widens(base, base | change)
 
 
 @pytest.mark.parametrize(("base", "change"), [case[1:] for case in NARROWER], ids=[case[0] for case in NARROWER])
 def test_the_same_widens_a_statement_that_denies(base: dict[str, Any], change: dict[str, Any]) -> None:
     deny = base | {"Effect": "Deny"}
-    assert found(deny, deny | change)
+    assert policy_widens(deny, deny | change)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_the_same_widens_a_statement_that_denies(base: dict[str, Any], change: d
     ],
 )
 def test_statements(want: Any, seen: Any, expected: bool) -> None:
-    assert found(want, seen) is expected
+    assert policy_widens(want, seen) is expected
 
 
 def test_a_version_or_a_name_widens_nothing() -> None:
@@ -225,7 +225,7 @@ IF_BOTH = {"Condition": {"StringEquals": {"aws:RequestedRegion": "x", "k": "v"}}
     ],
 )  # fmt: skip
 def test_other_statements_of_the_same_widen_nothing(want: list[Any], seen: list[Any], wider: bool) -> None:
-    documents = [policy({"Version": "2012-10-17", "Statement": one}) for one in (want, seen)]
-    changes = diff(*(thing(document=one) for one in documents))
+    documents = [policy({"Version": "2012-10-17", "Statement": statements}) for statements in (want, seen)]
+    changes = diff(*(thing(document=document) for document in documents))
     assert changes
     assert any(change.widens for change in changes) is wider

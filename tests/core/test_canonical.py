@@ -90,26 +90,26 @@ OTHER: list[tuple[str, Any, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("one", "other"), [case[1:] for case in SAME], ids=[case[0] for case in SAME])
-def test_means_the_same(one: Any, other: Any) -> None:
-    assert policy(one) == policy(other)
-    assert policy(one).statements == policy(other).statements
+@pytest.mark.parametrize(("written", "other"), [case[1:] for case in SAME], ids=[case[0] for case in SAME])
+def test_means_the_same(written: Any, other: Any) -> None:
+    assert policy(written) == policy(other)
+    assert policy(written).statements == policy(other).statements
 
 
-@pytest.mark.parametrize(("one", "other"), [case[1:] for case in OTHER], ids=[case[0] for case in OTHER])
-def test_means_something_else(one: Any, other: Any) -> None:
-    assert policy(one) != policy(other)
+@pytest.mark.parametrize(("written", "other"), [case[1:] for case in OTHER], ids=[case[0] for case in OTHER])
+def test_means_something_else(written: Any, other: Any) -> None:
+    assert policy(written) != policy(other)
 
 
 @pytest.mark.parametrize("written", [case[1] for case in SAME + OTHER], ids=[case[0] for case in SAME + OTHER])
 def test_a_document_survives_the_way_there_and_back(written: Any) -> None:
-    found = policy(written)
-    assert policy(found) is found
-    assert policy(found.document()) == found
-    assert policy(found.text()) == found
-    assert policy(quote(found.text())) == found
-    assert policy(json.dumps(found.document(), indent=2)) == found
-    assert Policy.model_validate_json(found.model_dump_json()) == found
+    canonical = policy(written)
+    assert policy(canonical) is canonical
+    assert policy(canonical.document()) == canonical
+    assert policy(canonical.text()) == canonical
+    assert policy(quote(canonical.text())) == canonical
+    assert policy(json.dumps(canonical.document(), indent=2)) == canonical
+    assert Policy.model_validate_json(canonical.model_dump_json()) == canonical
 
 
 def test_text_with_percent_signs_is_not_decoded_unless_it_is_encoded() -> None:
@@ -119,7 +119,7 @@ def test_text_with_percent_signs_is_not_decoded_unless_it_is_encoded() -> None:
 
 
 def test_the_shortest_document_is_written() -> None:
-    found = policy(
+    canonical = policy(
         {
             "Version": "2012-10-17",
             "Statement": {
@@ -128,7 +128,7 @@ def test_the_shortest_document_is_written() -> None:
             },
         }
     )  # fmt: skip
-    assert found.document() == {
+    assert canonical.document() == {
         "Version": "2012-10-17",
         "Statement": [
             {
@@ -137,7 +137,7 @@ def test_the_shortest_document_is_written() -> None:
             }
         ],
     }  # fmt: skip
-    assert found.text().startswith('{"Version":"2012-10-17","Statement":[{"Sid":"A","Effect":"Allow",')
+    assert canonical.text().startswith('{"Version":"2012-10-17","Statement":[{"Sid":"A","Effect":"Allow",')
 
 
 def test_every_part_of_a_statement_is_kept() -> None:
@@ -175,7 +175,7 @@ def test_caseless() -> None:
     assert Caseless("a") != "b"
     assert Caseless("a") != 1
     assert hash(Caseless("a:B")) == hash(Caseless("A:b"))
-    assert [str.__str__(one) for one in caseless(["b", "C", "a"])] == ["a", "b", "C"]
+    assert [str.__str__(text) for text in caseless(["b", "C", "a"])] == ["a", "b", "C"]
     assert len(caseless(["a", "A"])) == 1
     assert isinstance(Statement(effect="Allow", actions=("a:b",)).actions[0], Caseless)
 

@@ -80,14 +80,14 @@ OTHER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("one", "other"), [case[1:] for case in SAME], ids=[case[0] for case in SAME])
-def test_no_difference(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert made(**one) == made(**other)
+@pytest.mark.parametrize(("fields", "other"), [case[1:] for case in SAME], ids=[case[0] for case in SAME])
+def test_no_difference(fields: dict[str, Any], other: dict[str, Any]) -> None:
+    assert made(**fields) == made(**other)
 
 
-@pytest.mark.parametrize(("one", "other"), [case[1:] for case in OTHER], ids=[case[0] for case in OTHER])
-def test_a_difference(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert made(**one) != made(**other)
+@pytest.mark.parametrize(("fields", "other"), [case[1:] for case in OTHER], ids=[case[0] for case in OTHER])
+def test_a_difference(fields: dict[str, Any], other: dict[str, Any]) -> None:
+    assert made(**fields) != made(**other)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_a_difference(one: dict[str, Any], other: dict[str, Any]) -> None:
     ids=[f"{case[0]} {n}" for case in SAME + OTHER for n in "12"],
 )
 def test_what_is_registered_reads_back_equal(parts: dict[str, Any]) -> None:
-    found = made(**parts)
-    assert container(definition(found)) == found
+    canonical = made(**parts)
+    assert container(definition(canonical)) == canonical
 
 
 def test_the_definition_that_is_registered() -> None:
@@ -126,13 +126,13 @@ def test_the_definition_that_is_registered() -> None:
 
 
 def test_what_has_a_field_is_nothing_extra() -> None:
-    found = container(
+    canonical = container(
         {
             "name": "main", "image": "i", "essential": False, "entryPoint": ["a"], "command": ["b"], "stopTimeout": 30,
             "environment": [{"name": "A", "value": "1"}], "secrets": [{"name": "S", "valueFrom": "arn"}], **logs(),
         }
     )  # fmt: skip
-    assert found.extra == {}
+    assert canonical.extra == {}
     assert container({"name": "main", "image": "i", "cpu": 5, "links": ["x"]}).extra == {"cpu": 5, "links": ["x"]}
 
 

@@ -56,10 +56,12 @@ USES_BOX = Node(ONE, (BOX.address,))
 )  # fmt: skip
 def test_what_each_waits_for(nodes: list[Spec | Node], left: list[Spec], last: list[Spec], waits: list[str]) -> None:
     specs = [node.spec if isinstance(node, Node) else node for node in nodes]
-    found = in_order([seen(one) for one in (*specs, *left)], graph(*nodes), RANKS, [one.address for one in last])
-    shown = [(one.spec.name, [address.name for address in before.after]) for one, before in found]
+    deletions = in_order(
+        [seen(spec) for spec in (*specs, *left)], graph(*nodes), RANKS, [spec.address for spec in last]
+    )
+    shown = [(observed.spec.name, [address.name for address in before.after]) for observed, before in deletions]
     assert [f"{name} <- {' '.join(after)}" if after else name for name, after in shown] == waits
-    assert all(set(before.needs) <= set(before.after) for _, before in found)
+    assert all(set(before.needs) <= set(before.after) for _, before in deletions)
 
 
 @pytest.mark.parametrize(("arn", "needs"), [("ARN", True), ("AR", False), ("", False)])
@@ -73,14 +75,14 @@ def test_who_deletes_goes_last_with_what_its_values_name_though_all_left_the_fil
     """Without its policies it could delete nothing more."""
     mine, other = seen(BOX, arn="ARN"), seen(OTHER_BOX, arn="OTHER")
     going = [mine, other, seen(ONE), seen(TWO), seen(HOST)]
-    found = [one.spec.name for one, _ in in_order(going, graph(), RANKS, [TWO.address])]
-    assert found == ["h", "one", "b", "two", "a"]
+    names = [observed.spec.name for observed, _ in in_order(going, graph(), RANKS, [TWO.address])]
+    assert names == ["h", "one", "b", "two", "a"]
 
 
 def test_a_thousand_in_a_folder_that_left_take_no_time() -> None:
     parts = [seen(Content(name=f"a/{number}", tags=OWNED)) for number in range(1000)]
-    found = in_order([seen(BOX), *parts], graph(), RANKS)
-    assert [len(before.needs) for _, before in found] == [0] * 1000 + [1000]
+    deletions = in_order([seen(BOX), *parts], graph(), RANKS)
+    assert [len(before.needs) for _, before in deletions] == [0] * 1000 + [1000]
 
 
 SPECS = {kind.spec.kind: kind.spec for kind in EVERY_KIND}
@@ -91,7 +93,7 @@ ORDER = ranks(SPECS)
 def test_a_kind_uses_only_what_is_made_before_it(kind: str) -> None:
     used = {*SPECS[kind].uses, *SPECS[kind].works_with, *filter(None, [SPECS[kind].part_of])}
     assert used <= SPECS.keys()
-    assert [one for one in used if ORDER.index(one) >= ORDER.index(kind)] == []
+    assert [used_kind for used_kind in used if ORDER.index(used_kind) >= ORDER.index(kind)] == []
 
 
 @pytest.mark.parametrize("file", [EVERYTHING, SMALL], ids=["everything", "small"])
@@ -99,7 +101,7 @@ def test_a_kind_says_of_itself_all_that_a_file_means(file: dict[str, object]) ->
     names = names_of(file)
     nodes = lower(names.deploy, names.facts).needs
     pairs = {(address.kind, need.kind) for address, needs in nodes.items() for need in needs}
-    unsaid = {(who, what) for who, what in pairs if what not in (*SPECS[who].uses, SPECS[who].part_of)}
+    unsaid = {(who, need) for who, need in pairs if need not in (*SPECS[who].uses, SPECS[who].part_of)}
     assert len(pairs) > 2
     assert unsaid == set()
 
@@ -115,8 +117,8 @@ def test_the_guides_resources_go_in_three_steps(tmp_path: Path) -> None:
         [ObjectSpec(name="aig130-p2-ml-data-bucket/data.csv")],
     )
     step: dict[Address, int] = {}
-    for one, before in in_order([seen(node.spec) for node in nodes.nodes.values()], nodes, ORDER):
-        step[one.spec.address] = 1 + max((step[other] for other in before.after), default=0)
+    for observed, before in in_order([seen(node.spec) for node in nodes.nodes.values()], nodes, ORDER):
+        step[observed.spec.address] = 1 + max((step[other] for other in before.after), default=0)
     kinds = [sorted({address.kind for address, number in step.items() if number == n}) for n in (1, 2, 3)]
     assert kinds == [
         ["cluster", "task-definition", "user"],

@@ -19,7 +19,7 @@ def test_a_deletion_needs_only_what_uses_it() -> None:
     middle, free = thing("middle"), thing("free")
     nodes = (BOX, Node(INSIDE, (BOX.address,)), Node(middle, (BOX.address,)), Node(thing("a"), (middle.address,)), free)
     steps = {
-        step.address: step for step in destroy(*nodes, found=there(BOX, INSIDE, thing("a"), free), options=DATA).steps
+        step.address: step for step in destroy(*nodes, live=there(BOX, INSIDE, thing("a"), free), options=DATA).steps
     }
     assert steps[BOX.address].needs == (A, INSIDE.address)
     assert steps[BOX.address].after == (A, INSIDE.address)
@@ -32,8 +32,8 @@ def test_a_deletion_needs_only_what_uses_it() -> None:
 )
 def test_of_what_left_the_file_its_values_say_what_it_uses(holds: tuple[str, ...], needs: bool) -> None:
     left = thing("b", holds=holds)
-    found = plan(found=there(left, seen(BOX, arn="ARN")), recorded={B, BOX.address}, options=ALL)
-    assert [step.needs for step in found.steps] == [(), (B,) if needs else ()]
+    planned = plan(live=there(left, seen(BOX, arn="ARN")), recorded={B, BOX.address}, options=ALL)
+    assert [step.needs for step in planned.steps] == [(), (B,) if needs else ()]
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_of_what_left_the_file_its_values_say_what_it_uses(holds: tuple[str, ...
 @pytest.mark.parametrize("left", [False, True])
 def test_what_others_use_stays(users: list[Address] | None, held: str, left: bool) -> None:
     who = {BOX.address: None if users is None else frozenset(users)}
-    found, recorded = there(BOX, thing("a"), thing("b", tags=OTHERS)), frozenset({BOX.address, A})
+    live, recorded = there(BOX, thing("a"), thing("b", tags=OTHERS)), frozenset({BOX.address, A})
     if left:
-        made = make_plan(ME, graph(), found, recorded=recorded, options=ALL, ranks=RANKS, users=who)
+        made = make_plan(ME, graph(), live, recorded=recorded, options=ALL, ranks=RANKS, users=who)
     else:
-        made = plan_destroy(ME, graph(BOX, thing("a")), found, options=ALL, ranks=RANKS, users=who)
+        made = plan_destroy(ME, graph(BOX, thing("a")), live, options=ALL, ranks=RANKS, users=who)
     assert {step.address: step.held.split(":")[0] for step in made.steps} == {A: "", BOX.address: held}
 
 

@@ -20,8 +20,8 @@ A = Action
 
 def step(action: Action, changes: tuple[Change, ...] = (), seen: Thing | None = BEFORE, **more: Any) -> Step:
     want = None if action is A.DELETE else WANT
-    found = Observed(seen) if seen is not None and action is not A.CREATE else None
-    return replace(Step(action, Address("thing", "x"), changes, want, found), **more)
+    observed = Observed(seen) if seen is not None and action is not A.CREATE else None
+    return replace(Step(action, Address("thing", "x"), changes, want, observed), **more)
 
 
 # What a step that was shown may have become.
@@ -39,12 +39,12 @@ MAY = {
 @pytest.mark.parametrize("before", list(A))
 def test_what_a_step_may_have_become(before: Action, now: Action) -> None:
     planned = replace(step(before, (GROW,)), want=None if now is A.DELETE else WANT)
-    found = larger(Shown(planned), step(now, (GROW,)))
-    assert (found == "") == (now in MAY[before]), found
+    more = larger(Shown(planned), step(now, (GROW,)))
+    assert (more == "") == (now in MAY[before]), more
     if before is A.NONE:
-        assert found == f"nothing was to be done, and now: {now} (size)"
-    elif found:
-        assert found == f"was to {before}, and now: {now} (size)"
+        assert more == f"nothing was to be done, and now: {now} (size)"
+    elif more:
+        assert more == f"was to {before}, and now: {now} (size)"
 
 
 @pytest.mark.parametrize("before", list(A))
@@ -89,8 +89,8 @@ NOTE = Change("note", "a", "b")
 def test_an_update_of_what_is_something_else_now(
     shown: tuple[Change, ...], now: tuple[Change, ...], unlike: str
 ) -> None:
-    found = larger(Shown(step(A.UPDATE, shown)), step(A.UPDATE, now, seen=OTHER))
-    assert found == (f"it has changed since ({unlike})" if unlike else "")
+    more = larger(Shown(step(A.UPDATE, shown)), step(A.UPDATE, now, seen=OTHER))
+    assert more == (f"it has changed since ({unlike})" if unlike else "")
 
 
 def test_the_same_of_the_same_is_not_compared_further() -> None:
@@ -107,8 +107,8 @@ def test_what_is_half_made_is_finished(action: Action, before: object) -> None:
 
 @pytest.mark.parametrize("before", [None, "", (), [], {}, False])
 def test_an_update_is_not_half_made(before: object) -> None:
-    found = larger(Shown(step(A.UPDATE, (GROW,))), step(A.UPDATE, (Change("note", before, "b"),), seen=OTHER))
-    assert found == "it has changed since (note)"
+    more = larger(Shown(step(A.UPDATE, (GROW,))), step(A.UPDATE, (Change("note", before, "b"),), seen=OTHER))
+    assert more == "it has changed since (note)"
 
 
 def test_nothing_was_shown_of_it() -> None:

@@ -20,24 +20,24 @@ def address(name: str) -> Address:
 
 
 def test_what_is_needed_comes_first() -> None:
-    found = graph(
+    made = graph(
         Node(thing("c"), needs=(address("b"),)),
         thing("a", colour=ref("c")),
         thing("b"),
         Node(Box(name="z"), (address("a"),)),
     )
-    assert [one.name for one in found.nodes] == ["b", "c", "a", "z"]
-    assert found.needs == {
+    assert [node.name for node in made.nodes] == ["b", "c", "a", "z"]
+    assert made.needs == {
         address("c"): (address("b"),), address("a"): (address("c"),), address("b"): (), Address("box", "z"): (address("a"),),
     }  # fmt: skip
 
 
 def test_a_need_is_listed_once_and_only_if_it_is_there() -> None:
-    found = graph(
+    made = graph(
         Node(thing("a", colour=ref("b"), options={"x": ref("b", "id")}), needs=(address("b"), address("gone"))),
         thing("b"),
     )
-    assert found.needs[address("a")] == (address("b"),)
+    assert made.needs[address("a")] == (address("b"),)
 
 
 def test_nodes_are_kept_as_they_are() -> None:
@@ -65,10 +65,10 @@ def test_a_cycle() -> None:
     [([], ""), (["a"], "a"), (["b"], "ab"), (["d"], "abd"), (["b", "c"], "abc"), (["b", "b"], "ab")],
 )
 def test_closure(targets: list[str], expected: str) -> None:
-    found = graph(
+    made = graph(
         thing("a"), Node(thing("b"), (address("a"),)), thing("c"), Node(thing("d"), (address("b"), address("a")))
     )
-    assert found.closure(map(address, targets)) == {address(name) for name in expected}
+    assert made.closure(map(address, targets)) == {address(name) for name in expected}
 
 
 PLACES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -99,9 +99,9 @@ def test_what_holds_no_reference_stays_the_same_object() -> None:
 
 def test_only_what_holds_a_reference_is_made_anew() -> None:
     spec = thing("a", colour=ref("x"), parts=(Part(name="a"),))
-    found = resolve(spec, {ref("x"): "X"})
-    assert found.parts is spec.parts
-    assert found.colour == "X"
+    resolved = resolve(spec, {ref("x"): "X"})
+    assert resolved.parts is spec.parts
+    assert resolved.colour == "X"
 
 
 def test_an_empty_graph() -> None:

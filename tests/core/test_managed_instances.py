@@ -11,7 +11,7 @@ from reconciler.core.function_settings import Retry
 from reconciler.core.managed_instances import TYPES, allowed, larger, requirements
 from reconciler.core.prices import INSTANCE_REGIONS, INSTANCES, instance_hourly, managed_hourly
 
-NAMES = {one.name for one in TYPES}
+NAMES = {instance.name for instance in TYPES}
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ NAMES = {one.name for one in TYPES}
     ],
 )
 def test_what_it_may_get(size: tuple[Any, ...], wanted: str) -> None:
-    assert [one.name for one in allowed(requirements(*size))] == wanted.split()
+    assert [instance.name for instance in allowed(requirements(*size))] == wanted.split()
 
 
 def test_any_gpu_is_no_dear_one() -> None:
-    found = {one.name for one in allowed(requirements(8192, 30720, 1))}
-    assert {"g4dn.2xlarge", "g6e.2xlarge"} <= found
-    assert not found & {"p5.4xlarge", "g5.12xlarge", "g4dn.xlarge"}
+    names = {instance.name for instance in allowed(requirements(8192, 30720, 1))}
+    assert {"g4dn.2xlarge", "g6e.2xlarge"} <= names
+    assert not names & {"p5.4xlarge", "g5.12xlarge", "g4dn.xlarge"}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_as_ecs_takes_it(size: tuple[Any, ...], wanted: dict[str, Any]) -> None:
     assert requirements(*size).request() == wanted
 
 
-COMMON = [(vcpus, vcpus * each * 1024) for vcpus in (2, 4, 8, 16, 32, 48, 64, 96, 128, 192) for each in (2, 4, 8)]
+COMMON = [(vcpus, vcpus * gib * 1024) for vcpus in (2, 4, 8, 16, 32, 48, 64, 96, 128, 192) for gib in (2, 4, 8)]
 
 
 @pytest.mark.parametrize(
@@ -113,15 +113,15 @@ def test_prices_are_of_the_types() -> None:
     ],
 )
 def test_the_fee_is_that_of_the_price_list(region: str, name: str, fee: float) -> None:
-    whole, without = managed_hourly(region, name), instance_hourly(region, name)
-    assert whole is not None
+    with_fee, without = managed_hourly(region, name), instance_hourly(region, name)
+    assert with_fee is not None
     assert without is not None
-    assert whole - without == pytest.approx(fee, rel=0.008)
+    assert with_fee - without == pytest.approx(fee, rel=0.008)
 
 
 def test_a_fee_that_was_not_seen_is_none() -> None:
-    without = {one.name for one in TYPES if managed_hourly("us-east-1", one.name) is None}
-    assert {one.partition(".")[0] for one in without} == {"g5g", "gr6", "p3", "p3dn", "p4d", "p4de", "p5"}
+    without = {instance.name for instance in TYPES if managed_hourly("us-east-1", instance.name) is None}
+    assert {name.partition(".")[0] for name in without} == {"g5g", "gr6", "p3", "p3dn", "p4d", "p4de", "p5"}
     assert instance_hourly("us-east-1", "p5.4xlarge") == 6.88
 
 

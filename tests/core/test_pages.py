@@ -29,8 +29,10 @@ def test_all_of_them() -> None:
 def test_many_marks_and_pages_without_anything() -> None:
     """Those of a filter that matches little."""
     last = EMPTY - 1
-    found = pages(lambda on: {"Items": [], **({"Next": n} if (n := on.get("Token", 0) + 1) <= last else {})}, MARKS)
-    assert len(list(found)) == EMPTY
+    read_pages = pages(
+        lambda on: {"Items": [], **({"Next": n} if (n := on.get("Token", 0) + 1) <= last else {})}, MARKS
+    )
+    assert len(list(read_pages)) == EMPTY
     keys = [{"K": 1, "V": "a"}, {"K": 1, "V": "b"}, {}]
     asked = list[Mapping[str, Any]]()
 

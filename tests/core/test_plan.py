@@ -58,23 +58,23 @@ CASES: list[tuple[str, Spec, Spec | None, bool, Options, str, list[str], str, st
 
 
 @pytest.mark.parametrize(
-    ("want", "found", "recorded", "options", "action", "paths", "reason", "held", "note"),
+    ("want", "live", "recorded", "options", "action", "paths", "reason", "held", "note"),
     [case[1:] for case in CASES],
     ids=[case[0] for case in CASES],
 )
 def test_one_resource(
-    want: Spec, found: Spec | None, recorded: bool, options: Options, action: str, paths: list[str],
+    want: Spec, live: Spec | None, recorded: bool, options: Options, action: str, paths: list[str],
     reason: str, held: str, note: str,
 ) -> None:  # fmt: skip
     step = only(
-        plan(want, found=there(found) if found else {}, recorded={want.address} if recorded else set(), options=options)
+        plan(want, live=there(live) if live else {}, recorded={want.address} if recorded else set(), options=options)
     )
     assert (step.action, [change.path for change in step.changes]) == (action, paths)
     for text, expected in ((step.reason, reason), (step.held, held), (step.note, note)):
         assert text.startswith(expected)
         assert bool(text) == bool(expected)
     assert (step.address, step.want) == (want.address, want)
-    assert (step.seen.spec if step.seen else None) == found
+    assert (step.seen.spec if step.seen else None) == live
     assert step.does is (action != "none" and not held)
 
 
@@ -88,14 +88,16 @@ def test_one_resource(
 )
 def test_what_a_rollback_put_aside(aside: Thing, tags: dict[str, str], action: str, paths: list[str]) -> None:
     live = thing(size=2, tags=tags)
-    found: dict[Address, Observed[Spec]] = {live.address: Observed(live, note="rolled back", aside=Observed(aside))}
-    step = only(plan(W, found=found))
+    rolled_back: dict[Address, Observed[Spec]] = {
+        live.address: Observed(live, note="rolled back", aside=Observed(aside))
+    }
+    step = only(plan(W, live=rolled_back))
     assert (step.action, [change.path for change in step.changes]) == (action, paths)
     assert "rolled back" in step.note or action == "adopt"
 
 
 def test_protected_is_not_replaced() -> None:
-    step = only(plan(Node(thing(shape="x"), protect=True), found=there(thing()), options=DATA))
+    step = only(plan(Node(thing(shape="x"), protect=True), live=there(thing()), options=DATA))
     assert (step.action, step.held) == (Action.REPLACE, "protected by the file (`protect: true`)")
 
 
@@ -112,7 +114,7 @@ LATER = Ref(A, "revision")
 
 
 @pytest.mark.parametrize(
-    ("first", "found", "options", "colour"),
+    ("first", "live", "options", "colour"),
     [
         (thing(), None, DEFAULT, str(REF)),
         (thing(), thing(), DEFAULT, "ARN"),
@@ -124,10 +126,10 @@ LATER = Ref(A, "revision")
     ids=["created", "as it is", "updated", "replaced", "held", "adopted"],
 )
 def test_a_reference_is_known_unless_it_is_made_anew(
-    first: Thing, found: Thing | None, options: Options, colour: str
+    first: Thing, live: Thing | None, options: Options, colour: str
 ) -> None:
-    state = there(thing("b", colour="old"), *([seen(found, arn="ARN")] if found else []))
-    step = plan(first, thing("b", colour=REF), found=state, options=options).steps[-1]
+    state = there(thing("b", colour="old"), *([seen(live, arn="ARN")] if live else []))
+    step = plan(first, thing("b", colour=REF), live=state, options=options).steps[-1]
     assert [(c.path, c.before, c.after) for c in step.changes] == [("colour", "old", colour)]
     assert step.needs == (A,)
 
@@ -140,37 +142,37 @@ def test_a_reference_is_known_unless_it_is_made_anew(
 )  # fmt: skip
 def test_what_an_update_changes_is_not_known(first: Thing, colour: str) -> None:
     state = there(seen(thing(), revision="1"), thing("b", colour="old"))
-    step = plan(first, thing("b", colour=LATER), found=state).steps[-1]
+    step = plan(first, thing("b", colour=LATER), live=state).steps[-1]
     assert step.changes[0].after == colour
 
 
 def test_what_is_known_and_equal_is_no_change() -> None:
-    found = plan(thing(), thing("b", colour=REF), found=there(seen(thing(), arn="ARN"), thing("b", colour="ARN")))
-    assert found.changes == ()
-    assert found.steps[-1].want == thing("b", colour="ARN")
+    planned = plan(thing(), thing("b", colour=REF), live=there(seen(thing(), arn="ARN"), thing("b", colour="ARN")))
+    assert planned.changes == ()
+    assert planned.steps[-1].want == thing("b", colour="ARN")
 
 
 # Replacing takes along what is part of the replaced, and what names it loses it.
 
 
 def test_parts_of_what_is_replaced_are_made_anew() -> None:
-    found = plan(
-        BOX, Node(INSIDE, (BOX.address,)), Node(thing(), (BOX.address,)), found=there(Box(name="a", tags=OWNED), INSIDE, thing()),
+    planned = plan(
+        BOX, Node(INSIDE, (BOX.address,)), Node(thing(), (BOX.address,)), live=there(Box(name="a", tags=OWNED), INSIDE, thing()),
         options=DATA,
     )  # fmt: skip
-    assert [(str(step.address), step.action) for step in found.steps] == [
+    assert [(str(step.address), step.action) for step in planned.steps] == [
         ("box.a", "replace"), ("content.a/c", "create"), ("thing.a", "none"),
     ]  # fmt: skip
 
 
 def test_parts_of_what_would_be_replaced_stay() -> None:
-    found = plan(BOX, Node(INSIDE, (BOX.address,)), found=there(Box(name="a", tags=OWNED), INSIDE))
-    assert [step.action for step in found.steps] == ["replace", "none"]
+    planned = plan(BOX, Node(INSIDE, (BOX.address,)), live=there(Box(name="a", tags=OWNED), INSIDE))
+    assert [step.action for step in planned.steps] == ["replace", "none"]
 
 
 def test_parts_stay_when_something_else_is_replaced() -> None:
-    found = plan(thing(shape="x"), Node(INSIDE, (A,)), found=there(thing(), INSIDE))
-    assert [step.action for step in found.steps] == ["replace", "none"]
+    planned = plan(thing(shape="x"), Node(INSIDE, (A,)), live=there(thing(), INSIDE))
+    assert [step.action for step in planned.steps] == ["replace", "none"]
 
 
 @pytest.mark.parametrize(("kind", "changes"), [("box", [["ARN2"], ["ARN", "ARN2"]]), ("thing", [])])
@@ -178,14 +180,14 @@ def test_what_names_the_replaced_one_has_to_do_it_again(kind: str, changes: list
     first: Spec = BOX if kind == "box" else thing("z", shape="x")
     before: Spec = Box(name="a", tags=OWNED) if kind == "box" else thing("z")
     holder = thing("b", holds=("ARN", "ARN2"))
-    found = plan(first, Node(holder, (first.address,)), found=there(seen(before, arn="ARN"), holder), options=DATA)
-    assert [[c.before, c.after] for c in found.steps[1].changes] == ([changes] if changes else [])
+    planned = plan(first, Node(holder, (first.address,)), live=there(seen(before, arn="ARN"), holder), options=DATA)
+    assert [[c.before, c.after] for c in planned.steps[1].changes] == ([changes] if changes else [])
 
 
 # What left the file.
 def test_what_left_the_file_is_shown_and_kept() -> None:
-    found = plan(thing("a"), found=there(thing("a"), thing("b"), thing("c")), recorded={A, B})
-    assert [(str(s.address), s.action, s.held) for s in found.changes] == [
+    planned = plan(thing("a"), live=there(thing("a"), thing("b"), thing("c")), recorded={A, B})
+    assert [(str(s.address), s.action, s.held) for s in planned.changes] == [
         ("thing.b", "delete", "it is no longer in the file: pass --prune to delete it")
     ]
 
@@ -218,32 +220,32 @@ def test_what_left_the_file_is_shown_and_kept() -> None:
     ],
 )
 def test_pruning(left: Spec, recorded: bool, options: Options, steps: list[str]) -> None:
-    found = plan(
-        thing("a"), found=there(thing("a"), left), recorded={left.address} if recorded else set(), options=options
+    planned = plan(
+        thing("a"), live=there(thing("a"), left), recorded={left.address} if recorded else set(), options=options
     )
-    assert [step.held.split(":")[0] for step in found.changes] == steps
+    assert [step.held.split(":")[0] for step in planned.changes] == steps
 
 
 def test_what_left_and_is_gone_already() -> None:
-    assert plan(thing("a"), found=there(thing("a")), recorded={B}).changes == ()
+    assert plan(thing("a"), live=there(thing("a")), recorded={B}).changes == ()
 
 
 def test_targets_and_what_they_need() -> None:
     nodes = (thing("a"), Node(thing("b"), (A,)), thing("c"))
-    found = plan(*nodes, options=Options(targets=frozenset({B})))
-    assert [step.address.name for step in found.steps] == ["a", "b"]
+    planned = plan(*nodes, options=Options(targets=frozenset({B})))
+    assert [step.address.name for step in planned.steps] == ["a", "b"]
 
 
 # Whose it is.
 @pytest.mark.parametrize(
-    ("found", "recorded", "expected"),
+    ("live", "recorded", "expected"),
     [
         (thing(), False, True), (thing(), True, True), (Thing(name="a"), False, False), (Thing(name="a"), True, True),
         (thing(tags=OTHERS), False, False), (thing(tags=OTHERS), True, False),
     ],
 )  # fmt: skip
-def test_ours(found: Thing, recorded: bool, expected: bool) -> None:
-    assert ours(ME, seen(found), {A} if recorded else ()) is expected
+def test_ours(live: Thing, recorded: bool, expected: bool) -> None:
+    assert ours(ME, seen(live), {A} if recorded else ()) is expected
 
 
 BARE = Content(name="a/c")
@@ -272,20 +274,20 @@ def test_needing_something_of_ours_makes_nothing_ours() -> None:
 
 
 def test_an_untagged_part_of_ours_is_updated() -> None:
-    found = plan(BOX, Node(INSIDE, (BOX.address,)), found=there(BOX, Content(name="a/c", text="other")))
-    assert [step.action for step in found.steps] == ["none", "update"]
+    planned = plan(BOX, Node(INSIDE, (BOX.address,)), live=there(BOX, Content(name="a/c", text="other")))
+    assert [step.action for step in planned.steps] == ["none", "update"]
 
 
 # The plan as a value.
 def test_summary_changes_and_held() -> None:
-    found = plan(
+    planned = plan(
         thing("a"), thing("b", size=1), thing("c", size=1),
-        found=there(thing("b"), Thing(name="c")),
+        live=there(thing("b"), Thing(name="c")),
     )  # fmt: skip
-    assert found.deploy == ME
-    assert found.summary == {"create": 1, "update": 1, "replace": 0, "delete": 0, "adopt": 1, "none": 0}
-    assert [step.address.name for step in found.changes] == ["a", "b", "c"]
-    assert [step.address.name for step in found.held] == ["c"]
+    assert planned.deploy == ME
+    assert planned.summary == {"create": 1, "update": 1, "replace": 0, "delete": 0, "adopt": 1, "none": 0}
+    assert [step.address.name for step in planned.changes] == ["a", "b", "c"]
+    assert [step.address.name for step in planned.held] == ["c"]
     assert plan().summary == {"create": 0, "update": 0, "replace": 0, "delete": 0, "adopt": 0, "none": 0}
 
 
@@ -297,4 +299,4 @@ def test_kinds_without_a_rank_go_last_and_by_name() -> None:
 def test_planning_twice_gives_the_same() -> None:
     nodes = (thing("a", colour=Ref(B, "arn")), thing("b", size=1), BOX)
     state = there(thing("a"), Thing(name="c"))
-    assert plan(*nodes, found=state) == plan(*nodes, found=state)
+    assert plan(*nodes, live=state) == plan(*nodes, live=state)

@@ -18,15 +18,15 @@ def moment(text: str) -> datetime:
 
 def times(expression: str, zone: str, after: str, count: int) -> list[str]:
     """The next times in UTC."""
-    found: list[str] = []
+    moments: list[str] = []
     last = moment(after)
     for _ in range(count):
         due = next_time(parse(expression), ZoneInfo(zone), last)
         if due is None:
-            return [*found, "never"]
-        found.append(due.strftime("%Y-%m-%dT%H:%M"))
+            return [*moments, "never"]
+        moments.append(due.strftime("%Y-%m-%dT%H:%M"))
         last = due
-    return found
+    return moments
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_zones(expression: str, zone: str, after: str, expected: str) -> None:
 
 
 def test_seconds_and_the_moment_itself() -> None:
-    every = parse("cron(* * * * ? *)")
-    assert next_time(every, UTC, moment("2026-03-04T12:00:01")) == moment("2026-03-04T12:01")
-    assert next_time(every, UTC, moment("2026-03-04T11:59:59.999999")) == moment("2026-03-04T12:00")
+    each_minute = parse("cron(* * * * ? *)")
+    assert next_time(each_minute, UTC, moment("2026-03-04T12:00:01")) == moment("2026-03-04T12:01")
+    assert next_time(each_minute, UTC, moment("2026-03-04T11:59:59.999999")) == moment("2026-03-04T12:00")
     assert next_time(parse("at(2026-03-04T12:00:07)"), UTC, moment(START)) == moment("2026-03-04T12:00:07")
 
 
@@ -162,12 +162,12 @@ def test_next_and_on_agree() -> None:
     """Day by day over a leap cycle: the next time is on the first day that the fields name."""
     for fields in ("0 0 15W * ? *", "0 0 LW * ? *", "0 0 ? * 6L *", "0 0 ? * 3#5 *", "0 0 29 2 ? *"):
         cron = parse(f"cron({fields})")
-        day, found = moment("2026-01-01T00:00"), []
+        day, dues = moment("2026-01-01T00:00"), []
         while (due := next_time(cron, UTC, day)) is not None and due.year < 2034:
-            found.append(due)
+            dues.append(due)
             day = due
         days = [moment("2026-01-02T00:00") + timedelta(days=n) for n in range(365 * 8 + 1)]
-        assert found == [one for one in days if cron.on(one.date())]  # type: ignore[union-attr]
+        assert dues == [midnight for midnight in days if cron.on(midnight.date())]  # type: ignore[union-attr]
 
 
 def test_the_time_zones_are_those_of_this_machine() -> None:

@@ -44,9 +44,9 @@ def test_the_owner_is_what_the_tag_says(tags: dict[str, str], owner: str | None)
 
 @pytest.mark.parametrize("module", [spec, graph, plan, diff])
 def test_values_cannot_be_changed(module: ModuleType) -> None:
-    found = [one for one in vars(module).values() if is_dataclass(one) and one.__module__ == module.__name__]
-    assert found
-    assert all(one.__dataclass_params__.frozen for one in found)  # type: ignore[union-attr]
+    classes = [value for value in vars(module).values() if is_dataclass(value) and value.__module__ == module.__name__]
+    assert classes
+    assert all(cls.__dataclass_params__.frozen for cls in classes)  # type: ignore[union-attr]
 
 
 def test_defaults_of_a_kind() -> None:

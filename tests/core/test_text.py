@@ -156,7 +156,9 @@ def test_colours_end_with_their_line(foreign: str) -> None:
 
 
 @given(
-    st.recursive(st.none() | st.booleans() | st.integers() | ANY, lambda one: st.lists(one) | st.dictionaries(ANY, one))
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | ANY, lambda values: st.lists(values) | st.dictionaries(ANY, values)
+    )
 )
 def test_json_has_the_same_values(value: object) -> None:
     for ascii_only in (True, False):
@@ -182,9 +184,9 @@ def test_any_text_in_markdown(foreign: str) -> None:
 @given(ANY)
 def test_any_text_as_code(foreign: str) -> None:
     span = text.code_span(foreign)
-    found = re.fullmatch(r"(`+)(.*[^`]|.*\S.*)\1", span)
-    assert found, span
-    assert found[1] not in re.findall("`+", found[2]), "a run of as many would end it"
+    match = re.fullmatch(r"(`+)(.*[^`]|.*\S.*)\1", span)
+    assert match, span
+    assert match[1] not in re.findall("`+", match[2]), "a run of as many would end it"
     assert not re.search(r"(?<!\\)\|", span), "would end a cell"
     first, *inside, last = text.block(foreign, "text").split("\n")
     assert first == f"{last}text"
@@ -200,7 +202,7 @@ def test_any_text_to_slack(foreign: str) -> None:
     subject = text.subject(foreign)
     assert subject.isascii()
     assert len(subject) <= 100
-    assert not any(unicodedata.category(one) == "Cc" for one in subject)
+    assert not any(unicodedata.category(character) == "Cc" for character in subject)
 
 
 @given(ANY)

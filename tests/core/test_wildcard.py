@@ -29,11 +29,11 @@ def test_what_matches(pattern: str, value: str, expected: bool) -> None:
 
 def test_as_a_regular_expression_has_it() -> None:
     """All patterns of up to five characters against all values of up to four."""
-    values = ["".join(one) for size in range(5) for one in product("ab", repeat=size)]
+    values = ["".join(letters) for size in range(5) for letters in product("ab", repeat=size)]
     for size in range(6):
         for pattern in map("".join, product("a*?", repeat=size)):
-            one = re.compile(pattern.replace("*", ".*").replace("?", "."), re.DOTALL)
-            assert [matches(pattern, v) for v in values] == [one.fullmatch(v) is not None for v in values], pattern
+            regex = re.compile(pattern.replace("*", ".*").replace("?", "."), re.DOTALL)
+            assert [matches(pattern, v) for v in values] == [regex.fullmatch(v) is not None for v in values], pattern
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def graph(*nodes: Spec | Node) -> Graph:
     return Graph(node if isinstance(node, Node) else Node(node) for node in nodes)
 
 
-def there(*found: Observed[Any] | Spec) -> dict[Address, Observed[Any]]:
+def there(*live: Observed[Any] | Spec) -> dict[Address, Observed[Any]]:
     """What is there, by address."""
-    both = [one if isinstance(one, Observed) else Observed(one) for one in found]
-    return {one.spec.address: one for one in both}
+    observed = [resource if isinstance(resource, Observed) else Observed(resource) for resource in live]
+    return {resource.spec.address: resource for resource in observed}

@@ -47,9 +47,9 @@ def use(lab: LabHandle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Projec
 @pytest.fixture
 def project(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty AWS and a small project."""
-    found = use(lab, tmp_path, monkeypatch)
-    first_files(found)
-    return found
+    new_project = use(lab, tmp_path, monkeypatch)
+    first_files(new_project)
+    return new_project
 
 
 def first_files(project: Project) -> None:

@@ -330,8 +330,8 @@ def test_it_overwrites_plans_and_nothing_else(planned: Project) -> None:
 
 
 def test_json_and_exit_code_go_with_it(planned: Project) -> None:
-    found = planned.run("plan", "--prune", "--json", "--detailed-exitcode", "--out", "plan.json")
-    assert found.code == 2
-    assert found.json["summary"]["delete"] == 2
+    ended = planned.run("plan", "--prune", "--json", "--detailed-exitcode", "--out", "plan.json")
+    assert ended.code == 2
+    assert ended.json["summary"]["delete"] == 2
     done = planned.ok("apply", "plan.json", "--json")
     assert done.json["plan"]["summary"]["delete"] == 2

@@ -112,11 +112,11 @@ def test_schedules_that_call_a_deleted_function_are_left_by_no_destroy(project: 
         lab.client("lambda").create_function(
             FunctionName="tiny-schedule-watcher", Runtime="python3.13", Role=role, Handler="a.b", Code={"ZipFile": ZIP}
         )
-    before = {one["Name"] for one in scheduler.list_schedules()["Schedules"]}
+    before = {schedule["Name"] for schedule in scheduler.list_schedules()["Schedules"]}
     ended = project.run("destroy", "--yes")
     assert ended.code == 0, ended.out + ended.err
-    gone = set() if there else {one for one in before if one.startswith("tiny.") and not one.endswith("-2")}
-    assert {one["Name"] for one in scheduler.list_schedules()["Schedules"]} == before - gone
+    gone = set() if there else {name for name in before if name.startswith("tiny.") and not name.endswith("-2")}
+    assert {schedule["Name"] for schedule in scheduler.list_schedules()["Schedules"]} == before - gone
     assert len(before) == 4
 
 
@@ -127,7 +127,7 @@ def test_a_policy_that_was_attached_since_the_look_is_detached(lab: LabHandle) -
     iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
     iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=MORE)
     Actor(aws, {"role": Role()}, "tiny", frozenset(), threading.Event()).delete(seen)
-    assert name not in {one["RoleName"] for one in iam.list_roles()["Roles"]}
+    assert name not in {role["RoleName"] for role in iam.list_roles()["Roles"]}
 
 
 def test_what_stays_as_it_was_is_told(lab: LabHandle) -> None:

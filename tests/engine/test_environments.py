@@ -20,10 +20,10 @@ environments:
 
 @pytest.fixture
 def project(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    found = use(lab, tmp_path, monkeypatch)
-    found.write("deploy.yaml", WITH)
-    found.write("prices.csv", "a,b\n1,2\n")
-    return found
+    new_project = use(lab, tmp_path, monkeypatch)
+    new_project.write("deploy.yaml", WITH)
+    new_project.write("prices.csv", "a,b\n1,2\n")
+    return new_project
 
 
 def test_two_side_by_side(project: Project, lab: LabHandle) -> None:
@@ -36,7 +36,10 @@ def test_two_side_by_side(project: Project, lab: LabHandle) -> None:
     groups = lab.client("logs").describe_log_groups()["logGroups"]
     assert {g["logGroupName"]: g["retentionInDays"] for g in groups} == {"/ecs/tiny-dev": 1, "/ecs/tiny-prod": 30}
     record = lab.client("ssm").get_parameters_by_path(Path="/reconciler", Recursive=True)["Parameters"]
-    assert {one["Name"] for one in record} == {"/reconciler/tiny-dev/record/0", "/reconciler/tiny-prod/record/0"}
+    assert {parameter["Name"] for parameter in record} == {
+        "/reconciler/tiny-dev/record/0",
+        "/reconciler/tiny-prod/record/0",
+    }
     project.ok("destroy", "--env", "dev", "--yes", "--delete-data")
     assert project.todo("--env", "prod") == {}
 

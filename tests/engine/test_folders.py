@@ -33,8 +33,8 @@ def folder(project: Project) -> Path:
 
 
 def keys(project: Project) -> set[str]:
-    found = project.lab.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
-    return {one["Key"] for one in found}
+    contents = project.lab.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    return {entry["Key"] for entry in contents}
 
 
 def test_only_what_changed_is_uploaded(project: Project, folder: Path, requests: Requests) -> None:
@@ -55,12 +55,12 @@ def test_only_what_changed_is_uploaded(project: Project, folder: Path, requests:
 def test_the_task_is_told_the_first_file_and_the_folder(project: Project, folder: Path) -> None:
     project.ok("apply")
     task = project.lab.client("ecs").describe_task_definition(taskDefinition="tiny")["taskDefinition"]
-    found = {one["name"]: one["value"] for one in task["containerDefinitions"][0]["environment"]}
-    assert (found["S3_KEY"], found["S3_PREFIX"]) == ("data/a.csv", "data/")
+    variables = {variable["name"]: variable["value"] for variable in task["containerDefinitions"][0]["environment"]}
+    assert (variables["S3_KEY"], variables["S3_PREFIX"]) == ("data/a.csv", "data/")
     policy = project.lab.client("iam").get_policy_version(
         PolicyArn="arn:aws:iam::123456789012:policy/tiny-task-policy", VersionId="v1"
     )["PolicyVersion"]["Document"]
-    read = next(one for one in policy["Statement"] if one["Action"] == "s3:GetObject")
+    read = next(statement for statement in policy["Statement"] if statement["Action"] == "s3:GetObject")
     assert f"arn:aws:s3:::{BUCKET}/data/*" in read["Resource"]
 
 
@@ -106,7 +106,7 @@ def test_a_name_that_nobody_gives_is_no_address(project: Project, folder: Path) 
     project.ok("apply", "--prune", "--delete-data")
     assert odd in keys(project)
     record = project.lab.client("ssm").get_parameters_by_path(Path="/reconciler/tiny/record")["Parameters"]
-    assert not [one for one in record if "payroll" in one["Value"]]
+    assert not [parameter for parameter in record if "payroll" in parameter["Value"]]
 
 
 def test_very_much_that_left_is_shown_in_part(project: Project, folder: Path) -> None:
@@ -116,9 +116,9 @@ def test_very_much_that_left_is_shown_in_part(project: Project, folder: Path) ->
     for n in range(40):
         (folder / f"old{n}.csv").unlink()
         (folder / f"new{n}.csv").write_text("x")
-    shown, whole = project.ok("plan").out, project.ok("plan", "--verbose").out
+    shown, verbose = project.ok("plan").out, project.ok("plan", "--verbose").out
     for line in (".csv: new", "- object"):
-        assert 0 < shown.count(line) < 40 == whole.count(line), line
+        assert 0 < shown.count(line) < 40 == verbose.count(line), line
     assert "more objects; --verbose shows all" in shown
     assert "more files; --verbose shows all" in shown
 

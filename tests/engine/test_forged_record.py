@@ -92,29 +92,32 @@ def forged(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
 def left(project: Project) -> set[str]:
     """Which of THEIRS are there."""
     client = project.lab.client
-    found = {f"bucket {one['Name']}" for one in client("s3").list_buckets()["Buckets"]}
-    found |= {f"object {name}/2026.csv" for name in ("payroll", "other-data")
-              if f"bucket {name}" in found and "Contents" in client("s3").list_objects_v2(Bucket=name)}  # fmt: skip
-    found |= {f"role {one['RoleName']}" for one in client("iam").list_roles()["Roles"]}
-    found |= {f"user {one['UserName']}" for one in client("iam").list_users()["Users"]}
-    found |= {f"policy {one['PolicyName']}" for one in client("iam").list_policies(Scope="Local")["Policies"]}
-    found |= {f"repository {one['repositoryName']}" for one in client("ecr").describe_repositories()["repositories"]}
-    found |= {f"log-group {one['logGroupName']}" for one in client("logs").describe_log_groups()["logGroups"]}
+    names = {f"bucket {bucket['Name']}" for bucket in client("s3").list_buckets()["Buckets"]}
+    names |= {f"object {name}/2026.csv" for name in ("payroll", "other-data")
+              if f"bucket {name}" in names and "Contents" in client("s3").list_objects_v2(Bucket=name)}  # fmt: skip
+    names |= {f"role {role['RoleName']}" for role in client("iam").list_roles()["Roles"]}
+    names |= {f"user {user['UserName']}" for user in client("iam").list_users()["Users"]}
+    names |= {f"policy {policy['PolicyName']}" for policy in client("iam").list_policies(Scope="Local")["Policies"]}
+    names |= {
+        f"repository {repository['repositoryName']}"
+        for repository in client("ecr").describe_repositories()["repositories"]
+    }
+    names |= {f"log-group {group['logGroupName']}" for group in client("logs").describe_log_groups()["logGroups"]}
     clusters = client("ecs").describe_clusters(clusters=["payroll"])["clusters"]
-    found |= {f"cluster {one['clusterName']}" for one in clusters if one["status"] == "ACTIVE"}
-    found |= {f"parameter {one['Name']}" for one in client("ssm").describe_parameters()["Parameters"]}
-    found |= {f"security-group {g['GroupName']}" for g in client("ec2").describe_security_groups()["SecurityGroups"]}
-    return found & THEIRS.keys()
+    names |= {f"cluster {cluster['clusterName']}" for cluster in clusters if cluster["status"] == "ACTIVE"}
+    names |= {f"parameter {parameter['Name']}" for parameter in client("ssm").describe_parameters()["Parameters"]}
+    names |= {f"security-group {g['GroupName']}" for g in client("ec2").describe_security_groups()["SecurityGroups"]}
+    return names & THEIRS.keys()
 
 
 def test_destroy_deletes_nothing_that_only_the_record_names(forged: Project) -> None:
     shown = forged.ok("destroy", "--yes", "--delete-data", "--json")
     held = {f"{step['kind']} {step['name']}": step["held"] for step in shown.json["plan"]["steps"] if "held" in step}
-    assert set(held) == {one for one, tagged in THEIRS.items() if not tagged}
+    assert set(held) == {name for name, tagged in THEIRS.items() if not tagged}
     assert all("pass --confirm" in why for why in held.values())
     assert left(forged) == set(THEIRS)
     clusters = forged.lab.client("ecs").describe_clusters(clusters=["tiny"])["clusters"]
-    assert "ACTIVE" not in [one["status"] for one in clusters]
+    assert "ACTIVE" not in [cluster["status"] for cluster in clusters]
 
 
 def test_prune_deletes_nothing_that_only_the_record_names(forged: Project) -> None:
@@ -137,9 +140,9 @@ def test_what_is_confirmed_goes_and_nothing_else(forged: Project) -> None:
 
 
 def test_another_deploys_is_never_deleted(forged: Project) -> None:
-    sure = [part for one in THEIRS for part in ("--confirm", one.replace(" ", ".", 1))]
+    sure = [part for name in THEIRS for part in ("--confirm", name.replace(" ", ".", 1))]
     forged.ok("destroy", "--yes", "--delete-data", *sure)
-    assert left(forged) == {one for one, tagged in THEIRS.items() if tagged}
+    assert left(forged) == {name for name, tagged in THEIRS.items() if tagged}
 
 
 def test_yes_confirms_nothing_and_a_confirmation_is_an_address(project: Project) -> None:

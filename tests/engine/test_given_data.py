@@ -25,24 +25,24 @@ OTHER = "their-datasets"
 def s3(project: Project) -> Any:
     """A bucket that isn't the deploy's, with two folders whose names begin alike."""
     project.change("data: prices.csv", f"data: s3://{OTHER}/prices")
-    found = project.lab.client("s3")
-    found.create_bucket(Bucket=OTHER)
+    client = project.lab.client("s3")
+    client.create_bucket(Bucket=OTHER)
     for key, text in (("prices/", ""), ("prices/2025/b.csv", "bb"), ("prices/a.csv", "a"), ("prices-old/a.csv", "old")):
-        found.put_object(Bucket=OTHER, Key=key, Body=text.encode())
-    return found
+        client.put_object(Bucket=OTHER, Key=key, Body=text.encode())
+    return client
 
 
 def environment(project: Project) -> dict[str, str]:
     task = project.lab.client("ecs").describe_task_definition(taskDefinition="tiny")["taskDefinition"]
-    found = {one["name"]: one["value"] for one in task["containerDefinitions"][0]["environment"]}
-    return {name: value for name, value in found.items() if "S3" in name}
+    variables = {variable["name"]: variable["value"] for variable in task["containerDefinitions"][0]["environment"]}
+    return {name: value for name, value in variables.items() if "S3" in name}
 
 
 def statements(project: Project) -> list[Any]:
     policy = project.lab.client("iam").get_policy_version(
         PolicyArn="arn:aws:iam::123456789012:policy/tiny-task-policy", VersionId="v1"
     )["PolicyVersion"]["Document"]
-    return [one for one in policy["Statement"] if OTHER in json.dumps(one)]
+    return [statement for statement in policy["Statement"] if OTHER in json.dumps(statement)]
 
 
 def test_the_task_is_told_where_it_is_and_may_read_it_alone(project: Project, s3: Any) -> None:
@@ -52,7 +52,7 @@ def test_the_task_is_told_where_it_is_and_may_read_it_alone(project: Project, s3
     assert environment(project) == {
         "USE_S3": "true", "S3_BUCKET": OTHER, "S3_KEY": "prices/2025/b.csv", "S3_PREFIX": "prices/",
     }  # fmt: skip
-    read, listed = sorted(statements(project), key=lambda one: str(one["Action"]))
+    read, listed = sorted(statements(project), key=lambda statement: str(statement["Action"]))
     assert (read["Action"], read["Resource"]) == (
         "s3:GetObject", [f"arn:aws:s3:::{OTHER}/prices", f"arn:aws:s3:::{OTHER}/prices/*"]
     )  # fmt: skip
@@ -70,9 +70,9 @@ class Answers:
         self.told, self.headers, self.clock = told, {"x-amz-bucket-region": region}, SystemClock()
 
     def call(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
-        one = {"Key": "prices/a.csv", "Size": 1, "ETag": '"e"', "StorageClass": "GLACIER"}
-        one |= {"LastModified": datetime.now(UTC)} | (self.told if "OptionalObjectAttributes" in params else {})
-        return {"ResponseMetadata": {"HTTPHeaders": self.headers}, "Contents": [one]}
+        s3_object = {"Key": "prices/a.csv", "Size": 1, "ETag": '"e"', "StorageClass": "GLACIER"}
+        s3_object |= {"LastModified": datetime.now(UTC)} | (self.told if "OptionalObjectAttributes" in params else {})
+        return {"ResponseMetadata": {"HTTPHeaders": self.headers}, "Contents": [s3_object]}
 
 
 RESTORED = {"RestoreStatus": {"IsRestoreInProgress": False, "RestoreExpiryDate": datetime.now(UTC)}}
@@ -91,8 +91,8 @@ RESTORING = {"RestoreStatus": {"IsRestoreInProgress": True}}
 )
 def test_one_object_is_judged_as_a_folder_is(path: str, told: dict[str, Any], region: str, why: str) -> None:
     aws: Any = Answers(told, region)
-    found = read_place(aws, Place(OTHER, path))
-    assert (why in found.trouble, bool(found.trouble), found.objects) == (True, bool(why), 0 if why else 1)
+    data = read_place(aws, Place(OTHER, path))
+    assert (why in data.trouble, bool(data.trouble), data.objects) == (True, bool(why), 0 if why else 1)
 
 
 class Refuses:
@@ -115,8 +115,8 @@ def test_rights_are_told_in_the_partition_of_the_deploy() -> None:
 def whole(s3: Any) -> list[Any]:
     """All that the other bucket has, with what is said of it."""
     listed = s3.list_object_versions(Bucket=OTHER)
-    tags = [s3.get_object_tagging(Bucket=OTHER, Key=one["Key"])["TagSet"] for one in listed["Versions"]]
-    versions = [(one["Key"], one["VersionId"], one["LastModified"]) for one in listed["Versions"]]
+    tags = [s3.get_object_tagging(Bucket=OTHER, Key=version["Key"])["TagSet"] for version in listed["Versions"]]
+    versions = [(version["Key"], version["VersionId"], version["LastModified"]) for version in listed["Versions"]]
     with pytest.raises(ClientError, match="NoSuchTagSet"):
         s3.get_bucket_tagging(Bucket=OTHER)
     return [versions, listed.get("DeleteMarkers"), tags, s3.get_bucket_versioning(Bucket=OTHER).get("Status")]
@@ -149,11 +149,11 @@ def test_verify_reads_it_as_the_program_would(project: Project, s3: Any) -> None
 
 
 def test_what_is_found_is_in_the_plans_json(project: Project, s3: Any) -> None:
-    found = project.ok("plan", "--json").json["data"]
-    assert [{k: one[k] for k in ("place", "objects", "bytes")} for one in found] == [
+    data = project.ok("plan", "--json").json["data"]
+    assert [{k: place[k] for k in ("place", "objects", "bytes")} for place in data] == [
         {"place": f"s3://{OTHER}/prices/", "objects": 2, "bytes": 3}
     ]
-    assert project.ok("status", "--json").json["plan"]["data"] == found
+    assert project.ok("status", "--json").json["plan"]["data"] == data
     assert "data" not in project.ok("destroy", "--yes", "--json").json["plan"]
 
 
@@ -206,13 +206,13 @@ def test_what_cannot_be_used_is_said_before_anything_is_made(
     project.change(f"s3://{OTHER}/prices", uri)
     project.lab.zero()
     for command in ("plan", "apply"):
-        found = project.run(command)
-        said = " ".join(found.err.split())
-        assert found.code == 2
-        assert uri in said, said
-        assert why in said, said
-        assert fix in said, said
-    assert not [one for one in project.lab.log() if one["op"].startswith(("Create", "Put", "Register"))]
+        ended = project.run(command)
+        told = " ".join(ended.err.split())
+        assert ended.code == 2
+        assert uri in told, told
+        assert why in told, told
+        assert fix in told, told
+    assert not [call for call in project.lab.log() if call["op"].startswith(("Create", "Put", "Register"))]
     project.ok("status")
     project.ok("destroy", "--yes")
 
@@ -228,7 +228,7 @@ def test_a_bucket_that_is_elsewhere_or_refuses(project: Project, s3: Any) -> Non
         (refused("PermanentRedirect", 301, "eu-west-1"), f"the bucket {OTHER} is in eu-west-1"),
     ):
         project.lab.rules(rule)
-        found = project.run("plan")
-        assert found.code == 2, found.err
-        assert why in " ".join(found.err.split())
+        ended = project.run("plan")
+        assert ended.code == 2, ended.err
+        assert why in " ".join(ended.err.split())
         project.lab.rules()

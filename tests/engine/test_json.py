@@ -34,10 +34,10 @@ schedule: {when: rate(1 day)}
 
 def checked(project: Project, *arguments: str) -> dict[str, dict[str, Any]]:
     """The steps by address of a plan that holds to the schema."""
-    found = project.ok("plan", "--json", *arguments).json
-    jsonschema.Draft202012Validator(SCHEMA).validate(found)
-    assert found["summary"] == {a.value: sum(s["action"] == a for s in found["steps"]) for a in Action}
-    return {f"{step['kind']}.{step['name']}": step for step in found["steps"]}
+    plan = project.ok("plan", "--json", *arguments).json
+    jsonschema.Draft202012Validator(SCHEMA).validate(plan)
+    assert plan["summary"] == {a.value: sum(s["action"] == a for s in plan["steps"]) for a in Action}
+    return {f"{step['kind']}.{step['name']}": step for step in plan["steps"]}
 
 
 def test_it_is_a_schema_of_this_version() -> None:

@@ -20,12 +20,12 @@ def deploy(resources: list[str], secrets: dict[str, str]) -> str:
 
 
 def policies(project: Project) -> list[str]:
-    return sorted(one["PolicyName"] for one in project.lab.client("iam").list_policies(Scope="Local")["Policies"])
+    return sorted(policy["PolicyName"] for policy in project.lab.client("iam").list_policies(Scope="Local")["Policies"])
 
 
 def attached(project: Project, role: str) -> list[str]:
-    found: Any = project.lab.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-    return sorted(one["PolicyName"] for one in found)
+    listed: Any = project.lab.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    return sorted(policy["PolicyName"] for policy in listed)
 
 
 def test_policies_that_are_divided_and_one_again(project: Project) -> None:

@@ -23,9 +23,11 @@ def test_a_security_group_of_the_same_name_in_another_vpc_is_another_deploys(pro
     vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     theirs = [{"ResourceType": "security-group", "Tags": [{"Key": "reconciler:deploy", "Value": "another"}]}]
     other = ec2.create_security_group(GroupName="tiny", Description="-", VpcId=vpc, TagSpecifications=theirs)["GroupId"]
-    ours = {one["GroupId"] for one in ec2.describe_security_groups()["SecurityGroups"] if one["GroupName"] == "tiny"}
+    ours = {
+        group["GroupId"] for group in ec2.describe_security_groups()["SecurityGroups"] if group["GroupName"] == "tiny"
+    }
     project.change("run:", "network: {security_group: {name: renamed}}\nrun:")
     assert project.todo("--prune")["security-group.tiny"] == "delete"
     project.ok("apply", "--prune")
-    left = {one["GroupId"] for one in ec2.describe_security_groups()["SecurityGroups"]}
+    left = {group["GroupId"] for group in ec2.describe_security_groups()["SecurityGroups"]}
     assert left & ours == {other}

@@ -42,7 +42,7 @@ def there(project: Project) -> tuple[list[str], int]:
     """The keys in the bucket and the number of images."""
     objects = project.lab.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
     images = project.lab.client("ecr").describe_images(repositoryName="tiny")["imageDetails"]
-    return [one["Key"] for one in objects], len(images)
+    return [entry["Key"] for entry in objects], len(images)
 
 
 def test_destroy_leaves_it(protected: Project) -> None:

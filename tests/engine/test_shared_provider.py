@@ -26,14 +26,14 @@ def role(project: Project, name: str, *statements: dict[str, Any]) -> None:
 
 
 def providers(project: Project) -> list[str]:
-    found = project.lab.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
-    return [one["Arn"] for one in found]
+    listed = project.lab.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    return [provider["Arn"] for provider in listed]
 
 
 def held(project: Project, *command: str) -> dict[str, str]:
     """What a plan holds back, by address, with why."""
-    found = project.ok(*command, "--json").json
-    return {f"{s['kind']}.{s['name']}": s["held"] for s in found.get("plan", found)["steps"] if s.get("held")}
+    answer = project.ok(*command, "--json").json
+    return {f"{s['kind']}.{s['name']}": s["held"] for s in answer.get("plan", answer)["steps"] if s.get("held")}
 
 
 def make(project: Project) -> None:
@@ -86,7 +86,7 @@ def test_a_failed_deletion_holds_back_only_what_it_uses(made: Project) -> None:
     made.lab.rules({"service": "ecs", "op": "DeregisterTaskDefinition", "times": -1, "do": "error", "status": 400,
                     "code": "ClientException", "message": "no"})  # fmt: skip
     ended = made.run("destroy", "--yes", "--delete-data", "--json").json
-    left = {one["resource"]: one["because"] for one in ended["not_tried"]}
+    left = {step["resource"]: step["because"] for step in ended["not_tried"]}
     because = "task-definition.tiny is still there, which uses it"
     used = {"role.tiny-task-role", "role.tiny-task-execution-role", "log-group./ecs/tiny", "policy.tiny-task-policy"}
     assert left == dict.fromkeys(used, because)

@@ -14,7 +14,9 @@ from tests.lab_client import REGION
 
 def test_those_in_zones_without_fargate_are_left_out(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     deploy, aws = load(project.folder / "deploy.yaml", environ={}), project.lab.aws()
-    there = {one["SubnetId"]: one["AvailabilityZoneId"] for one in aws.call("ec2", "DescribeSubnets")["Subnets"]}
+    there = {
+        subnet["SubnetId"]: subnet["AvailabilityZoneId"] for subnet in aws.call("ec2", "DescribeSubnets")["Subnets"]
+    }
     assert set(read_facts(aws, deploy).subnets) == set(there)
     # No account of the embedded AWS has a zone without.
     without, *others = sorted(set(there.values()))

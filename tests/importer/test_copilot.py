@@ -147,22 +147,22 @@ def laid(base: object, over: object) -> object:
     return tree
 
 
-@pytest.mark.parametrize(("more", "adds", "left"), KEYS, ids=[one[0][:40] for one in KEYS])
+@pytest.mark.parametrize(("more", "adds", "left"), KEYS, ids=[case[0][:40] for case in KEYS])
 def test_each_key_is_carried_over_or_named(
     more: str, adds: str, left: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(workspace(tmp_path, START + more))
-    found = made(Path())
+    imported = made(Path())
     expected = laid(ALWAYS, yaml.safe_load(adds) or {})
     assert isinstance(expected, dict)
     expected["image"] = {key: value for key, value in expected["image"].items() if value is not None}
-    assert yaml.safe_load(found.text) == expected
-    assert [line.removeprefix("copilot/report/manifest.yml:") for line in found.left] == left
-    assert all(f"#   {line}" in found.text for line in found.left)
+    assert yaml.safe_load(imported.text) == expected
+    assert [line.removeprefix("copilot/report/manifest.yml:") for line in imported.left] == left
+    assert all(f"#   {line}" in imported.text for line in imported.left)
     out = tmp_path / "deploy.yaml"
-    out.write_text(found.text)
-    for one in found.environments or ("",):
-        load(out, environ={"TAG": "v1"}, environment=one)
+    out.write_text(imported.text)
+    for environment in imported.environments or ("",):
+        load(out, environ={"TAG": "v1"}, environment=environment)
 
 
 SCHEDULES = {
@@ -193,11 +193,11 @@ SCHEDULES = {
 def test_schedules(copilot: str, ours: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert expression(copilot) == ours
     monkeypatch.chdir(workspace(tmp_path, START.replace("@daily", copilot)))
-    found = made(Path())
-    assert not found.left
-    assert yaml.safe_load(found.text).get("schedule") == ({"when": ours} if ours else None)
+    imported = made(Path())
+    assert not imported.left
+    assert yaml.safe_load(imported.text).get("schedule") == ({"when": ours} if ours else None)
     steps = copilot in ("0 9 */2 * *", "0 9 * * */2")
-    assert any("Copilot made" in note for note in found.notes) is steps
+    assert any("Copilot made" in note for note in imported.notes) is steps
 
 
 @pytest.mark.parametrize(
@@ -207,9 +207,9 @@ def test_schedules(copilot: str, ours: str, tmp_path: Path, monkeypatch: pytest.
 )  # fmt: skip
 def test_a_wrong_schedule_is_left_out_and_named(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workspace(tmp_path, START.replace("@daily", text)))
-    found = made(Path())
-    assert "schedule" not in yaml.safe_load(found.text)
-    assert [line for line in found.left if ":3: on.schedule (" in line]
+    imported = made(Path())
+    assert "schedule" not in yaml.safe_load(imported.text)
+    assert [line for line in imported.left if ":3: on.schedule (" in line]
 
 
 @pytest.mark.parametrize(("text", "count"), [("1h30m", 5400), ("90s", 90), ("1.5h", 5400), ("1000ms", 1)])
@@ -232,10 +232,10 @@ def test_what_an_environment_has_of_its_own(tmp_path: Path, monkeypatch: pytest.
         "      private: [{id: subnet-0123456789abcdef1}]\n"
     )
     monkeypatch.chdir(workspace(tmp_path, manifest, prod=place, test="name: test\ntype: Environment\n"))
-    found = made(Path())
-    assert found.environments == ("prod", "test")
-    assert found.left == ("copilot/environments/prod/manifest.yml:3: cdn (deploy.yaml has nothing like it)",)
-    assert yaml.safe_load(found.text)["environments"] == {
+    imported = made(Path())
+    assert imported.environments == ("prod", "test")
+    assert imported.left == ("copilot/environments/prod/manifest.yml:3: cdn (deploy.yaml has nothing like it)",)
+    assert yaml.safe_load(imported.text)["environments"] == {
         "prod": {
             "account": "000000000000",
             "cluster": {"container_insights": True},
@@ -251,12 +251,12 @@ def test_secrets_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         START + f"variables: {{DB_PASSWORD: {hidden}}}\nimage: {{build: {{context: ., args: {{KEY: {hidden}}}}}}}\n"
     )
     monkeypatch.chdir(workspace(tmp_path, manifest))
-    found = made(Path())
-    assert hidden not in found.text + str(found)
-    assert yaml.safe_load(found.text)["task"]["environment"] == {"DB_PASSWORD": "${DB_PASSWORD}"}
+    imported = made(Path())
+    assert hidden not in imported.text + str(imported)
+    assert yaml.safe_load(imported.text)["task"]["environment"] == {"DB_PASSWORD": "${DB_PASSWORD}"}
     assert (
         "task.environment.DB_PASSWORD looks like a secret, so its value isn't written"
-        in found.notes[1] + found.notes[0]
+        in imported.notes[1] + imported.notes[0]
     )
 
 
@@ -270,9 +270,9 @@ def test_each_secret_of_a_command_and_of_the_variables_is_in_a_variable_of_its_o
     )  # fmt: skip
     manifest = START + f"command: {json.dumps(['python', 't.py', *words])}\nvariables: {{TOKEN: planted6xy}}\n"
     monkeypatch.chdir(workspace(tmp_path, manifest + "image: {build: {context: ., args: {TOKEN: planted7xy}}}\n"))
-    found = made(Path())
-    assert "planted" not in (found.text + str(found)).lower()
-    values = yaml.safe_load(found.text)
+    imported = made(Path())
+    assert "planted" not in (imported.text + str(imported)).lower()
+    values = yaml.safe_load(imported.text)
     assert values["task"]["command"][2:] == [
         "--token", "${TOKEN_2}", "--password=${PASSWORD}", "https://me:${SECRET}@host/", "${SECRET_2}",
         "--token=${TOKEN_3}", "--api-key=${API_KEY}",

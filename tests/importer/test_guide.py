@@ -63,10 +63,10 @@ def test_it_reads_and_never_overwrites(read_only: Project) -> None:
 
 
 def test_in_json(read_only: Project) -> None:
-    found = read_only.ok("import", "--prefix", guide.P, "--data", "btc.csv", "--json").json
-    assert {"kind": "user", "name": guide.USER} in found["found"]
-    assert found["differences"] == []
-    assert found["file"] == "deploy.yaml"
+    answer = read_only.ok("import", "--prefix", guide.P, "--data", "btc.csv", "--json").json
+    assert {"kind": "user", "name": guide.USER} in answer["found"]
+    assert answer["differences"] == []
+    assert answer["file"] == "deploy.yaml"
 
 
 def test_on_the_embedded_aws_too(read_only: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,12 +65,12 @@ def test_what_it_cannot_say_is_said(by_hand: Project) -> None:
         change(by_hand.lab.client)
     done = by_hand.ok("import", "--prefix", guide.P, "--data", "btc.csv")
     text = (by_hand.folder / "deploy.yaml").read_text()
-    header = [one[4:] for one in text.splitlines() if one.startswith("#   ")]
+    header = [line[4:] for line in text.splitlines() if line.startswith("#   ")]
     for _, line in UNSAID:
-        assert any(one.startswith(line) for one in header), (line, header)
-    assert all(f"  {one}\n" in done.out for one in header)
+        assert any(difference.startswith(line) for difference in header), (line, header)
+    assert all(f"  {difference}\n" in done.out for difference in header)
     # The lines are about those resources of which the plan shows a difference, and no others.
-    assert {one.partition(": ")[0].removesuffix(" isn't there") for one in header} == set(by_hand.todo())
+    assert {difference.partition(": ")[0].removesuffix(" isn't there") for difference in header} == set(by_hand.todo())
 
 
 def test_what_others_attached_is_allowed_by_a_line(by_hand: Project) -> None:
@@ -184,8 +184,8 @@ def test_managed_instances_come_back(
     done = project.ok("import", "--prefix", "tiny", "--data", "prices.csv", "--json").json
     assert done["differences"] == []
     assert project.todo("--prune") == {}
-    found = yaml.safe_load((project.folder / "deploy.yaml").read_text())
-    assert found["run"]["capacity"] == capacity
+    tree = yaml.safe_load((project.folder / "deploy.yaml").read_text())
+    assert tree["run"]["capacity"] == capacity
     assert any("run.capacity" in note for note in done["notes"]) is (len(capacity) > 1)
 
 
@@ -202,15 +202,15 @@ NARROW: dict[str, dict[str, Any]] = {
 
 def test_a_rule_that_deletes_is_carried_over_whole_or_not_at_all(by_hand: Project) -> None:
     rules = [{"ID": name, "Status": "Enabled", **rule} for name, rule in NARROW.items()]
-    whole = {"ID": "whole", "Status": "Enabled", "Filter": {"Prefix": "w/"}, "Expiration": {"Days": 7}}
+    whole_rule = {"ID": "whole", "Status": "Enabled", "Filter": {"Prefix": "w/"}, "Expiration": {"Days": 7}}
     by_hand.lab.client("s3").put_bucket_lifecycle_configuration(
-        Bucket=guide.BUCKET, LifecycleConfiguration={"Rules": [*rules, whole]}
+        Bucket=guide.BUCKET, LifecycleConfiguration={"Rules": [*rules, whole_rule]}
     )
     done = by_hand.ok("import", "--prefix", guide.P, "--data", "btc.csv")
     text = by_hand.folder.joinpath("deploy.yaml").read_text()
     assert yaml.safe_load(text)["data"]["bucket"]["lifecycle"] == [{"prefix": "w/", "expire_days": 7}]
-    said = re.findall(rf"bucket {guide.BUCKET}: its lifecycle rule for (.*) says more than deploy.yaml can", done.out)
-    assert sorted(said) == ["*", "*", "runs/", "t/ k=v"]
+    named = re.findall(rf"bucket {guide.BUCKET}: its lifecycle rule for (.*) says more than deploy.yaml can", done.out)
+    assert sorted(named) == ["*", "*", "runs/", "t/ k=v"]
 
 
 def test_what_workers_and_checkpoints_need_is_said(project: Project) -> None:
@@ -286,12 +286,12 @@ def test_what_is_in_no_part_of_the_file_is_said(project: Project) -> None:
     github = project.ok("show", "--json").json["ci"]["github"]
     assert (github["pull_requests"], github["plan_role"]) == (True, "tiny-ci-plan")
     deletes = {address for address, step in project.plan("--prune").items() if step["action"] == "delete"}
-    said = {
+    named = {
         line.partition(" exists")[0].partition(" is ")[0]
         for line in done["differences"]
         if line.endswith("isn't in this file")
     }
-    assert said == deletes
+    assert named == deletes
     told = project.ok(
         "import", "--prefix", "tiny", "-o", "again.yaml", "--take", "cluster.tiny", "--data", "prices.csv"
     )

@@ -114,17 +114,17 @@ def test_what_may_not_be_listed_stays_as_it_was(applied: Project) -> None:
     before = record(applied)
     applied.lab.rules({"service": "iam", "op": "ListRoles", "do": "error", "code": "AccessDenied", "message": "no",
                        "status": 403, "times": -1})  # fmt: skip
-    found = applied.run("recover")
-    assert found.code == 1
-    assert "role couldn't be listed: iam:ListRoles is denied" in found.err
+    ended = applied.run("recover")
+    assert ended.code == 1
+    assert "role couldn't be listed: iam:ListRoles is denied" in ended.err
     assert record(applied) == before
 
 
 def test_not_while_an_apply_is_under_way(applied: Project) -> None:
     with Lock(applied.lab.aws(), "tiny", "apply"):
-        found = applied.run("recover")
-    assert found.code == 1
-    assert "is locked by" in found.err
+        ended = applied.run("recover")
+    assert ended.code == 1
+    assert "is locked by" in ended.err
     assert record(applied) == set()
 
 
@@ -133,9 +133,9 @@ def test_images_are_found_in_our_repository(project: Project) -> None:
     manifest = '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json"}'
     project.lab.client("ecr").put_image(repositoryName="tiny", imageManifest=manifest, imageTag="inputs-0123")
     write_record(project.lab.aws(), "tiny", [Address("role", "gone")])
-    found = project.ok("recover", "--json").json
-    assert "image.tiny" in found["new"]
-    assert found["dropped"] == {"role.gone": "it doesn't exist any more"}
+    answer = project.ok("recover", "--json").json
+    assert "image.tiny" in answer["new"]
+    assert answer["dropped"] == {"role.gone": "it doesn't exist any more"}
 
 
 def test_one_of_its_own_that_may_not_be_read_stays_and_hides_no_other(applied: Project) -> None:
@@ -145,15 +145,15 @@ def test_one_of_its_own_that_may_not_be_read_stays_and_hides_no_other(applied: P
     write_record(applied.lab.aws(), "tiny", [Address("bucket", "tiny-data-123456789012")])
     denied = {"service": "s3", "do": "error", "code": "AccessDenied", "status": 403, "times": -1}
     applied.lab.rules(*({"op": op} | denied for op in ("HeadBucket", "GetBucketVersioning", "ListObjectsV2")))
-    found = applied.run("recover")
-    assert found.code == 1
-    assert "bucket.tiny-data-123456789012 couldn't be read: s3:" in found.err
+    ended = applied.run("recover")
+    assert ended.code == 1
+    assert "bucket.tiny-data-123456789012 couldn't be read: s3:" in ended.err
     applied.lab.rules({"op": "ListObjectsV2"} | denied)
-    found = applied.run("recover")
-    assert found.code == 1
-    assert "bucket.tiny-data-123456789012 couldn't be read: s3:ListObjectsV2 is denied" in found.err
+    ended = applied.run("recover")
+    assert ended.code == 1
+    assert "bucket.tiny-data-123456789012 couldn't be read: s3:ListObjectsV2 is denied" in ended.err
     applied.lab.rules()
-    assert record(applied) >= {one for one in before if not one.startswith("object.")}
+    assert record(applied) >= {address for address in before if not address.startswith("object.")}
 
 
 def test_one_that_may_not_be_read_hides_no_other(applied: Project) -> None:
@@ -161,7 +161,7 @@ def test_one_that_may_not_be_read_hides_no_other(applied: Project) -> None:
     iam = applied.lab.client("iam")
     iam.create_role(RoleName="a-stranger", AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": []}')
     applied.lab.rules({"service": "iam", "op": "ListRoleTags", "do": "error", "code": "AccessDenied", "times": 1})
-    found = applied.run("recover")
-    assert found.code == 1
-    assert "role couldn't be listed: iam:ListRoleTags is denied" in found.err
+    ended = applied.run("recover")
+    assert ended.code == 1
+    assert "role couldn't be listed: iam:ListRoleTags is denied" in ended.err
     assert Address("role", "tiny-ci") in read_record(applied.lab.aws(), "tiny")

@@ -13,12 +13,12 @@ from reconciler.lower.from_file import resources
 def held(names: Names) -> dict[str, list[Any]]:
     """The documents of each role and user."""
     specs = resources(names)
-    managed = {one.arn: json.loads(one.document.text()) for one in specs if isinstance(one, PolicySpec)}
+    managed = {spec.arn: json.loads(spec.document.text()) for spec in specs if isinstance(spec, PolicySpec)}
     return {
-        one.name: [
-            *(json.loads(document.text()) for document in one.inline_policies.values()),
-            *(managed[arn] for arn in one.managed_policies if arn in managed),
+        spec.name: [
+            *(json.loads(document.text()) for document in spec.inline_policies.values()),
+            *(managed[arn] for arn in spec.managed_policies if arn in managed),
         ]
-        for one in specs
-        if isinstance(one, RoleSpec | UserSpec)
+        for spec in specs
+        if isinstance(spec, RoleSpec | UserSpec)
     }

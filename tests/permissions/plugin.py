@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """A worker of xdist is done: take over what it saw."""
-    RECORDER.seen |= {tuple(one) for one in getattr(node, "workeroutput", {}).get("seen", ())}
+    RECORDER.seen |= {tuple(call) for call in getattr(node, "workeroutput", {}).get("seen", ())}
 
 
 @pytest.hookimpl(trylast=True)

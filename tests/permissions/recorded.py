@@ -67,29 +67,29 @@ def asker(frame: FrameType | None) -> tuple[str, str]:
             owner = owner or OWNERS.get(name, "image" if name in OF_IMAGE else name)
             if name in OWNERS:
                 # By the whole name, since what is run beside others in a thread is a lambda of the method.
-                verb = next((VERBS[one] for one in frame.f_code.co_qualname.split(".") if one in VERBS), verb)
+                verb = next((VERBS[part] for part in frame.f_code.co_qualname.split(".") if part in VERBS), verb)
         frame = frame.f_back
     return owner, verb
 
 
 def declared(owner: str, verb: str) -> set[str]:
     """The actions that this owner may ask for."""
-    found = set(FREE) | {a for module, actions in OPTIONAL.items() if owner in _owners((module,)) for a in actions}
-    found |= {a for part in (*PARTS, *OTHERS) if owner in _owners(part.modules) for a in part.actions}
+    allowed = set(FREE) | {a for module, actions in OPTIONAL.items() if owner in _owners((module,)) for a in actions}
+    allowed |= {a for part in (*PARTS, *OTHERS) if owner in _owners(part.modules) for a in part.actions}
     if needs := NEEDS.get(owner):
-        found |= {*needs.read, *needs.watch, *needs.listing}
+        allowed |= {*needs.read, *needs.watch, *needs.listing}
         if verb == "delete":
-            found |= set(needs.delete)
+            allowed |= set(needs.delete)
         if verb in ("create", "update"):
-            found |= needs.changing | ({"iam:PassRole"} if needs.passes else set())
+            allowed |= needs.changing | ({"iam:PassRole"} if needs.passes else set())
         if verb == "create" or owner == "image":  # whose update is a creation
-            found |= set(needs.create)
-    return found
+            allowed |= set(needs.create)
+    return allowed
 
 
 def undeclared(seen: set[Seen]) -> list[str]:
     """What was called and isn't declared: one line for each, which says where to add it."""
-    found = []
+    lines = []
     for owner, verb, action in sorted(seen):
         if action in declared(owner, verb):
             continue
@@ -97,28 +97,28 @@ def undeclared(seen: set[Seen]) -> list[str]:
             where = f"add it to `needs` in the file of the kind {owner}: {ADD[verb]}"
         else:
             where = f'add a Part(("{owner}",), …) to PARTS (to OTHERS, if no policy needs it) in {PLACE}'
-        found.append(f"{owner} ({verb}) calls what needs {action}, which is declared nowhere: {where}")
-    return found
+        lines.append(f"{owner} ({verb}) calls what needs {action}, which is declared nowhere: {where}")
+    return lines
 
 
 def unused(seen: set[Seen]) -> list[str]:
     """What is declared and was never called."""
     called = {(owner, action) for owner, _, action in seen}
-    found = []
+    lines = []
     for kind, needs in NEEDS.items():
         passing = {"iam:PassRole"} if needs.passes else set()
         for action in sorted({*needs.own, *needs.listing, *passing} - needs.unseen.keys()):
             if (kind, action) not in called:
-                found.append(f"`needs` of the kind {kind} has {action}, and no test has it call that")
+                lines.append(f"`needs` of the kind {kind} has {action}, and no test has it call that")
     for part in PARTS:  # no policy is made of OTHERS
         owners = _owners(part.modules)
         for action in part.actions:
             if action not in UNSEEN and not any((owner, action) in called for owner in owners):
-                found.append(f"the part of {', '.join(owners)} in reconciler/permissions/parts.py has {action}, unused")
+                lines.append(f"the part of {', '.join(owners)} in reconciler/permissions/parts.py has {action}, unused")
     for module, actions in OPTIONAL.items():
         owner = OWNERS.get(module, module)
-        found += [f"OPTIONAL[{module!r}] has {one}, unused" for one in actions if (owner, one) not in called]
-    return found
+        lines += [f"OPTIONAL[{module!r}] has {action}, unused" for action in actions if (owner, action) not in called]
+    return lines
 
 
 def _owners(modules: tuple[str, ...]) -> list[str]:

@@ -52,17 +52,17 @@ class Held:
 
     def policies(self, command: str, *more: str) -> list[dict[str, Any]]:
         """What `permissions` prints for a command."""
-        found = self.project.run("permissions", "--local", "--for", command, "--json", *more)
-        assert found.code == 0, found.err
-        made: list[dict[str, Any]] = json.loads(found.out)["commands"][command]["policies"]
-        return [one["document"] for one in made]
+        ended = self.project.run("permissions", "--local", "--for", command, "--json", *more)
+        assert ended.code == 0, ended.err
+        made: list[dict[str, Any]] = json.loads(ended.out)["commands"][command]["policies"]
+        return [entry["document"] for entry in made]
 
     def give(self, documents: list[dict[str, Any]]) -> None:
         """Have the user hold these, and nothing else."""
         iam = self.aws.client("iam")
-        for one in iam.list_attached_user_policies(UserName="held")["AttachedPolicies"]:
-            iam.detach_user_policy(UserName="held", PolicyArn=one["PolicyArn"])
-            iam.delete_policy(PolicyArn=one["PolicyArn"])
+        for policy in iam.list_attached_user_policies(UserName="held")["AttachedPolicies"]:
+            iam.detach_user_policy(UserName="held", PolicyArn=policy["PolicyArn"])
+            iam.delete_policy(PolicyArn=policy["PolicyArn"])
         for number, document in enumerate(documents):
             made = iam.create_policy(PolicyName=f"held-{number}", PolicyDocument=json.dumps(document))
             iam.attach_user_policy(UserName="held", PolicyArn=made["Policy"]["Arn"])
@@ -92,22 +92,22 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
 def attached(held: Held, role: str) -> list[dict[str, Any]]:
     """The documents of the managed policies that a role has."""
     iam = held.aws.client("iam")
-    arns = [one["PolicyArn"] for one in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
+    arns = [policy["PolicyArn"] for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
     versions = [iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"] for arn in arns]
-    found = [iam.get_policy_version(PolicyArn=a, VersionId=v) for a, v in zip(arns, versions, strict=True)]
-    return [one["PolicyVersion"]["Document"] for one in found]
+    answers = [iam.get_policy_version(PolicyArn=a, VersionId=v) for a, v in zip(arns, versions, strict=True)]
+    return [answer["PolicyVersion"]["Document"] for answer in answers]
 
 
 def without(documents: list[dict[str, Any]], action: str) -> list[dict[str, Any]]:
     """The policies with this action taken away."""
-    found: list[dict[str, Any]] = json.loads(json.dumps(documents))
-    for document in found:
+    reduced: list[dict[str, Any]] = json.loads(json.dumps(documents))
+    for document in reduced:
         for statement in document["Statement"]:
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-            statement["Action"] = [one for one in actions if one != action]
-        document["Statement"] = [one for one in document["Statement"] if one["Action"]]
-    assert found != documents
-    return found
+            statement["Action"] = [name for name in actions if name != action]
+        document["Statement"] = [kept for kept in document["Statement"] if kept["Action"]]
+    assert reduced != documents
+    return reduced
 
 
 def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(held: Held) -> None:
@@ -175,14 +175,14 @@ def applied(held: Held) -> None:
 def same_plan_without_the_reads_of_the_whole_account(held: Held) -> None:
     """They save requests; without them the same comes out, of what differs too."""
     iam = held.aws.client("iam")
-    role = next(one["RoleName"] for one in iam.list_roles()["Roles"] if "task" in one["RoleName"])
+    role = next(entry["RoleName"] for entry in iam.list_roles()["Roles"] if "task" in entry["RoleName"])
     more = {"RoleName": role, "PolicyName": "more"}
     iam.put_role_policy(**more, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [ANYTHING]}))
     by_name = held.run("plan", "--json")
     held.give([{"Version": "2012-10-17", "Statement": [ANYTHING]}])
     assert json.loads(held.run("plan", "--json").out) == json.loads(by_name.out)
-    changed = [one for one in json.loads(by_name.out)["steps"] if one["changes"]]
-    assert [(one["kind"], one["name"]) for one in changed] == [("role", role)]
+    changed = [step for step in json.loads(by_name.out)["steps"] if step["changes"]]
+    assert [(step["kind"], step["name"]) for step in changed] == [("role", role)]
     iam.delete_role_policy(**more)
 
 
@@ -190,9 +190,9 @@ def verified(held: Held) -> None:
     held.give(held.policies("plan"))
     assert "not permitted" in held.run("verify").out
     held.give(held.policies("verify"))
-    found = held.run("verify")
-    assert found.code == 0, found.out
-    assert "not permitted" not in found.out
+    ended = held.run("verify")
+    assert ended.code == 0, ended.out
+    assert "not permitted" not in ended.out
 
 
 def run_again(held: Held) -> None:
@@ -266,7 +266,7 @@ def destroyed(held: Held) -> None:
     held.give(data)
     all_gone = held.run("destroy", "--yes", "--delete-data")
     assert all_gone.code == 0, all_gone.out + all_gone.err
-    assert [one["Name"] for one in held.aws.client("s3").list_buckets()["Buckets"]] == ["their-datasets"]
+    assert [bucket["Name"] for bucket in held.aws.client("s3").list_buckets()["Buckets"]] == ["their-datasets"]
     assert held.aws.client("iam").list_roles()["Roles"] == []
 
 

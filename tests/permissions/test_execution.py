@@ -20,14 +20,14 @@ REPOSITORY = f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/tiny"
 
 
 def names_of(**file: Any) -> Names:
-    found = {"name": "tiny", "image": ".", **file}
-    return Names(Deploy.model_validate(found).filled(), Facts(ACCOUNT, "aws", "vpc-1", ()))
+    fields = {"name": "tiny", "image": ".", **file}
+    return Names(Deploy.model_validate(fields).filled(), Facts(ACCOUNT, "aws", "vpc-1", ()))
 
 
 def role_of(name: str, **file: Any) -> RoleSpec:
-    found = {one.address: one for one in resources(names_of(**file))}[Address("role", name)]
-    assert isinstance(found, RoleSpec)
-    return found
+    spec = {spec.address: spec for spec in resources(names_of(**file))}[Address("role", name)]
+    assert isinstance(spec, RoleSpec)
+    return spec
 
 
 def execution(**file: Any) -> tuple[RoleSpec, dict[str, list[str]]]:
@@ -35,10 +35,12 @@ def execution(**file: Any) -> tuple[RoleSpec, dict[str, list[str]]]:
     role = role_of("tiny-task-execution-role", **file)
     allowed: dict[str, list[str]] = {}
     for document in role.inline_policies.values():
-        for one in json.loads(document.text())["Statement"]:
-            assert one["Effect"] == "Allow"
-            for resource in one["Resource"] if isinstance(one["Resource"], list) else [one["Resource"]]:
-                actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+        for statement in json.loads(document.text())["Statement"]:
+            assert statement["Effect"] == "Allow"
+            for resource in (
+                statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+            ):
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
                 allowed[resource] = sorted([*allowed.get(resource, []), *actions])
     return role, allowed
 
@@ -100,11 +102,11 @@ EVERYTHING: dict[str, Any] = {"run": {"max_duration": "2h"}, "schedule": {"when"
 
 def test_every_service_takes_a_role_for_this_account_alone() -> None:
     seen = set()
-    for one in resources(names_of(**EVERYTHING)):
-        if isinstance(one, RoleSpec):
-            (statement,) = json.loads(one.trust.text())["Statement"]
+    for spec in resources(names_of(**EVERYTHING)):
+        if isinstance(spec, RoleSpec):
+            (statement,) = json.loads(spec.trust.text())["Statement"]
             seen.add(statement["Principal"]["Service"])
-            assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}, one.name
+            assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}, spec.name
     assert seen == SERVICES
 
 

@@ -40,11 +40,11 @@ def names_of(*, by_alias: bool) -> Names:
 
 def documents(names: Names) -> dict[str, list[dict[str, Any]]]:
     """All that the deploy's roles have, and the printed policies, by whose it is."""
-    found = held(names)
+    by_owner = held(names)
     for command in ("plan", "apply", "run", "destroy", "verify"):
         grants = policies.for_command(command, names, resources(names))
-        found[command] = policies.documents(policies.statements(grants, names))
-    return found
+        by_owner[command] = policies.documents(policies.statements(grants, names))
+    return by_owner
 
 
 # Who may do what with the bucket's key, that of a secret, and that of the webhook's URL.

@@ -35,8 +35,8 @@ ALL: dict[str, Any] = {
 
 
 def names_of(**file: Any) -> Names:
-    whole = {"name": "tiny", "image": ".", **file}
-    return Names(Deploy.model_validate(whole).filled(), Facts(ACCOUNT, "aws", "vpc-1", ("subnet-1",)))
+    fields = {"name": "tiny", "image": ".", **file}
+    return Names(Deploy.model_validate(fields).filled(), Facts(ACCOUNT, "aws", "vpc-1", ("subnet-1",)))
 
 
 def files(layout: str, many: int) -> list[str]:
@@ -53,21 +53,21 @@ def test_as_many_files_as_there_are(layout: str, many: int) -> None:
     keys = files(layout, many)
     names = of_files(keys)
     check_sizes(names, resources(names))
-    found = held(names)
+    by_owner = held(names)
     for key in keys:
         where = f"{BUCKET}/{key}"
         for who in ("tiny-ci", "tiny-ci-plan", "tiny-task-role"):
-            assert decide(found[who], "s3:GetObject", where) == "allowed", (who, key)
-        assert decide(found["tiny-ci"], "s3:PutObject", where) == "allowed"
-        assert decide(found["tiny-task-role"], "s3:PutObject", where) != "allowed"
-        assert decide(found["tiny-ci-plan"], "s3:PutObject", where) != "allowed"
+            assert decide(by_owner[who], "s3:GetObject", where) == "allowed", (who, key)
+        assert decide(by_owner["tiny-ci"], "s3:PutObject", where) == "allowed"
+        assert decide(by_owner["tiny-task-role"], "s3:PutObject", where) != "allowed"
+        assert decide(by_owner["tiny-ci-plan"], "s3:PutObject", where) != "allowed"
         if "/" in key or many < 500:
-            assert decide(found["tiny-task-role"], "s3:ListBucket", BUCKET, {"s3:prefix": key}) == "allowed"
+            assert decide(by_owner["tiny-task-role"], "s3:ListBucket", BUCKET, {"s3:prefix": key}) == "allowed"
     for where in (f"{BUCKET}/runs/x/run.json", f"{BUCKET}/other/x.csv", "arn:aws:s3:::another/data/x.csv"):
-        assert decide(found["tiny-task-role"], "s3:GetObject", where) != "allowed", where
+        assert decide(by_owner["tiny-task-role"], "s3:GetObject", where) != "allowed", where
     for who in ("tiny-ci-plan", "tiny-ci"):
         for action, where in (("s3:DeleteObject", f"{BUCKET}/{keys[0]}"), ("iam:CreateRole", "*")):
-            assert decide(found[who], action, where) != "allowed"
+            assert decide(by_owner[who], action, where) != "allowed"
 
 
 @pytest.mark.parametrize("many", [1, 5, 10])
@@ -76,19 +76,19 @@ def test_few_files_are_named_each_by_itself_in_one_policy(many: int) -> None:
     ci = {"github": {"repository": "owner/tiny"}}
     names = names_of(ci=ci, data={"files": [{"file": key, "key": key} for key in keys]})
     specs = resources(names)
-    (own,) = [one for one in specs if isinstance(one, PolicySpec) and one.name.startswith("tiny-ci-policy")]
+    (own,) = [spec for spec in specs if isinstance(spec, PolicySpec) and spec.name.startswith("tiny-ci-policy")]
     (document,) = documents(ci_statements(names, specs))
     assert own.name == "tiny-ci-policy"
     resources_of = re.findall(rf'"{BUCKET}/data/[^"]*"', own.document.text())
     assert len({*resources_of}) == many
-    assert not [one for one in resources_of if "*" in one]
+    assert not [arn for arn in resources_of if "*" in arn]
     assert len(document["Statement"]) == len(own.document.statements)
 
 
 def test_a_name_that_is_too_long_with_the_number_of_a_part_is_said_before_anything_is_made() -> None:
     names = names_of(**ALL | {"ci": ALL["ci"] | {"policy_name": "c" * 127}})
     specs = resources(names)
-    assert any(one.name == f"{'c' * 127}.2" for one in specs)
+    assert any(spec.name == f"{'c' * 127}.2" for spec in specs)
     with pytest.raises(UserError, match=r"c\.2: a policy's name of 129 characters, and AWS takes 128") as raised:
         check_sizes(names, specs)
     assert "write a shorter name" in raised.value.hint
@@ -100,25 +100,25 @@ def test_as_many_secrets_as_a_task_definition_takes(many: int) -> None:
     arns = [f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/some/team/secret-{n:03d}" for n in range(many)]
     names = names_of(task={"secrets": {f"S{n}": arn for n, arn in enumerate(arns)}})
     check_sizes(names, resources(names))
-    found = held(names)["tiny-task-execution-role"]
-    assert all(decide(found, "ssm:GetParameters", arn) == "allowed" for arn in arns)
-    assert decide(found, "ssm:GetParameters", f"{arns[0]}x") != "allowed"
-    assert decide(found, "logs:PutLogEvents", f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/ecs/tiny:log-stream:x") == (
-        "allowed"
-    )
+    role_documents = held(names)["tiny-task-execution-role"]
+    assert all(decide(role_documents, "ssm:GetParameters", arn) == "allowed" for arn in arns)
+    assert decide(role_documents, "ssm:GetParameters", f"{arns[0]}x") != "allowed"
+    assert decide(
+        role_documents, "logs:PutLogEvents", f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/ecs/tiny:log-stream:x"
+    ) == ("allowed")
 
 
 @pytest.mark.parametrize("many", [1, 40, 130, 300])
 def test_as_many_parameters_as_a_task_definition_takes(many: int) -> None:
     names = names_of(**ALL, parameters={f"PARAMETER_{n}": "1" for n in range(many)})
     check_sizes(names, resources(names))
-    found = held(names)
+    by_owner = held(names)
     folder = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/tiny"
     for n in range(many):
         for who in ("tiny-ci", "tiny-ci-plan", "tiny-task-execution-role"):
-            assert decide(found[who], "ssm:GetParameters", f"{folder}/PARAMETER_{n}") == "allowed", who
+            assert decide(by_owner[who], "ssm:GetParameters", f"{folder}/PARAMETER_{n}") == "allowed", who
     for other in (f"{folder}/another", f"{folder}-2/x", f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/x"):
-        assert decide(found["tiny-ci-plan"], "ssm:GetParameters", other) != "allowed"
+        assert decide(by_owner["tiny-ci-plan"], "ssm:GetParameters", other) != "allowed"
 
 
 def statement(many: int, **more: Any) -> dict[str, Any]:
@@ -132,13 +132,13 @@ def test_an_own_policy_is_divided_too() -> None:
     }
     names = names_of(task={"role": {"policy": own}})
     check_sizes(names, resources(names))
-    found = held(names)["tiny-task-role"]
-    assert len(found) > 1
+    role_documents = held(names)["tiny-task-role"]
+    assert len(role_documents) > 1
     for resource in own["Statement"][0]["Resource"]:
-        assert decide(found, "s3:GetObject", resource.replace("*", "x")) == "allowed"
-    assert decide(found, "s3:GetObject", "arn:aws:s3:::x/y") == "denied"
-    for document in found:
-        sids = [one["Sid"] for one in document["Statement"] if "Sid" in one]
+        assert decide(role_documents, "s3:GetObject", resource.replace("*", "x")) == "allowed"
+    assert decide(role_documents, "s3:GetObject", "arn:aws:s3:::x/y") == "denied"
+    for document in role_documents:
+        sids = [rule["Sid"] for rule in document["Statement"] if "Sid" in rule]
         assert len({*sids}) == len(sids)
 
 
@@ -158,16 +158,16 @@ BESIDE: dict[str, tuple[dict[str, Any], tuple[bool, bool, bool, bool]]] = {  # t
 def test_a_policy_beside_paths_adds_to_them(case: str) -> None:
     role, expected = BESIDE[case]
     names = names_of(task={"role": role}, data=DATA, run={"checkpoint": True})
-    found = held(names)["tiny-task-role"]
+    role_documents = held(names)["tiny-task-role"]
     output, mark = f"{BUCKET}/runs/r/output/x", f"{BUCKET}/runs/r/checkpoint/x"
     asked = (("s3:GetObject", f"{BUCKET}/data/d.csv"), ("s3:GetObject", output), ("s3:PutObject", output),
              ("sqs:ListQueues", "*"))  # fmt: skip
-    assert tuple(decide(found, action, where) == "allowed" for action, where in asked) == expected
+    assert tuple(decide(role_documents, action, where) == "allowed" for action, where in asked) == expected
     assert may_read(names, "data/d.csv") is expected[0]
-    assert (decide(found, "s3:PutObject", mark) == "allowed") is (case != "only a policy")
+    assert (decide(role_documents, "s3:PutObject", mark) == "allowed") is (case != "only a policy")
     assert bool(missing(names)) is (case == "only a policy")
-    for document in found:  # AWS takes no Sid twice
-        sids = [one["Sid"] for one in document["Statement"] if "Sid" in one]
+    for document in role_documents:  # AWS takes no Sid twice
+        sids = [rule["Sid"] for rule in document["Statement"] if "Sid" in rule]
         assert len({*sids}) == len(sids)
 
 

@@ -54,11 +54,11 @@ def statements(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         documents = [spec.document] if isinstance(spec, PolicySpec) else []
         documents += list(spec.inline_policies.values()) if isinstance(spec, RoleSpec) else []
         for document in documents:
-            for one in json.loads(document.text())["Statement"]:
-                yield str(spec.address), one
+            for statement in json.loads(document.text())["Statement"]:
+                yield str(spec.address), statement
     for command in (*COMMANDS, VERIFY):
-        for one in policies.statements(policies.for_command(command, names, specs, delete_data=True), names):
-            yield command, one
+        for statement in policies.statements(policies.for_command(command, names, specs, delete_data=True), names):
+            yield command, statement
     for grant in of_launch(names):
         yield "launch", {"Effect": "Allow", "Action": grant.action, "Resource": grant.resource}
 
@@ -69,9 +69,9 @@ def owned(name: str) -> Iterator[str]:
     for spec in resources(names):
         for action in {*NEEDS[spec.kind].read, *NEEDS[spec.kind].create, *NEEDS[spec.kind].delete} - ONLY_ANYWHERE:
             for on in NEEDS[spec.kind].places(action):
-                one = on.resource.format_map(parts_of(spec.name, name) | {"vpc": "*"})
-                if not one.endswith("/*") and not any(shared in one for shared in SHARED):
-                    yield arn(one, "aws", REGION, ACCOUNT).replace(":*", ":7")
+                resource = on.resource.format_map(parts_of(spec.name, name) | {"vpc": "*"})
+                if not resource.endswith("/*") and not any(shared in resource for shared in SHARED):
+                    yield arn(resource, "aws", REGION, ACCOUNT).replace(":*", ":7")
     for token in TOKENS:
         yield names.arn("scheduler", f"schedule/default/{schedule_name(name, token)}")
     for path in ("lock", "lock/3", "record", "record/0", f"users/{name}-ci/access-key"):
@@ -87,26 +87,29 @@ def listed(value: Any) -> list[str]:
 
 
 @pytest.mark.share(4)
-@pytest.mark.parametrize(("name", "other"), PAIRS, ids=[f"{one}, {other}" for one, other in PAIRS])
+@pytest.mark.parametrize(("name", "other"), PAIRS, ids=[f"{first}, {other}" for first, other in PAIRS])
 def test_no_statement_reaches_another_deploy(name: str, other: str) -> None:
     theirs = sorted(set(owned(other)))
-    for where, one in statements(name):
-        if one["Effect"] != "Allow":
+    for where, statement in statements(name):
+        if statement["Effect"] != "Allow":
             continue
-        for resource in listed(one["Resource"]):
+        for resource in listed(statement["Resource"]):
             if resource == "*":
-                assert set(listed(one["Action"])) <= ONLY_ANYWHERE or one.get("Condition"), (where, one)
+                assert set(listed(statement["Action"])) <= ONLY_ANYWHERE or statement.get("Condition"), (
+                    where,
+                    statement,
+                )
             elif resource.endswith(":event-source-mapping:*"):  # AWS gives them ids; whose they are says the condition
-                (function,) = [values["lambda:FunctionArn"] for values in one["Condition"].values()]
-                mine, others = (names_of(each) for each in (name, other))
+                (function,) = [values["lambda:FunctionArn"] for values in statement["Condition"].values()]
+                mine, others = (names_of(deploy) for deploy in (name, other))
                 assert like(function, mine.arn("lambda", f"function:{mine.watcher}"))
-                assert not like(function, others.arn("lambda", f"function:{others.watcher}")), (where, one)
-            elif not (resource.endswith(("/*", ":*")) and resource.count("/") == 1 and one.get("Condition")):
+                assert not like(function, others.arn("lambda", f"function:{others.watcher}")), (where, statement)
+            elif not (resource.endswith(("/*", ":*")) and resource.count("/") == 1 and statement.get("Condition")):
                 reached = [arn for arn in theirs if like(resource, arn)]
-                assert not reached, (where, one)
+                assert not reached, (where, statement)
 
 
 def test_what_is_made_for_a_while_is_told_apart_however_long_the_names_are() -> None:
-    found = [schedule_name(name, token) for family in FAMILIES for name in family for token in TOKENS]
-    assert len({*found}) == len(found)
-    assert max(map(len, found)) <= 64
+    names = [schedule_name(name, token) for family in FAMILIES for name in family for token in TOKENS]
+    assert len({*names}) == len(names)
+    assert max(map(len, names)) <= 64

@@ -23,7 +23,11 @@ from reconciler.run.console_links import console, log_link, task_link
 ACCOUNT = "123456789012"
 # Who takes on a role, or sends, under one name in every partition; and whom the token of a CI job is for.
 EVERYWHERE = {"ecs-tasks", "ecs", "ecs-compute", "spot", "lambda", "events", "scheduler", "sns", "sts"}
-REGIONS = sorted({one.name: next(r for r in sorted(one.regions) if "global" not in r) for one in partitions()}.items())
+REGIONS = sorted(
+    {
+        partition.name: next(r for r in sorted(partition.regions) if "global" not in r) for partition in partitions()
+    }.items()
+)
 
 
 def large(region: str, partition: str) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def large(region: str, partition: str) -> dict[str, Any]:
 def written(names: Names) -> str:
     """All that is made, and every policy."""
     specs = list(resources(names))
-    parts: list[Any] = [one.model_dump(mode="json") for one in specs]
+    parts: list[Any] = [spec.model_dump(mode="json") for spec in specs]
     for command in COMMANDS:
         parts += policies.statements(policies.for_command(command, names, specs, delete_data=True), names)
     parts += [*ci_statements(names, specs), *plan_statements(names, specs)]
@@ -61,13 +65,13 @@ def written(names: Names) -> str:
 
 @pytest.mark.parametrize(("partition", "region"), REGIONS)
 def test_nothing_is_of_another_partition(partition: str, region: str) -> None:
-    domain = next(one.domain for one in partitions() if one.name == partition)
+    domain = next(known.domain for known in partitions() if known.name == partition)
     deploy = Deploy.model_validate(large(region, partition)).filled()
     text = written(Names(deploy, Facts(ACCOUNT, partition, "vpc-1", ())))
     assert {*re.findall(r"arn:(aws[a-z-]*):", text)} == {partition}
-    domains = "|".join(re.escape(one.domain) for one in partitions())
+    domains = "|".join(re.escape(known.domain) for known in partitions())
     hosts = {*re.findall(rf"[a-z0-9.-]+\.(?:{domains})(?![a-z.])", text)}
-    mine = {one for one in hosts if one.endswith(f".{domain}")}
+    mine = {host for host in hosts if host.endswith(f".{domain}")}
     via = {f"{service}.{region}.amazonaws.com" for service in ("s3", "secretsmanager")}
     universal = {f"{service}.amazonaws.com" for service in EVERYWHERE}
     assert hosts - mine <= universal | via | ({principal("ec2", partition)} if partition != "aws-cn" else set())
@@ -84,10 +88,10 @@ def test_links_are_to_its_console_or_there_is_none(partition: str, region: str) 
 
 
 @pytest.mark.filterwarnings("ignore:Fetching the endpoint_resolver:DeprecationWarning")
-@pytest.mark.parametrize("partition", partitions(), ids=lambda one: str(one.name))
+@pytest.mark.parametrize("partition", partitions(), ids=lambda partition: str(partition.name))
 def test_where_iam_is(partition: Any) -> None:
     """By which region a policy of an organisation knows a request to IAM."""
     resolver = botocore.session.get_session().get_component("endpoint_resolver")
-    for region in sorted(one for one in partition.regions if "global" not in one):
+    for region in sorted(name for name in partition.regions if "global" not in name):
         signed = ((resolver.construct_endpoint("iam", region) or {}).get("credentialScope") or {}).get("region", region)
         assert IAM_REGIONS.get(partition.name, region) == signed

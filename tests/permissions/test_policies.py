@@ -61,9 +61,9 @@ def rows(action: str) -> list[dict[str, Any]]:
     from policy_sentry.querying.actions import get_action_data
 
     service, _, name = action.partition(":")
-    found = get_action_data(service, name)
-    assert found, f"AWS knows no {action}"
-    return list(found[service])
+    data = get_action_data(service, name)
+    assert data, f"AWS knows no {action}"
+    return list(data[service])
 
 
 def declared() -> set[str]:
@@ -85,41 +85,43 @@ def test_what_is_said_to_be_allowed_on_everything_only_is() -> None:
 
 @pytest.mark.parametrize("command", [*COMMANDS, VERIFY])
 def test_every_statement_is_one_that_aws_understands(command: str) -> None:
-    for one in grants(EVERYTHING, command, delete_data=True):
-        known = rows(one.action)
-        if one.resource == ANYWHERE:
-            assert one.action in ONLY_ANYWHERE or (one.action, "ecs:cluster" in one.condition) == (
+    for grant in grants(EVERYTHING, command, delete_data=True):
+        known = rows(grant.action)
+        if grant.resource == ANYWHERE:
+            assert grant.action in ONLY_ANYWHERE or (grant.action, "ecs:cluster" in grant.condition) == (
                 "ecs:ListTasks",
                 True,
             )
         else:
             forms = [re.sub(r"\\\$\\\{\w+\\\}", ".*", re.escape(row["resource_arn_format"])) for row in known]
-            assert any(re.fullmatch(form, one.resource) for form in forms if form != r"\*"), one
+            assert any(re.fullmatch(form, grant.resource) for form in forms if form != r"\*"), grant
         keys = {key.partition("/")[0].partition("$")[0] for row in known for key in row["condition_keys"]}
-        for asked in (key for part in (json.loads(one.condition) if one.condition else {}).values() for key in part):
-            assert asked.startswith(GLOBAL) or asked in keys, one
+        for asked in (
+            key for part in (json.loads(grant.condition) if grant.condition else {}).values() for key in part
+        ):
+            assert asked.startswith(GLOBAL) or asked in keys, grant
 
 
 def test_nothing_is_wider_than_its_reason() -> None:
     from reconciler.cli.permissions import wide
 
-    found = {g for command in COMMANDS for g in grants(EVERYTHING, command, delete_data=True)}
-    explained = {line for lines in wide(found).values() for line in lines}
-    for one in found:
-        if one.resource == ANYWHERE or re.search(
-            r":(group|role|user|instance-profile|security-group|vpc|key)/\*$", one.resource
+    all_grants = {g for command in COMMANDS for g in grants(EVERYTHING, command, delete_data=True)}
+    explained = {line for lines in wide(all_grants).values() for line in lines}
+    for grant in all_grants:
+        if grant.resource == ANYWHERE or re.search(
+            r":(group|role|user|instance-profile|security-group|vpc|key)/\*$", grant.resource
         ):
-            assert f"{one.action} on {one.resource.rpartition(':')[2]}" in explained
-    assert not [g for g in found if "*" in g.action]
+            assert f"{grant.action} on {grant.resource.rpartition(':')[2]}" in explained
+    assert not [g for g in all_grants if "*" in g.action]
 
 
 def test_what_is_on_everything_is_so_in_the_region_alone_but_for_iam_which_is_of_none() -> None:
     for command in COMMANDS:
         names = names_of(EVERYTHING, "vpc-1")
-        for one in policies.statements(grants(EVERYTHING, command), names):
-            if one["Resource"] == ANYWHERE:
-                here = "aws:RequestedRegion" in one.get("Condition", {}).get("StringEquals", {})
-                actions = [one["Action"]] if isinstance(one["Action"], str) else one["Action"]
+        for statement in policies.statements(grants(EVERYTHING, command), names):
+            if statement["Resource"] == ANYWHERE:
+                here = "aws:RequestedRegion" in statement.get("Condition", {}).get("StringEquals", {})
+                actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
                 assert {action.startswith("iam:") for action in actions} == {not here} or "ecs:ListTasks" in actions
 
 
@@ -156,10 +158,10 @@ def test_a_policy_has_only_what_the_file_is_about() -> None:
     ],
 )
 def test_aws_makes_the_roles_of_services_that_an_account_uses_first(capacity: list[str], roles: str) -> None:
-    found = [g for g in grants(SMALL | {"run": {"capacity": capacity}} if capacity else SMALL, "apply")
+    makes_role = [g for g in grants(SMALL | {"run": {"capacity": capacity}} if capacity else SMALL, "apply")
              if g.action == "iam:CreateServiceLinkedRole"]  # fmt: skip
-    assert sorted(g.resource.rpartition("AWSServiceRoleFor")[2] for g in found) == roles.split()
-    for grant in found:
+    assert sorted(g.resource.rpartition("AWSServiceRoleFor")[2] for g in makes_role) == roles.split()
+    for grant in makes_role:
         service = grant.resource.split("/")[-2]
         assert json.loads(grant.condition) == {"StringEquals": {"iam:AWSServiceName": service}}
 
@@ -176,7 +178,9 @@ def test_the_printed_policy_answers_what_is_asked_before_the_first_write(
     names = names_of(file)
     specs = resources(names)
     fields = {spec.kind: type(spec).model_fields.keys() - {"name"} for spec in specs}
-    changes = {kind: tuple(Change(name, "old", "new") for name in sorted(found)) for kind, found in fields.items()}
+    changes = {
+        kind: tuple(Change(name, "old", "new") for name in sorted(field_names)) for kind, field_names in fields.items()
+    }
     steps = [
         Step(do, spec.address, changes[spec.kind], None if do is Action.DELETE else spec, Observed(spec))
         for spec in specs
@@ -184,15 +188,15 @@ def test_the_printed_policy_answers_what_is_asked_before_the_first_write(
     asked = of_plan(Plan("tiny", tuple(steps)), names) | (of_launch(names) if command == "apply" else set())
     documents = policies.documents(policies.statements(grants(file, command, delete_data=True), names))
     assert asked
-    for one in asked:
-        condition = json.loads(one.condition) if one.condition else {}
+    for grant in asked:
+        condition = json.loads(grant.condition) if grant.condition else {}
         context = {"aws:requestedregion": "us-east-1"} | {
             key.lower(): value if isinstance(value, str) else value[0]
             for keys in condition.values()
             for key, value in keys.items()
             if value
         }
-        assert decide(documents, one.action, one.resource, context) == "allowed", one
+        assert decide(documents, grant.action, grant.resource, context) == "allowed", grant
 
 
 def test_a_long_policy_is_split_to_fit() -> None:
@@ -200,11 +204,11 @@ def test_a_long_policy_is_split_to_fit() -> None:
     specs = [ObjectSpec(name=f"bucket/{'x' * 40}/{number}") for number in range(300)]
     made = policies.documents(policies.statements(policies.for_command("apply", names, specs), names))
     assert len(made) > 3
-    assert all(policies.policy_size(one) <= policies.LIMIT for one in made)
+    assert all(policies.policy_size(document) <= policies.LIMIT for document in made)
     allowed = {
         r
-        for one in made
-        for s in one["Statement"]
+        for document in made
+        for s in document["Statement"]
         for r in (s["Resource"] if isinstance(s["Resource"], list) else [s["Resource"]])
     }
     assert {f"arn:aws:s3:::{spec.name}" for spec in specs} <= allowed
@@ -234,13 +238,15 @@ def test_what_ci_may_do_is_the_same_when_the_image_is_left_alone_this_time() -> 
         for image in (ImageSpec(name=names.repository), None)
     )
     assert names.deploy.image.uri is None
-    assert [one for one in with_image if "ci" in one.name] == [one for one in without if "ci" in one.name] != []
+    assert [spec for spec in with_image if "ci" in spec.name] == [spec for spec in without if "ci" in spec.name] != []
 
 
 def test_ci_may_write_the_record() -> None:
     names = names_of(SMALL)
     record = "arn:aws:ssm:us-east-1:123456789012:parameter/reconciler/tiny/record*"
-    allowed = [one["Action"] for one in ci_statements(names, resources(names)) if record in one["Resource"]]
+    allowed = [
+        statement["Action"] for statement in ci_statements(names, resources(names)) if record in statement["Resource"]
+    ]
     assert {"ssm:PutParameter", "ssm:DeleteParameter"} <= {action for actions in allowed for action in actions}
 
 
@@ -256,9 +262,9 @@ def test_the_command(project: Project) -> None:
     assert document["Version"] == "2012-10-17"
     assert "tiny-plan: " in alone.err
     assert "AWS looks at no single resource there:\n  ec2:DescribeSecurityGroups on *" in alone.err
-    found = project.ok("permissions", "--json").json
-    assert list(found["commands"]) == ["plan", "apply", "run", "destroy"]
-    assert found["commands"]["plan"]["policies"] == [
+    answer = project.ok("permissions", "--json").json
+    assert list(answer["commands"]) == ["plan", "apply", "run", "destroy"]
+    assert answer["commands"]["plan"]["policies"] == [
         {"name": "tiny-plan", "characters": policies.policy_size(document), "document": document}
     ]
     text = project.ok("permissions").out

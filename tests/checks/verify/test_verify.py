@@ -39,7 +39,7 @@ def tidy(text: str) -> str:
     ):  # fmt: skip
         text = re.sub(pattern, put, text)
     subnet = r"  (?:OK|NG)    subnet-N .*\n(?:        fix: .*\n)?"  # the first stands for all of them
-    return re.sub(rf"({subnet})(?:{subnet})*", lambda found: re.sub(r"us-east-1\w", "us-east-1…", found[1]), text)
+    return re.sub(rf"({subnet})(?:{subnet})*", lambda match: re.sub(r"us-east-1\w", "us-east-1…", match[1]), text)
 
 
 def same(name: str, text: str) -> None:
@@ -50,7 +50,7 @@ def same(name: str, text: str) -> None:
 def no_images(lab: LabHandle) -> None:
     ecr = lab.client("ecr")
     ids = ecr.list_images(repositoryName="tiny")["imageIds"]
-    ecr.batch_delete_image(repositoryName="tiny", imageIds=[{"imageDigest": one["imageDigest"]} for one in ids])
+    ecr.batch_delete_image(repositoryName="tiny", imageIds=[{"imageDigest": image["imageDigest"]} for image in ids])
 
 
 def no_secrets_policy(lab: LabHandle) -> None:
@@ -150,15 +150,15 @@ ANSWERS: dict[str, tuple[dict[str, Any], ...]] = {
 
 @pytest.fixture
 def project(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    found = use(lab, tmp_path, monkeypatch)
+    new_project = use(lab, tmp_path, monkeypatch)
     monkeypatch.setenv("RECONCILER_LOCAL_ENGINE", "process")
-    found.write("deploy.yaml", yaml.safe_dump(FILE))
-    found.write("prices.csv", "a,b\n1,2\n")
-    found.write("Dockerfile", 'FROM scratch\nCOPY main.py .\nCMD ["python", "main.py"]\n')
-    found.write("main.py", "print('hello')\n")
+    new_project.write("deploy.yaml", yaml.safe_dump(FILE))
+    new_project.write("prices.csv", "a,b\n1,2\n")
+    new_project.write("Dockerfile", 'FROM scratch\nCOPY main.py .\nCMD ["python", "main.py"]\n')
+    new_project.write("main.py", "print('hello')\n")
     monkeypatch.setenv("RECONCILER_LOCAL_HOME", str(lab.home))
     lab.client("ssm").put_parameter(Name="/tiny/token", Value="hush", Type="SecureString")
-    return found
+    return new_project
 
 
 def wrong(text: str, *states: str) -> str:
@@ -186,16 +186,16 @@ def test_verify(project: Project, lab: LabHandle) -> None:
     for names in ROUNDS:
         for name in names:
             OURS[name](lab)
-        found = project.run("verify", "--local")
-        assert found.code == 1, names
-        seen.append(f"# {'; '.join(names)}\n{wrong(tidy(found.out), 'NG')}")
+        ended = project.run("verify", "--local")
+        assert ended.code == 1, names
+        seen.append(f"# {'; '.join(names)}\n{wrong(tidy(ended.out), 'NG')}")
         project.ok("apply", "--local", "--skip-run")
         assert project.run("verify", "--local").code == 0, names
     for name, rules in ANSWERS.items():
         lab.rules(*rules)
-        found = project.run("verify", "--local")
-        seen.append(f"# {name}\n{wrong(tidy(found.out), 'NG', 'SKIP')}")
-        assert found.code == ("skipped" not in name)
+        ended = project.run("verify", "--local")
+        seen.append(f"# {name}\n{wrong(tidy(ended.out), 'NG', 'SKIP')}")
+        assert ended.code == ("skipped" not in name)
         lab.rules()
     lab.client("ssm").delete_parameter(Name="/tiny/token")
     seen.append(f"# the secret is deleted\n{wrong(tidy(project.run('verify', '--local').out), 'NG')}")
