@@ -77,12 +77,12 @@ def own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pro
     """The small project, whose `--local` starts an embedded AWS of its own."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    found = Project(tmp_path)
-    found.write("deploy.yaml", DEPLOY)
-    found.write("train.py", PROGRAM)
-    found.write("Dockerfile", DOCKERFILE)
-    found.write("prices.csv", "a,b\n1,2\n3,4\n")
+    made = Project(tmp_path)
+    made.write("deploy.yaml", DEPLOY)
+    made.write("train.py", PROGRAM)
+    made.write("Dockerfile", DOCKERFILE)
+    made.write("prices.csv", "a,b\n1,2\n3,4\n")
     # The tests here are about the commands; those with a container engine are in tests/image.
     monkeypatch.setenv("RECONCILER_LOCAL_ENGINE", "process")
-    yield found
+    yield made
     stop(tmp_path / ".reconciler" / "local")

@@ -63,7 +63,7 @@ COMMANDS: Mapping[str, tuple[Mapping[str, str], Sequence[str], int]] = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_what_is_said(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in [one for one in os.environ if one.startswith(("AWS_", "RECONCILER_"))]:
+    for variable in [key for key in os.environ if key.startswith(("AWS_", "RECONCILER_"))]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -124,8 +124,8 @@ def runs_of_a_sweep(folder: Path) -> None:
             screen = Screen()
             screen.live, screen.colour = True, False
             for values in ({}, {"C": "1"}, {"C": "1", "ETA": "0.3", "NUM_LEAVES": "31", "MAX_DEPTH": "7"}):
-                one = run(attempts=(done,), overrides=Overrides(values), metrics={"loss": 0.25})
-                screen.print(row(screen, one))
+                latest = run(attempts=(done,), overrides=Overrides(values), metrics={"loss": 0.25})
+                screen.print(row(screen, latest))
             print(f"at {columns} columns:", *screen.shown, sep="\n")
 
 

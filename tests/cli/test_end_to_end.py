@@ -20,9 +20,9 @@ from tests.waiting import LONG, children_work, until_printed
 
 
 def client(project: Project, service: str) -> Any:
-    found = status(project.home)
-    assert found is not None
-    return EmbeddedAws(found).client(service)
+    running = status(project.home)
+    assert running is not None
+    return EmbeddedAws(running).client(service)
 
 
 def test_apply_runs_the_task_and_the_second_apply_does_nothing(own_project: Project) -> None:
@@ -112,10 +112,10 @@ def test_plan_as_json(project: Project) -> None:
     assert project.run("apply", "--local", "--skip-run", "--skip-image").code == 0
     client(project, "logs").put_retention_policy(logGroupName="/ecs/tiny", retentionInDays=7)
     planned = project.run("plan", "--local", "--skip-image", "--json")
-    found = json.loads(planned.out)
-    assert found["version"] == 1
-    assert found["summary"] == {"create": 0, "update": 1, "replace": 0, "delete": 0, "adopt": 0, "none": 9}
-    (step,) = [step for step in found["steps"] if step["action"] != "none"]
+    answer = json.loads(planned.out)
+    assert answer["version"] == 1
+    assert answer["summary"] == {"create": 0, "update": 1, "replace": 0, "delete": 0, "adopt": 0, "none": 9}
+    (step,) = [step for step in answer["steps"] if step["action"] != "none"]
     assert step == {
         "action": "update",
         "kind": "log-group",
@@ -143,7 +143,7 @@ def test_an_apply_that_skips_the_image_leaves_it_and_runs_nothing_again(project:
     assert project.run("apply", "--local", "--skip-image").code == 0
     assert project.run("apply", "--local", "--target", "log-group./ecs/tiny").code == 0
     record = client(project, "ssm").get_parameters_by_path(Path="/reconciler/tiny/record")["Parameters"]
-    lines = "".join(one["Value"] for one in record).splitlines()
+    lines = "".join(parameter["Value"] for parameter in record).splitlines()
     assert len(lines) == 11
     assert "image tiny" in lines
 
@@ -184,8 +184,8 @@ def test_status_in_one_screen(project: Project) -> None:
     assert len(lines) < 24
     assert sum(line.startswith("  ok ") for line in lines) == 11
     assert any("succeeded" in line and "exit 0" in line for line in lines)
-    found = json.loads(project.run("status", "--local", "--json").out)
-    assert found["runs"][0]["metrics"] == {"rows": 3.0}
+    answer = json.loads(project.run("status", "--local", "--json").out)
+    assert answer["runs"][0]["metrics"] == {"rows": 3.0}
 
 
 def test_a_bad_file_touches_nothing(own_project: Project) -> None:
@@ -246,10 +246,10 @@ def watched(project: Project) -> Iterator[subprocess.Popen[str]]:
     """An apply whose program has written a result, and goes on until the file `done` is there."""
     project.write("train.py", WRITES_AND_GOES_ON.format(done=str(project.folder / "done")))
     assert project.run("apply", "--local", "--skip-run").code == 0
-    with started(project, "apply", "--local", stderr=subprocess.PIPE) as found:
-        until_printed(found, "| written")
+    with started(project, "apply", "--local", stderr=subprocess.PIPE) as process:
+        until_printed(process, "| written")
         try:
-            yield found
+            yield process
         finally:
             project.write("done", "")
 
@@ -271,8 +271,8 @@ def test_who_watches_is_told_of_no_results_that_are_gone(project: Project) -> No
     with watched(project) as ours:
         s3, bucket = client(project, "s3"), "tiny-data-123456789012"
         versions = s3.list_object_versions(Bucket=bucket)
-        for one in [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())]:
-            s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+        for version in [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())]:
+            s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
         s3.delete_bucket(Bucket=bucket)
         project.write("done", "")
         out, err = ours.communicate()

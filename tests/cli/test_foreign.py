@@ -92,9 +92,9 @@ class Attacked(Project):
 
     def client(self, service: str) -> Any:
         """A client of its AWS."""
-        found = status(self.folder / ".reconciler" / "local")
-        assert found is not None
-        return EmbeddedAws(found).client(service)
+        running = status(self.folder / ".reconciler" / "local")
+        assert running is not None
+        return EmbeddedAws(running).client(service)
 
 
 def harmless(output: bytes) -> str:
@@ -109,14 +109,14 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     """Two runs: one that succeeded and one that failed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECONCILER_LOCAL_ENGINE", "process")
-        found = Attacked(tmp_path_factory.mktemp("attacked"))
-        found.write("train.py", PROGRAM)
-        found.write("Dockerfile", DOCKERFILE)
-        found.write("prices.csv", "a,b\n1,2\n")
-        found.write("##[error]::x\u202e.py", "")  # a part of the image
-        found.mode("good")
-        yield found
-        stop(found.folder / ".reconciler" / "local")
+        made = Attacked(tmp_path_factory.mktemp("attacked"))
+        made.write("train.py", PROGRAM)
+        made.write("Dockerfile", DOCKERFILE)
+        made.write("prices.csv", "a,b\n1,2\n")
+        made.write("##[error]::x\u202e.py", "")  # a part of the image
+        made.mode("good")
+        yield made
+        stop(made.folder / ".reconciler" / "local")
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +136,8 @@ def applied(attacked: Attacked, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 def test_apply(applied: dict[str, str]) -> None:
     lines = applied["good"].splitlines()
-    for one in HARMLESS:
-        assert f"  | {one}" in lines, "what is harmless is as it was"
+    for text in HARMLESS:
+        assert f"  | {text}" in lines, "what is harmless is as it was"
     assert "  | green and red" in lines, "no colours in a pipe"
     assert any("# #[error]m\\x1b]0;t\\x07\\n::error::|" in line for line in lines), "a metric is one line"
     assert "  | ::set-output name=result::owned" in lines, "no command, since it isn't at the beginning"
@@ -184,7 +184,7 @@ def test_commands_that_read(attacked: Attacked, arguments: tuple[str, ...]) -> N
 @pytest.mark.usefixtures("applied")
 def test_json_has_the_values_as_they_are(attacked: Attacked) -> None:
     texts = [json.loads(line)["text"] for line in attacked.here("logs", "--local", "--json").splitlines()]
-    assert [one for one in texts if one in ATTACKS] == ATTACKS
+    assert [text for text in texts if text in ATTACKS] == ATTACKS
     assert json.loads(attacked.here("runs", "--local", "--json"))["runs"][1]["metrics"] == {NAME: 1.5}
 
 
@@ -194,7 +194,7 @@ def test_a_forged_record(attacked: Attacked) -> None:
     s3 = attacked.client("s3")
     newest = json.loads(attacked.here("runs", "--local", "--json"))["runs"][0]
     forged = newest | {"reason": "\n".join(ATTACKS), "attempts": [
-        one | {"reason": "\r".join(ATTACKS), "provider": ATTACKS[4]} for one in newest["attempts"]
+        attempt | {"reason": "\r".join(ATTACKS), "provider": ATTACKS[4]} for attempt in newest["attempts"]
     ]}  # fmt: skip
     key = f"runs/{newest['id']}/run.json"
     kept = s3.get_object(Bucket="tiny-data-123456789012", Key=key)["Body"].read()
@@ -232,17 +232,15 @@ def test_what_somebody_set_in_aws_and_who_holds_the_lock(attacked: Attacked) -> 
 
 @pytest.mark.usefixtures("applied")
 def test_at_a_terminal_only_colours_pass(attacked: Attacked) -> None:
-    found = json.loads(attacked.here("runs", "--local", "--json"))["runs"]
-    said = show(attacked.folder, "logs", found[1]["id"], "--local", CI="", GITHUB_ACTIONS="")
+    runs = json.loads(attacked.here("runs", "--local", "--json"))["runs"]
+    said = show(attacked.folder, "logs", runs[1]["id"], "--local", CI="", GITHUB_ACTIONS="")
     assert effects(said.encode()) == []
     lines = said.split("\n")
     assert "\x1b[32mgreen\x1b[0m and \x1b[1;31mred\x1b[0m" in lines
     assert "::set-output name=result::owned" in lines, "at a terminal it is only text"
     assert all(line.endswith("\x1b[0m") for line in lines if "\x1b" in line)
-    assert "\x1b" not in show(
-        attacked.folder, "logs", found[1]["id"], "--local", NO_COLOR="1", CI="", GITHUB_ACTIONS=""
-    )
-    for command in (["runs", "show", found[1]["id"]], ["diagnose"], ["plan"], ["status"]):
+    assert "\x1b" not in show(attacked.folder, "logs", runs[1]["id"], "--local", NO_COLOR="1", CI="", GITHUB_ACTIONS="")
+    for command in (["runs", "show", runs[1]["id"]], ["diagnose"], ["plan"], ["status"]):
         shown = show(attacked.folder, *command, "--local", CI="", GITHUB_ACTIONS="")
         drawn = re.sub(r"\r(\x1b\[\d+A)?\x1b\[[JK]", "", shown)  # our own live lines
         assert effects(drawn.encode()) == []

@@ -28,9 +28,9 @@ OWN = {"plan": ("reconciler.cli", "plan.schema.json"), "show": ("reconciler.conf
 def schema(name: str) -> dict[str, Any]:
     """The published schema of a command, or of `error`, which here allows only the keys that it names."""
     package, path = OWN.get(name, ("reconciler.cli", f"schemas/{name}.schema.json"))
-    found: dict[str, Any] = json.loads(files(package).joinpath(path).read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(found)
-    return found if name == "show" else closed(found)
+    content: dict[str, Any] = json.loads(files(package).joinpath(path).read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(content)
+    return content if name == "show" else closed(content)
 
 
 def closed(part: Any) -> Any:
@@ -45,9 +45,9 @@ def closed(part: Any) -> Any:
 
 def holds(name: str, text: str) -> Any:
     """The object in `text`, which must be one and hold to the schema."""
-    found = json.loads(text)
-    jsonschema.Draft202012Validator(schema(name)).validate(found)
-    return found
+    answer = json.loads(text)
+    jsonschema.Draft202012Validator(schema(name)).validate(answer)
+    return answer
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +55,22 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project with two runs, one of which failed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECONCILER_LOCAL_ENGINE", "process")
-        found = Project(tmp_path_factory.mktemp("json"))
+        made = Project(tmp_path_factory.mktemp("json"))
         for name, text in (
             ("deploy.yaml", DEPLOY),
             ("train.py", PROGRAM),
             ("Dockerfile", DOCKERFILE),
             ("prices.csv", "a\n1\n"),
         ):
-            found.write(name, text)
-        ended = found.run("apply", "--local", "--json")
+            made.write(name, text)
+        ended = made.run("apply", "--local", "--json")
         assert ended.code == 0, ended.err
         assert holds("apply", ended.out)["verdict"]["result"] == "succeeded"
-        failed = found.run("apply", "--local", "--json", "--env", "EXIT=3")
+        failed = made.run("apply", "--local", "--json", "--env", "EXIT=3")
         assert failed.code == 3
         assert holds("apply", failed.out)["verdict"]["task_exit_code"] == 3
-        yield found
-        stop(found.folder / ".reconciler" / "local")
+        yield made
+        stop(made.folder / ".reconciler" / "local")
 
 
 READS = [
@@ -88,7 +88,9 @@ def test_every_command_is_here_and_has_a_schema() -> None:
     commands = {command.name for command in described("")}
     assert {arguments[0] for arguments in READS} | CHANGES | ELSEWHERE == commands
     assert {*json_formats.commands(), *OWN} == commands
-    flags = {command.name: {flag for one in command.arguments for flag in one.flags} for command in described("")}
+    flags = {
+        command.name: {flag for argument in command.arguments for flag in argument.flags} for command in described("")
+    }
     assert {name for name, known in flags.items() if not {"--json", "--quiet", "--verbose"} <= known} == set()
 
 
@@ -101,9 +103,9 @@ def test_what_it_prints(ran: Project, arguments: tuple[str, ...]) -> None:
 
 
 def test_two_runs_compared(ran: Project) -> None:
-    ids = [one["id"] for one in holds("runs", ran.run("runs", "--local", "--json").out)["runs"]]
-    found = holds("runs", ran.run("runs", "compare", *ids, "--local", "--json").out)
-    assert found["inputs"] == {"containers.main.environment.EXIT": ["3", "-"]}
+    ids = [record["id"] for record in holds("runs", ran.run("runs", "--local", "--json").out)["runs"]]
+    answer = holds("runs", ran.run("runs", "compare", *ids, "--local", "--json").out)
+    assert answer["inputs"] == {"containers.main.environment.EXIT": ["3", "-"]}
 
 
 def test_a_log_is_an_object_a_line(ran: Project) -> None:
@@ -136,11 +138,11 @@ BAD: list[tuple[tuple[str, ...], int]] = [
 @pytest.mark.parametrize(("arguments", "code"), BAD, ids=str)
 def test_a_failure_prints_its_object_too(ran: Project, arguments: tuple[str, ...], code: int) -> None:
     ended = ran.run(*arguments, "--json")
-    found = holds("error", ended.out)
-    assert ended.code == found["exit_code"] == code
-    assert found["error"]
-    assert ("verdict" in found) is (arguments[0] == "apply")
-    assert found["error"].splitlines()[0] in ended.err
+    answer = holds("error", ended.out)
+    assert ended.code == answer["exit_code"] == code
+    assert answer["error"]
+    assert ("verdict" in answer) is (arguments[0] == "apply")
+    assert answer["error"].splitlines()[0] in ended.err
 
 
 def test_an_answer_of_aws_has_its_request_id(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,10 +153,10 @@ def test_an_answer_of_aws_has_its_request_id(lab: LabHandle, tmp_path: Path, mon
     lab.rules({"service": "ecs", "op": "DescribeClusters"} | denied)
     ended = project.run("plan", "--json")
     lab.rules()
-    found = holds("error", ended.out)
-    assert (found["aws"]["service"], found["aws"]["operation"]) == ("ecs", "DescribeClusters")
-    assert found["aws"]["request_id"]
-    assert found["aws"]["request_id"] in ended.err
+    answer = holds("error", ended.out)
+    assert (answer["aws"]["service"], answer["aws"]["operation"]) == ("ecs", "DescribeClusters")
+    assert answer["aws"]["request_id"]
+    assert answer["aws"]["request_id"] in ended.err
 
 
 def test_last_of_all_it_is_taken_away(ran: Project) -> None:

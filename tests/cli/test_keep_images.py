@@ -26,20 +26,20 @@ class Versions:
         assert ended.code == 0, ended.out + ended.err
         definition = self.client("ecs").describe_task_definition(taskDefinition="tiny")["taskDefinition"]
         self.images[version] = definition["containerDefinitions"][0]["image"].partition("@")[2]
-        there = {one["imageDigest"] for one in self.details}
+        there = {image["imageDigest"] for image in self.details}
         return {name for name, digest in self.images.items() if digest in there}
 
     def client(self, service: str) -> Any:
         """A client of the embedded AWS."""
-        found = status(self.project.home)
-        assert found is not None
-        return EmbeddedAws(found).client(service)
+        running = status(self.project.home)
+        assert running is not None
+        return EmbeddedAws(running).client(service)
 
     @property
     def details(self) -> list[dict[str, Any]]:
         """What the repository has."""
-        found: list[dict[str, Any]] = self.client("ecr").describe_images(repositoryName="tiny")["imageDetails"]
-        return found
+        details: list[dict[str, Any]] = self.client("ecr").describe_images(repositoryName="tiny")["imageDetails"]
+        return details
 
 
 def test_what_is_in_use_or_was_before_stays_however_old(project: Project) -> None:
@@ -58,7 +58,7 @@ def test_what_is_in_use_or_was_before_stays_however_old(project: Project) -> Non
     for number in range(2):
         manifest = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "annotations": {"n": str(number)}})
         ecr.put_image(repositoryName="tiny", imageManifest=manifest, imageTag=f"theirs-{number}")
-    there = {one["imageDigest"] for one in versions.details}
+    there = {image["imageDigest"] for image in versions.details}
     assert {name for name, digest in versions.images.items() if digest in there} == {"a", "d"}
     # What is neither any more goes as any other.
     assert versions.apply("e") == {"a", "d", "e"}

@@ -159,7 +159,7 @@ def test_a_good_build_is_folded_to_its_steps(lines: list[str], kept: list[str]) 
     for line in lines:
         build.say(line)
     build.over()
-    assert [one.removeprefix("    image | ") for one in screen.shown] == kept
+    assert [line.removeprefix("    image | ") for line in screen.shown] == kept
     assert screen.states[-1] == ""
     if len(kept) < len(lines):
         assert any("Collecting pandas" in state for state in screen.states)
@@ -173,7 +173,7 @@ def test_all_of_a_build_is_shown_when_it_fails_and_with_verbose(lines: list[str]
         for line in lines:
             build.say(line)
         build.failed()
-        assert {one.removeprefix("    image | ") for one in screen.shown} == set(lines)
+        assert {line.removeprefix("    image | ") for line in screen.shown} == set(lines)
         assert len(screen.shown) == len(lines)
 
 

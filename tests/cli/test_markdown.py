@@ -60,23 +60,23 @@ def test_charts_of_what_changed_over_the_runs() -> None:
     past = [
         ended(f"run-{n:08}", {"rmse": 1.0 / (n + 1), "rows": 3.0, **({"new": 1.0} if n == 2 else {})}) for n in range(3)
     ]
-    found = markdown.plots(past[-1], past)
-    assert found[0] == "#### Over the last runs"
+    charts = markdown.plots(past[-1], past)
+    assert charts[0] == "#### Over the last runs"
     chart = (
         '```mermaid\nxychart-beta\n    title "rmse"\n    x-axis ["00000000", "00000001", "00000002"]\n'
         "    line [1, 0.5, 0.333333]\n```"
     )
-    assert found[1:] == [chart], "neither what is always the same nor what there is once"
+    assert charts[1:] == [chart], "neither what is always the same nor what there is once"
     many = [ended(f"run-{n}", {f"m{k}": n * k + 1.0 for k in range(1, 9)}) for n in range(2)]
     assert len(markdown.plots(many[-1], many)) == 1 + markdown.PLOTS
 
 
 def test_a_sweep_and_nothing() -> None:
-    one = plain(ended("r1", {"rmse": 0.5}))
-    one["overrides"] = {"environment": {"ETA": "0.1"}}
-    found = {"verdict": {"result": "some-failed", "exit_code": 124},
-             "sweep": {"id": "s1", "counts": {"succeeded": 1, "failed": 1}, "runs": [one]}}  # fmt: skip
-    assert markdown.ended("tiny", found) == (
+    record = plain(ended("r1", {"rmse": 0.5}))
+    record["overrides"] = {"environment": {"ETA": "0.1"}}
+    answer = {"verdict": {"result": "some-failed", "exit_code": 124},
+             "sweep": {"id": "s1", "counts": {"succeeded": 1, "failed": 1}, "runs": [record]}}  # fmt: skip
+    assert markdown.ended("tiny", answer) == (
         "### ❌ s1: 1 failed, 1 succeeded\n\n| Run | Combination | End | Metrics |\n| --- | --- | --- | --- |\n"
         "| `r1` | ETA=0.1 | succeeded, exit code 0 | rmse=0.5 |\n"
     )
@@ -160,10 +160,10 @@ def test_an_error_that_is_cut_says_so() -> None:
 
 def test_what_is_cut_within_a_fold_is_folded() -> None:
     text = markdown.plan(planned(*["c" * 90] * 500), "here")
-    found = markdown.fit(text + "more\n" * 100, 20_000)
-    assert found.count("<details") == found.count("</details>") == 1
-    assert found.count("```") == 2
-    assert found.rstrip().endswith("; the log has all of it")
+    fitted = markdown.fit(text + "more\n" * 100, 20_000)
+    assert fitted.count("<details") == fitted.count("</details>") == 1
+    assert fitted.count("```") == 2
+    assert fitted.rstrip().endswith("; the log has all of it")
 
 
 def test_a_summary_that_hides_a_secret_still_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,9 +182,9 @@ def test_a_summary_that_hides_a_secret_still_fits(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("room", [-5, 0, 50, 200, 1000, 4000])
 def test_a_summary_fits_its_room(room: int) -> None:
     text = "### \u2705 x\n\n" + block("+ a line \u00e9\n" * 2000, "diff") + "\n\nend\n"
-    found = markdown.fit(text, room)
-    assert len(found.encode()) <= max(room, 0)
-    assert found.count("```") % 2 == 0
+    fitted = markdown.fit(text, room)
+    assert len(fitted.encode()) <= max(room, 0)
+    assert fitted.count("```") % 2 == 0
     assert markdown.fit(text, len(text.encode())) == text
 
 

@@ -20,8 +20,8 @@ FOR_MAIN = {"module", "quiet", "verbose", "help"}  # what no command has to ask 
 
 
 def options(*words: str) -> Any:
-    found = parser("r").parse_args(words)
-    return made(import_module(f"reconciler.cli.{found.module}").Arguments, found, None)
+    parsed = parser("r").parse_args(words)
+    return made(import_module(f"reconciler.cli.{parsed.module}").Arguments, parsed, None)
 
 
 @pytest.mark.parametrize("command", parser("r").commands)
@@ -62,16 +62,16 @@ WORDS = {"runs": ["compare", "A", "B"], "local": ["stop", "other.yaml"]}  # of c
 
 def flags(command: str) -> Iterator[list[str]]:
     """Each option of a command, with a value where it takes one."""
-    for one in parser("r").commands[command].arguments:
-        if one.option_strings and one.dest != "help" and one.nargs != argparse.REMAINDER:
-            value = [str((one.choices or ["7"])[0])] if one.nargs is None else []  # type: ignore[index]
-            yield [one.option_strings[-1], *value]
+    for argument in parser("r").commands[command].arguments:
+        if argument.option_strings and argument.dest != "help" and argument.nargs != argparse.REMAINDER:
+            value = [str((argument.choices or ["7"])[0])] if argument.nargs is None else []  # type: ignore[index]
+            yield [argument.option_strings[-1], *value]
 
 
 @pytest.mark.parametrize("command", sorted(set(parser("r").commands) - {"exec"}))
 def test_an_option_may_stand_before_between_and_behind_the_words(command: str) -> None:
     """But with `exec`, behind whose RUN the command begins."""
-    takes = any(not one.option_strings for one in parser("r").commands[command].arguments)
+    takes = any(not argument.option_strings for argument in parser("r").commands[command].arguments)
     words = WORDS.get(command, NEEDED[command][:1] if command == "completion" else ["name"] if takes else [])
     needed = NEEDED["import"] if command == "import" else []
     for flag in flags(command):
@@ -94,9 +94,9 @@ def test_words_behind_two_dashes_and_the_help_are_as_without() -> None:
 def numeric() -> Iterator[tuple[str, str, bool]]:
     """Each option that takes a number: its command, its name, and whether it may be 0."""
     for name, command in parser("r").commands.items():
-        for one in command.arguments:
-            if one.option_strings and one.type not in (None, Path):
-                yield name, one.option_strings[-1], one.dest not in ("limit", "attempt", "count")
+        for argument in command.arguments:
+            if argument.option_strings and argument.type not in (None, Path):
+                yield name, argument.option_strings[-1], argument.dest not in ("limit", "attempt", "count")
 
 
 @pytest.mark.parametrize(("command", "flag", "may_be_0"), list(numeric()))

@@ -47,14 +47,14 @@ def rgb(number: int) -> tuple[int, int, int]:
     return steps[(number - 16) // 36], steps[(number - 16) // 6 % 6], steps[(number - 16) % 6]
 
 
-def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+def contrast(colour: tuple[int, ...], other: tuple[int, ...]) -> float:
     """As WCAG 2 defines it."""
 
     def light(colour: tuple[int, ...]) -> float:
         parts = [v / 255 / 12.92 if v / 255 <= 0.03928 else ((v / 255 + 0.055) / 1.055) ** 2.4 for v in colour]
         return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
-    low, high = sorted((light(one), light(other)))
+    low, high = sorted((light(colour), light(other)))
     return (high + 0.05) / (low + 0.05)
 
 
@@ -100,13 +100,13 @@ def show(folder: Path, *arguments: str, columns: int = 80, **environment: str) -
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project of which nothing is there yet."""
-    found = Project(tmp_path_factory.mktemp("output"))
-    found.write("deploy.yaml", DEPLOY)
-    found.write("train.py", PROGRAM)
-    found.write("Dockerfile", DOCKERFILE)
-    found.write("prices.csv", "a\n1\n")
-    yield found
-    stop(found.folder / ".reconciler" / "local")
+    made = Project(tmp_path_factory.mktemp("output"))
+    made.write("deploy.yaml", DEPLOY)
+    made.write("train.py", PROGRAM)
+    made.write("Dockerfile", DOCKERFILE)
+    made.write("prices.csv", "a\n1\n")
+    yield made
+    stop(made.folder / ".reconciler" / "local")
 
 
 def plain(text: str) -> list[str]:
@@ -127,8 +127,8 @@ def test_at_a_terminal_of_80_columns_no_word_is_broken(here: Project) -> None:
 def test_every_help_fits_into_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     top = parser("python -m reconciler")
-    for name, one in [("", top), *top.commands.items()]:
-        assert [line for line in one.format_help().splitlines() if len(line) > 80] == [], name
+    for name, command in [("", top), *top.commands.items()]:
+        assert [line for line in command.format_help().splitlines() if len(line) > 80] == [], name
 
 
 def test_a_pipe_has_no_colours_but_for_who_asks(here: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,13 +150,13 @@ def test_verbose_logs_every_call_with_its_request_id(here: Project) -> None:
     events = [json.loads(line) for line in ended.err.splitlines()]
     assert (events[0]["event"], events[0]["command"]) == ("command", "plan")
     assert (events[-1]["event"], events[-1]["exit_code"]) == ("ended", 0)
-    calls = [one for one in events if one["event"] == "aws"]
-    assert {"CreateRole", "PutObject"} & {one["operation"] for one in calls} == set()
-    assert all(one["seconds"] >= 0 and one["timestamp"] for one in calls)
-    assert all(one["request_id"] for one in calls if not one.get("error"))
-    refused = [one for one in calls if one.get("error")]
-    assert {one["level"] for one in refused} == {"warning"}
-    assert any(one["error"] == "404" or "NotFound" in one["error"] for one in refused)
+    calls = [event for event in events if event["event"] == "aws"]
+    assert {"CreateRole", "PutObject"} & {call["operation"] for call in calls} == set()
+    assert all(call["seconds"] >= 0 and call["timestamp"] for call in calls)
+    assert all(call["request_id"] for call in calls if not call.get("error"))
+    refused = [call for call in calls if call.get("error")]
+    assert {call["level"] for call in refused} == {"warning"}
+    assert any(call["error"] == "404" or "NotFound" in call["error"] for call in refused)
     assert json.loads(ended.out)["deploy"] == "tiny"
 
 
@@ -211,13 +211,13 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "what", "hint"), WRONG, ids=str)
+@pytest.mark.parametrize(("arguments", "message", "hint"), WRONG, ids=str)
 def test_a_wrong_command_line_says_what_is_right(
-    arguments: list[str], what: str, hint: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
     told = capsys.readouterr().err
-    assert what in told
+    assert message in told
     assert hint in told
 
 

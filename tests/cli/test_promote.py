@@ -28,14 +28,14 @@ OWN = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": f"{BUCKET
 
 
 def deploy(promote: str | None, **task: object) -> Deploy:
-    found = {"name": "tiny", "data": "prices.csv", "image": {"uri": "x"}, "run": {"promote": promote}, "task": task}
-    return Deploy.model_validate(found).filled()
+    content = {"name": "tiny", "data": "prices.csv", "image": {"uri": "x"}, "run": {"promote": promote}, "task": task}
+    return Deploy.model_validate(content).filled()
 
 
 def statements(promote: str | None, **task: object) -> dict[str, Any]:
     spec = lower(deploy(promote, **task), FACTS).nodes[Address("policy", "tiny-task-policy")].spec
     assert isinstance(spec, PolicySpec)
-    return {one["Sid"]: one for one in json.loads(spec.document.text())["Statement"]}
+    return {statement["Sid"]: statement for statement in json.loads(spec.document.text())["Statement"]}
 
 
 def variables(promote: str | None) -> dict[str, Any]:
@@ -45,8 +45,8 @@ def variables(promote: str | None) -> dict[str, Any]:
 
 
 def paths(statement: dict[str, Any]) -> list[str]:
-    found = statement["Resource"]
-    return sorted(one.removeprefix(f"{BUCKET}/") for one in (found if isinstance(found, list) else [found]))
+    resources = statement["Resource"]
+    return sorted(arn.removeprefix(f"{BUCKET}/") for arn in (resources if isinstance(resources, list) else [resources]))
 
 
 def test_the_role_gets_what_a_promotion_needs_and_nothing_without_the_line() -> None:

@@ -18,8 +18,10 @@ TAGS = {OWNER_TAG: "mine"}
 
 
 def plan(want: tuple[str, ...], seen: tuple[str, ...]) -> Plan:
-    one, there = (RoleSpec(name="r", managed_policies=tuple(map(ARN.format, each)), tags=TAGS) for each in (want, seen))
-    return make_plan("mine", graph(one), {one.address: Observed(there)})
+    spec, there = (
+        RoleSpec(name="r", managed_policies=tuple(map(ARN.format, policies)), tags=TAGS) for policies in (want, seen)
+    )
+    return make_plan("mine", graph(spec), {spec.address: Observed(there)})
 
 
 @pytest.mark.parametrize(

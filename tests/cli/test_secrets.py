@@ -81,18 +81,18 @@ SHOWN = ("bert-shown", '"512"')
 
 def written(value: str) -> Iterator[str]:
     """The ways in which it may be written."""
-    for one in (value, *(line for line in value.splitlines() if "planted" in line)):
+    for secret in (value, *(line for line in value.splitlines() if "planted" in line)):
         for text in (
-            one,
-            json.dumps(one)[1:-1],
-            json.dumps(one, ensure_ascii=False)[1:-1],
-            quote(one, safe=""),
-            quote_plus(one),
+            secret,
+            json.dumps(secret)[1:-1],
+            json.dumps(secret, ensure_ascii=False)[1:-1],
+            quote(secret, safe=""),
+            quote_plus(secret),
         ):
             yield text
             yield json.dumps(text)[1:-1]
-        if len(one) > 8:
-            yield base64.b64encode(one.encode()).decode().rstrip("=")[:-1]
+        if len(secret) > 8:
+            yield base64.b64encode(secret.encode()).decode().rstrip("=")[:-1]
 
 
 def holds(text: str, value: str) -> str:
@@ -111,10 +111,10 @@ class Outs(dict[str, str]):
 
     def take(self, name: str, here: Project, *arguments: str, code: int = 0) -> str:
         """Run a command and keep what it printed."""
-        found = here.run(*arguments)
-        assert found.code == code, f"{name}: {found.code}\n{found.out}\n{found.err}"
-        self[name] = found.out + found.err
-        return found.out
+        ended = here.run(*arguments)
+        assert ended.code == code, f"{name}: {ended.code}\n{ended.out}\n{ended.err}"
+        self[name] = ended.out + ended.err
+        return ended.out
 
 
 def command_lines(apply: int, folder: Path) -> str:
@@ -129,13 +129,13 @@ def command_lines(apply: int, folder: Path) -> str:
                 lines[int(entry.name)] = (entry / "cmdline").read_text(errors="replace").replace("\0", " ")
             except OSError:
                 continue  # it has ended
-    ours = {apply} | {one for one, line in lines.items() if str(folder) in line}  # the server is nobody's child
-    while more := {one for one, parent in parents.items() if parent in ours} - ours:
+    ours = {apply} | {pid for pid, line in lines.items() if str(folder) in line}  # the server is nobody's child
+    while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
         ours |= more
     # A child that has just been forked has its parent's command line, until it runs its own program.
-    found = [line for one, line in lines.items() if one in ours and line != lines.get(apply)]
+    shown = [line for pid, line in lines.items() if pid in ours and line != lines.get(apply)]
     # The task's own command line is what deploy.yaml says: in a container it is the container's.
-    return "\n".join(line for line in found if "pytest" not in line and "train.py" not in line)
+    return "\n".join(line for line in shown if "pytest" not in line and "train.py" not in line)
 
 
 def under_way(outs: Outs, here: Project, ssm: Any) -> None:
@@ -146,8 +146,8 @@ def under_way(outs: Outs, here: Project, ssm: Any) -> None:
         command, cwd=here.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         while process.poll() is None:
-            for one in ssm.get_parameters_by_path(Path="/reconciler/tiny/lock")["Parameters"]:
-                locks.add(one["Value"])
+            for parameter in ssm.get_parameters_by_path(Path="/reconciler/tiny/lock")["Parameters"]:
+                locks.add(parameter["Value"])
             lines.add(command_lines(process.pid, here.folder))
         outs["apply, as a process"] = process.stdout.read() if process.stdout else ""
     assert process.returncode == 0, outs["apply, as a process"]
@@ -164,7 +164,7 @@ def under_way(outs: Outs, here: Project, ssm: Any) -> None:
 @pytest.fixture(scope="module")
 def outs(tmp_path_factory: pytest.TempPathFactory) -> Outs:
     """All that comes out."""
-    here, found = Project(tmp_path_factory.mktemp("secrets")), Outs()
+    here, printed = Project(tmp_path_factory.mktemp("secrets")), Outs()
     for name, text in (("deploy.yaml", DEPLOY), ("train.py", PROGRAM), ("prices.csv", "a,b\n1,2\n")):
         here.write(name, text)
     here.write("Dockerfile", 'FROM python:3.13-slim\nARG PIP_TOKEN\nCOPY train.py .\nCMD ["python", "train.py"]\n')
@@ -181,59 +181,61 @@ def outs(tmp_path_factory: pytest.TempPathFactory) -> Outs:
             server = ensure_running(home)
             endpoint, keys = server.endpoint_url, server.keys
             session = boto3.session.Session(keys.access_key_id, keys.secret_access_key, region_name="us-east-1")
-            take(found, here, patch)
-            under_way(found, here, session.client("ssm", endpoint_url=endpoint))
-            stored(found, here, session, endpoint)
+            take(printed, here, patch)
+            under_way(printed, here, session.client("ssm", endpoint_url=endpoint))
+            stored(printed, here, session, endpoint)
         finally:
             stop(home)
-    return found
+    return printed
 
 
-def take(found: Outs, here: Project, patch: pytest.MonkeyPatch) -> None:
+def take(printed: Outs, here: Project, patch: pytest.MonkeyPatch) -> None:
     """Run the commands one after the other."""
-    found.take("show", here, "show")
-    found.take("show --json", here, "show", "--json")
-    found.take("plan", here, "plan", "--local")
-    found.take("plan --json", here, "plan", "--local", "--json")
-    found.take("plan --markdown --verbose", here, "plan", "--local", "--markdown", "--verbose")
-    found.take("plan --out", here, "plan", "--local", "--out", "saved.plan")
+    printed.take("show", here, "show")
+    printed.take("show --json", here, "show", "--json")
+    printed.take("plan", here, "plan", "--local")
+    printed.take("plan --json", here, "plan", "--local", "--json")
+    printed.take("plan --markdown --verbose", here, "plan", "--local", "--markdown", "--verbose")
+    printed.take("plan --out", here, "plan", "--local", "--out", "saved.plan")
     summary, output = here.folder / "summary.md", here.folder / "output.txt"
     with patch.context() as github:
         github.setenv("GITHUB_ACTIONS", "true")
         github.setenv("GITHUB_STEP_SUMMARY", str(summary))
         github.setenv("GITHUB_OUTPUT", str(output))
-        found.take("apply --verbose, in GitHub Actions", here, "apply", "--local", "--verbose", *GIVEN)
+        printed.take("apply --verbose, in GitHub Actions", here, "apply", "--local", "--verbose", *GIVEN)
     more = ("--env", "EXIT=3", "--env", "DB_PASSWORD=planted-nine-1")
-    failed = found.take("apply --json, failed", here, "apply", "--local", "--json", *GIVEN, *more, code=3)
+    failed = printed.take("apply --json, failed", here, "apply", "--local", "--json", *GIVEN, *more, code=3)
     first = json.loads(failed)["run"]["id"]
     words = ("--command", "python", "train.py", "--token=planted-ten-1")
-    last = json.loads(found.take("apply --json", here, "apply", "--local", "--json", *GIVEN, *words))["run"]["id"]
-    found.take("runs --json", here, "runs", "--local", "--json")
-    found.take("runs show", here, "runs", "show", last, "--local")
-    found.take("runs show --json", here, "runs", "show", last, "--local", "--json")
-    found.take("runs compare", here, "runs", "compare", first, last, "--local")
-    found.take("runs compare --json", here, "runs", "compare", first, last, "--local", "--json")
-    found.take("diagnose --json", here, "diagnose", first, "--local", "--json")
-    found.take("status --json", here, "status", "--local", "--json")
+    last = json.loads(printed.take("apply --json", here, "apply", "--local", "--json", *GIVEN, *words))["run"]["id"]
+    printed.take("runs --json", here, "runs", "--local", "--json")
+    printed.take("runs show", here, "runs", "show", last, "--local")
+    printed.take("runs show --json", here, "runs", "show", last, "--local", "--json")
+    printed.take("runs compare", here, "runs", "compare", first, last, "--local")
+    printed.take("runs compare --json", here, "runs", "compare", first, last, "--local", "--json")
+    printed.take("diagnose --json", here, "diagnose", first, "--local", "--json")
+    printed.take("status --json", here, "status", "--local", "--json")
     here.write("deploy.yaml", DEPLOY.replace("planted-three-1", "planted-one-1").replace("q2z", "new"))
-    found.take("plan of a change", here, "plan", "--local")
-    found.take("plan --json of a change", here, "plan", "--local", "--json")
+    printed.take("plan of a change", here, "plan", "--local")
+    printed.take("plan --json of a change", here, "plan", "--local", "--json")
     here.write("deploy.yaml", DEPLOY)
-    found.take("import", here, "import", "--prefix", "tiny", "--local", "--out", "imported.yaml")
+    printed.take("import", here, "import", "--prefix", "tiny", "--local", "--out", "imported.yaml")
 
 
-def stored(found: Outs, here: Project, session: Any, endpoint: str) -> None:
+def stored(printed: Outs, here: Project, session: Any, endpoint: str) -> None:
     """What was left in files, in the bucket and in Parameter Store."""
     for path in sorted(here.folder.rglob("*")):
         if path.is_file() and not path.is_symlink() and path.name != "deploy.yaml":
-            found[f"the file {path.relative_to(here.folder)}"] = path.read_text(errors="replace")
+            printed[f"the file {path.relative_to(here.folder)}"] = path.read_text(errors="replace")
     s3, ssm = (session.client(name, endpoint_url=endpoint) for name in ("s3", "ssm"))
-    for one in s3.list_objects_v2(Bucket="tiny-data-123456789012")["Contents"]:
-        body = s3.get_object(Bucket="tiny-data-123456789012", Key=one["Key"])["Body"].read()
-        found[f"the object {one['Key']}"] = body.decode(errors="replace")
-    for one in ssm.describe_parameters()["Parameters"]:
-        if one["Name"] != "/tiny/SIXTH_KEY":
-            found[f"the parameter {one['Name']}"] = ssm.get_parameter(Name=one["Name"])["Parameter"]["Value"]
+    for entry in s3.list_objects_v2(Bucket="tiny-data-123456789012")["Contents"]:
+        body = s3.get_object(Bucket="tiny-data-123456789012", Key=entry["Key"])["Body"].read()
+        printed[f"the object {entry['Key']}"] = body.decode(errors="replace")
+    for parameter in ssm.describe_parameters()["Parameters"]:
+        if parameter["Name"] != "/tiny/SIXTH_KEY":
+            printed[f"the parameter {parameter['Name']}"] = ssm.get_parameter(Name=parameter["Name"])["Parameter"][
+                "Value"
+            ]
 
 
 @pytest.mark.parametrize("way", PLANTED)

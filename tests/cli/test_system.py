@@ -84,8 +84,8 @@ def test_ctrl_c_while_it_is_loaded() -> None:
 def test_a_python_without_the_packages(folder: Path) -> None:
     hint = "in a checkout: `make demo`, then .venv/bin/python -m reconciler; else pip install '.[local]' there"
     code, out, err = shell("r plan", folder, "-S")
-    what, line = err.splitlines()
-    assert what.startswith("error: pydantic isn't installed in the Python that runs this, /")
+    message, line = err.splitlines()
+    assert message.startswith("error: pydantic isn't installed in the Python that runs this, /")
     assert (code, out, line) == (2, "", f"  {hint}")
     told = json.loads(shell("r plan --json", folder, "-S")[1])
     assert (told["version"], told["exit_code"], told["hint"]) == (1, 2, hint)
@@ -104,8 +104,8 @@ def test_a_python_without_the_packages(folder: Path) -> None:
     ],
 )
 def test_whose_fault_an_error_is(error: Exception, said: str | None) -> None:
-    found = excuse(error)
-    assert (found is None) if said is None else (found is not None and str(found).startswith(said))
+    problem = excuse(error)
+    assert (problem is None) if said is None else (problem is not None and str(problem).startswith(said))
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ ECS_TRUST = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tas
 READ = {"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}], "Version": "2012-10-17"}
 
 
-def _new(what: str = "probe") -> str:
-    return f"{what}-{uuid.uuid4().hex[:12]}"
+def _new(prefix: str = "probe") -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:12]}"
 
 
 def _refused(code: str, call: Callable[..., Any], **parameters: Any) -> bool:
@@ -88,8 +88,8 @@ def _filtered_group(clients: Clients) -> bool:
     ec2, name = clients("ec2"), f"{_new()} [a](b){{c}}+$"
     ec2.create_security_group(GroupName=name, Description="x")
     filters = [[{"Name": "group-name", "Values": [value]}] for value in (name, f"{name[:-3]}*", name.replace("(", "?"))]
-    found = [ec2.describe_security_groups(Filters=each)["SecurityGroups"] for each in filters]
-    return [[one["GroupName"] for one in each] for each in found] == [[name]] * 3
+    answers = [ec2.describe_security_groups(Filters=wanted)["SecurityGroups"] for wanted in filters]
+    return [[group["GroupName"] for group in groups] for groups in answers] == [[name]] * 3
 
 
 def _group_in_use(clients: Clients) -> bool:
@@ -124,10 +124,10 @@ def _log_pattern(clients: Clients) -> bool:
     logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName="one")
     now = int(datetime.datetime.now(datetime.UTC).timestamp() * 1000)
-    lines = [{"timestamp": now, "message": json.dumps({"Type": one})} for one in ("Task", "Container")]
+    lines = [{"timestamp": now, "message": json.dumps({"Type": kind})} for kind in ("Task", "Container")]
     logs.put_log_events(logGroupName=group, logStreamName="one", logEvents=[*lines, {"timestamp": now, "message": "x"}])
-    found = logs.filter_log_events(logGroupName=group, filterPattern='{ ($.Type = "Task") && ($.Type = "Task") }')
-    return [one["message"] for one in found["events"]] == ['{"Type": "Task"}']
+    answer = logs.filter_log_events(logGroupName=group, filterPattern='{ ($.Type = "Task") && ($.Type = "Task") }')
+    return [event["message"] for event in answer["events"]] == ['{"Type": "Task"}']
 
 
 def _audiences(clients: Clients) -> bool:
@@ -195,8 +195,10 @@ def _expired_image(clients: Clients) -> bool:
 
 def _configuration(clients: Clients) -> bool:
     name = _function(clients, TracingConfig={"Mode": "Active"})
-    found = clients("lambda").get_function_configuration(FunctionName=name)
-    return found.get("TracingConfig") == {"Mode": "Active"} and "LogGroup" in found.get("LoggingConfig", {})
+    configuration = clients("lambda").get_function_configuration(FunctionName=name)
+    return configuration.get("TracingConfig") == {"Mode": "Active"} and "LogGroup" in configuration.get(
+        "LoggingConfig", {}
+    )
 
 
 def _architecture(clients: Clients) -> bool:
@@ -234,8 +236,8 @@ def _destinations(clients: Clients) -> bool:
     (name, _), functions = _aliased(clients), clients("lambda")
     functions.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=1)
     functions.put_function_event_invoke_config(FunctionName=name, Qualifier="live", MaximumRetryAttempts=0)
-    found = functions.list_function_event_invoke_configs(FunctionName=name)["FunctionEventInvokeConfigs"]
-    return {one["MaximumRetryAttempts"] for one in found} == {0, 1}
+    configs = functions.list_function_event_invoke_configs(FunctionName=name)["FunctionEventInvokeConfigs"]
+    return {config["MaximumRetryAttempts"] for config in configs} == {0, 1}
 
 
 def _policies(clients: Clients) -> bool:
@@ -319,8 +321,8 @@ def _cluster_again(clients: Clients) -> bool:
     ecs, name = clients("ecs"), _new()
     ecs.create_cluster(clusterName=name, tags=[{"key": "a", "value": "b"}])
     ecs.create_cluster(clusterName=name)
-    (found,) = ecs.describe_clusters(clusters=[name], include=["TAGS"])["clusters"]
-    return bool(found.get("tags") == [{"key": "a", "value": "b"}])
+    (cluster,) = ecs.describe_clusters(clusters=[name], include=["TAGS"])["clusters"]
+    return bool(cluster.get("tags") == [{"key": "a", "value": "b"}])
 
 
 def _cluster_in_use(clients: Clients) -> bool:
@@ -344,8 +346,8 @@ def _cluster_counts(clients: Clients) -> bool:
     ecs.create_cluster(clusterName=name)
     if "123456789012" in ecs_backends:  # moto's own, in this process
         ecs_backends["123456789012"][REGION].clusters[name].running_tasks_count = 7
-    (found,) = ecs.describe_clusters(clusters=[name])["clusters"]
-    return bool(found["runningTasksCount"] == 0)
+    (cluster,) = ecs.describe_clusters(clusters=[name])["clusters"]
+    return bool(cluster["runningTasksCount"] == 0)
 
 
 def _unknown_provider(clients: Clients) -> bool:
@@ -410,8 +412,8 @@ def _unconfirmed(clients: Clients) -> bool:
     sns = clients("sns")
     topic = sns.create_topic(Name=_new())["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="me@example.com")
-    (found,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    return bool(found["SubscriptionArn"] == "PendingConfirmation")
+    (subscription,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    return bool(subscription["SubscriptionArn"] == "PendingConfirmation")
 
 
 def _copy_has_its_own_checksum(clients: Clients) -> bool:
@@ -424,8 +426,8 @@ def _copy_has_its_own_checksum(clients: Clients) -> bool:
     parts = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}]
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
     s3.copy_object(Bucket=place["Bucket"], Key="copy", CopySource=place)
-    found = s3.head_object(Bucket=place["Bucket"], Key="copy", ChecksumMode="ENABLED")
-    return bool(base64.b64decode(found["ChecksumSHA256"]) == hashlib.sha256(body).digest())
+    head = s3.head_object(Bucket=place["Bucket"], Key="copy", ChecksumMode="ENABLED")
+    return bool(base64.b64decode(head["ChecksumSHA256"]) == hashlib.sha256(body).digest())
 
 
 def _unknown_upload(clients: Clients) -> bool:
@@ -447,7 +449,7 @@ def _suspended_versioning(clients: Clients) -> bool:
         s3.put_object(**place, Body=status.encode())
     for _ in range(2):
         listed = s3.list_object_versions(Bucket=place["Bucket"])
-        contents.append({one["VersionId"] == "null" for one in listed.get("Versions", ())})
+        contents.append({version["VersionId"] == "null" for version in listed.get("Versions", ())})
         s3.delete_object(**place)
     return contents == [{False, True}, {False}]
 
@@ -632,7 +634,7 @@ def _request_is_forgotten(_: Clients) -> bool:
     gc.disable()
     try:
         run_wsgi_app(app, EnvironBuilder(f"/{_new()}/key", method="PUT", data=b"a body").get_environ())
-        return [one() for one in seen] == [None]
+        return [reference() for reference in seen] == [None]
     finally:
         if collects:
             gc.enable()
@@ -682,8 +684,8 @@ def main() -> None:
 
     with mock_aws(), contextlib.redirect_stdout(sys.stderr):  # moto prints too
         session = boto3.session.Session("AKIAPROBE", "probe", region_name=REGION)
-        found = {name: holds(probe, session.client) for name, probe in (PROBES | WITHIN).items()}
-    json.dump(found, sys.stdout)
+        results = {name: holds(probe, session.client) for name, probe in (PROBES | WITHIN).items()}
+    json.dump(results, sys.stdout)
 
 
 if __name__ == "__main__":

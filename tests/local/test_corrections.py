@@ -38,8 +38,8 @@ def test_a_new_bucket_takes_no_keys_of_customers(embedded_aws: EmbeddedAws) -> N
 
     def blocked() -> list[str]:
         rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-        found: list[str] = rules[0]["BlockedEncryptionTypes"]["EncryptionType"]
-        return found
+        types: list[str] = rules[0]["BlockedEncryptionTypes"]["EncryptionType"]
+        return types
 
     def put(**more: object) -> None:
         rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, **more}
@@ -157,9 +157,9 @@ def test_a_log_group_by_its_identifier(embedded_aws: EmbeddedAws, form: str) -> 
     now = int(time.time() * 1000)
     logs.put_log_events(logGroupName=name, logStreamName="a/b", logEvents=[{"timestamp": now, "message": "hello"}])
     by = {"logGroupIdentifier": form.format(name=name)}
-    found = logs.filter_log_events(**by, startTime=now - 1000, interleaved=True)
-    assert [event["message"] for event in found["events"]] == ["hello"]
-    assert [one["logStreamName"] for one in logs.describe_log_streams(**by)["logStreams"]] == ["a/b"]
+    answer = logs.filter_log_events(**by, startTime=now - 1000, interleaved=True)
+    assert [event["message"] for event in answer["events"]] == ["hello"]
+    assert [stream["logStreamName"] for stream in logs.describe_log_streams(**by)["logStreams"]] == ["a/b"]
     assert len(logs.get_log_events(**by, logStreamName="a/b", startFromHead=True)["events"]) == 1
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         logs.filter_log_events(logGroupIdentifier=f"{name}-other")
@@ -177,7 +177,7 @@ def test_the_identifier_of_a_log_group_has_no_star_at_its_end(embedded_aws: Embe
 def test_a_shell_in_a_task_is_refused_as_aws_refuses_it(embedded_aws: EmbeddedAws) -> None:
     ecs = embedded_aws.client("ecs")
     family = embedded_aws.register(embedded_aws.container(embedded_aws.put_image({}, cmd=["sleep", "60"])))
-    plain, open_ = (embedded_aws.launch(family, enableExecuteCommand=one) for one in (False, True))
+    plain, open_ = (embedded_aws.launch(family, enableExecuteCommand=enabled) for enabled in (False, True))
     for arn in (plain, open_):
         embedded_aws.in_status(arn, "RUNNING")
     shell = {"command": "sh", "interactive": True}
@@ -204,7 +204,7 @@ def test_the_tagging_api_sees_services(embedded_aws: EmbeddedAws) -> None:
         launchType="FARGATE", tags=[{"key": "of", "value": tag}],
     )["service"]["serviceArn"]  # fmt: skip
     tagging = embedded_aws.client("resourcegroupstaggingapi")
-    found = tagging.get_resources(TagFilters=[{"Key": "of", "Values": [tag]}])["ResourceTagMappingList"]
-    assert [one["ResourceARN"] for one in found] == [arn]
+    mappings = tagging.get_resources(TagFilters=[{"Key": "of", "Values": [tag]}])["ResourceTagMappingList"]
+    assert [mapping["ResourceARN"] for mapping in mappings] == [arn]
     assert "of" in tagging.get_tag_keys()["TagKeys"]
     ecs.delete_service(cluster=name, service=name, force=True)

@@ -25,11 +25,11 @@ LISTED = corrections.every(Functions.__new__(Functions))
 
 
 def test_each_correction_has_a_probe_and_a_source() -> None:
-    names = [one.what for one in LISTED]
+    names = [correction.what for correction in LISTED]
     assert sorted(names) == sorted(PROBES | WITHIN)
     assert len({*names}) == len(names)
     assert not PROBES.keys() & WITHIN.keys()
-    assert all(one.source.startswith("https://") for one in LISTED)
+    assert all(correction.source.startswith("https://") for correction in LISTED)
 
 
 def test_moto_does_none_of_it_by_itself(tmp_path: Path) -> None:
@@ -50,6 +50,6 @@ def test_a_request_goes_with_its_answer(monkeypatch: pytest.MonkeyPatch) -> None
     """Plain moto fails it above. Here it is corrected for this test alone."""
     name = "a request goes with its answer"
     monkeypatch.setattr(BackendRequest, "_load_form_data", BackendRequest._load_form_data)
-    next(one for one in LISTED if one.what == name).install()
+    next(correction for correction in LISTED if correction.what == name).install()
     with mock_aws():
         assert WITHIN[name](boto3.client)

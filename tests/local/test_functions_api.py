@@ -46,9 +46,13 @@ def test_all_of_its_configuration_is_kept_and_changes(embedded_aws: EmbeddedAws)
     answer = api.update_function_configuration(
         FunctionName=name, DeadLetterConfig={"TargetArn": ""}, TracingConfig={"Mode": "Active"}, Timeout=9
     )
-    for found in (answer, live()):
-        assert "DeadLetterConfig" not in found
-        assert (found["TracingConfig"], found["Timeout"], found["MemorySize"]) == ({"Mode": "Active"}, 9, 128)
+    for configuration in (answer, live()):
+        assert "DeadLetterConfig" not in configuration
+        assert (configuration["TracingConfig"], configuration["Timeout"], configuration["MemorySize"]) == (
+            {"Mode": "Active"},
+            9,
+            128,
+        )
     api.update_function_code(FunctionName=name, ZipFile=bundle.archive(), Architectures=["arm64"])
     assert live()["Architectures"] == ["arm64"]
 
@@ -77,8 +81,8 @@ def test_a_statement_id_is_used_once(embedded_aws: EmbeddedAws) -> None:
 
 
 def test_who_asks_is_held_to_the_function_and_the_role(embedded_aws: EmbeddedAws) -> None:
-    api, one = embedded_aws.client("lambda"), role(embedded_aws)
-    mine, others = make(api, one), make(api, one)
+    api, role_arn = embedded_aws.client("lambda"), role(embedded_aws)
+    mine, others = make(api, role_arn), make(api, role_arn)
     arn = f"arn:aws:lambda:us-east-1:123456789012:function:{mine}"
     iam, name = embedded_aws.client("iam"), unique("user")
     iam.create_user(UserName=name)
@@ -98,8 +102,11 @@ def test_who_asks_is_held_to_the_function_and_the_role(embedded_aws: EmbeddedAws
         ("lambda:DeleteFunction", lambda: asked.delete_function(FunctionName=others)),
         ("lambda:ListTags", lambda: asked.list_tags(Resource=arn.replace(mine, others))),
         ("lambda:ListFunctions", asked.list_functions),
-        (f"iam:PassRole on resource: {one}", lambda: asked.update_function_configuration(FunctionName=mine, Role=one)),
-        ("lambda:CreateFunction", lambda: make(asked, one)),
+        (
+            f"iam:PassRole on resource: {role_arn}",
+            lambda: asked.update_function_configuration(FunctionName=mine, Role=role_arn),
+        ),
+        ("lambda:CreateFunction", lambda: make(asked, role_arn)),
     ]
     for words, call in refused:
         with pytest.raises(ClientError, match=f"not authorized to perform: {words}"):

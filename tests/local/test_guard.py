@@ -179,14 +179,14 @@ for name, (method, path, body, headers) in json.loads(sys.stdin.read()).items():
 print(json.dumps(out))
 """
     routes = {name: (m, path, body.decode(), headers) for name, (m, path, body, headers) in ROUTES.items()}
-    found = json.loads(
+    answers = json.loads(
         subprocess.run(
             [sys.executable, "-I", "-c", code, embedded_aws.endpoint_url, str(embedded_aws.home / "server.json")],
             input=json.dumps(routes), capture_output=True, text=True, check=True,
         ).stdout
     )  # fmt: skip
-    assert found.pop("readable") is False
-    assert set(found.values()) <= {400, 403}, found
+    assert answers.pop("readable") is False
+    assert set(answers.values()) <= {400, 403}, answers
 
 
 def test_control_needs_the_owners_signature(embedded_aws: EmbeddedAws) -> None:
@@ -292,7 +292,7 @@ def test_all_that_an_sdk_signs_is_taken(embedded_aws: EmbeddedAws, key: str, bod
     s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key=key, Body=body, Metadata={"a_b": "c", "d": "e  f"}, ContentType="text/x-y")
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == body
-    assert key in [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, Prefix=key[:3])["Contents"]]
+    assert key in [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=key[:3])["Contents"]]
     s3.copy_object(Bucket=bucket, Key=f"copy/{key}", CopySource={"Bucket": bucket, "Key": key})
 
 
@@ -452,11 +452,11 @@ UNCLEAR_ENDS = {
 }
 
 
-@pytest.mark.parametrize("what", UNCLEAR_ENDS)
-def test_a_body_ends_where_it_says_or_is_refused(embedded_aws: EmbeddedAws, what: str) -> None:
+@pytest.mark.parametrize("end", UNCLEAR_ENDS)
+def test_a_body_ends_where_it_says_or_is_refused(embedded_aws: EmbeddedAws, end: str) -> None:
     """Anybody may send it, and it must neither be taken for two requests nor end the server."""
     for more in (b"", NEXT):
-        answer = wire(embedded_aws, UNCLEAR_ENDS[what], more)
+        answer = wire(embedded_aws, UNCLEAR_ENDS[end], more)
         assert answer.startswith(b"HTTP/1.1 400 "), answer
         assert answer.count(b"HTTP/1.1 ") == 1
     assert local.status(embedded_aws.home) == embedded_aws.running

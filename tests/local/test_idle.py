@@ -111,7 +111,7 @@ def test_tasks_and_schedules_keep_it(embedded_aws: EmbeddedAws) -> None:
     ec2: Any = embedded_aws.client("ec2")  # whose tables are read only now
     assert ec2.describe_instance_types(InstanceTypes=["t3.micro"])["InstanceTypes"][0]["VCpuInfo"]["DefaultVCpus"] == 2
     offered = ec2.describe_instance_type_offerings(Filters=[{"Name": "instance-type", "Values": ["t3.micro"]}])
-    assert [one["Location"] for one in offered["InstanceTypeOfferings"]] == ["us-east-1"]
+    assert [offering["Location"] for offering in offered["InstanceTypeOfferings"]] == ["us-east-1"]
     assert embedded_aws.running.home in local.homes()
 
 

@@ -30,8 +30,8 @@ class Task:
 
     def __init__(self, aws: EmbeddedAws, role: str) -> None:
         self.aws = aws
-        found = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="task")["Credentials"]
-        self.keys = Keys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+        credentials = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="task")["Credentials"]
+        self.keys = Keys(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
 
     def client(self, service: str) -> Any:
         return self.aws.new_client(
@@ -116,14 +116,14 @@ RAW: dict[str, tuple[str, str, str, bytes, dict[str, str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", RAW)
-def test_what_a_task_may_not(task: Task, what: str) -> None:
+@pytest.mark.parametrize("case", RAW)
+def test_what_a_task_may_not(task: Task, case: str) -> None:
     before = task.aws.client("ecs").list_clusters()["clusterArns"]
     users = task.aws.client("iam").list_users()["Users"]
-    status, text = task.send(*RAW[what])
+    status, text = task.send(*RAW[case])
     assert task.aws.client("ecs").list_clusters()["clusterArns"] == before
     assert task.aws.client("iam").list_users()["Users"] == users
-    if what == "an operation in words within JSON":
+    if case == "an operation in words within JSON":
         assert status == 200  # what was asked for was done, and no more
     else:
         assert status in (400, 403), text

@@ -140,13 +140,13 @@ def own(embedded_aws_session: EmbeddedAws) -> Keys:
 
 
 def _keys(aws: EmbeddedAws, role: str) -> Keys:
-    found = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="task")["Credentials"]
-    return Keys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+    credentials = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="task")["Credentials"]
+    return Keys(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
 
 
-@pytest.mark.parametrize("what", OTHERS)
-def test_what_is_anothers(embedded_aws: EmbeddedAws, own: Keys, what: str) -> None:
-    service, asked = OTHERS[what]
+@pytest.mark.parametrize("case", OTHERS)
+def test_what_is_anothers(embedded_aws: EmbeddedAws, own: Keys, case: str) -> None:
+    service, asked = OTHERS[case]
     status, text = signed(embedded_aws, own, service, *asked)
     assert status in (400, 403), text
     assert "not authorized" in text, text

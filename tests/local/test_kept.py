@@ -78,8 +78,13 @@ def everything() -> dict[str, object]:
         )  # fmt: skip
         for name, versions in dict.items(bucket.keys):
             seen[f"{bucket.name}/{name}"] = [
-                (one.version_id, one.last_modified, getattr(one, "value", None), getattr(one, "response_dict", None))
-                for one in versions
+                (
+                    version.version_id,
+                    version.last_modified,
+                    getattr(version, "value", None),
+                    getattr(version, "response_dict", None),
+                )
+                for version in versions
             ]
     for group in logs.groups.values():
         seen[group.name] = (group.retention_in_days, group.creation_time, logs.list_tags_for_resource(group.arn))
@@ -103,7 +108,7 @@ def fill() -> None:
             put(bucket, key, b"" if key == "empty" else bytes([number]) * 9)
     for bucket in ("versioned", "suspended"):
         s3.delete_object(bucket, KEYS[0])
-    assert [one.version_id == "null" for one in s3.buckets["suspended"].keys.getlist(KEYS[0])] == [False, True]
+    assert [version.version_id == "null" for version in s3.buckets["suspended"].keys.getlist(KEYS[0])] == [False, True]
     tagged = put("versioned", "tagged", b"\x00\xff\n", encryption="aws:kms", kms_key_id="k", storage="STANDARD_IA")
     tagged.set_metadata({"Content-Type": "text/csv", "x-amz-meta-a": "b"})
     s3.tagger.tag_resource(tagged.arn, [{"Key": "a", "Value": "b"}])
@@ -172,7 +177,7 @@ def test_what_is_written_over_stays_until_the_new_has_a_record_and_what_is_delet
     ended()
     again = Kept(tmp_path)
     again.load(ACCOUNT)
-    assert everything() == {name: it for name, it in before.items() if name != "plain/deleted"}
+    assert everything() == {name: content for name, content in before.items() if name != "plain/deleted"}
     assert sizes(tmp_path) == [10_000]
     put("plain", "replaced", b"5" * 50_000)
     again.save(ACCOUNT)
@@ -224,14 +229,14 @@ def test_of_two_writes_at_once_both_versions_stay() -> None:
         """The other write comes once the first has read which versions are there."""
 
         def getlist(self, key: str, default: Any = None) -> Any:
-            found = list(super().getlist(key, default))
+            versions = list(super().getlist(key, default))
             self.__class__ = _VersionedKeyStore  # type: ignore[assignment]
             put("versioned", "key", b"2")
-            return found
+            return versions
 
     keys.__class__ = Meanwhile
     put("versioned", "key", b"3")
-    assert [one.value for one in keys.getlist("key")] == [b"1", b"2", b"3"]
+    assert [version.value for version in keys.getlist("key")] == [b"1", b"2", b"3"]
 
 
 def sizes(home: Path) -> list[int]:
@@ -466,9 +471,9 @@ CONTENTS: dict[str, tuple[Callable[[Path], object], bool, bool]] = {
 }
 
 
-@pytest.mark.parametrize("what", CONTENTS)
-def test_content_in_a_file_of_its_own_is_what_it_was_or_left_out(what: str, tmp_path: Path) -> None:
-    change, there, stays = CONTENTS[what]
+@pytest.mark.parametrize("case", CONTENTS)
+def test_content_in_a_file_of_its_own_is_what_it_was_or_left_out(case: str, tmp_path: Path) -> None:
+    change, there, stays = CONTENTS[case]
     s3_backends[ACCOUNT]["aws"].create_bucket("plain", REGION)
     put("plain", "large", b"x" * 10_000, checksum_value="abc").set_metadata({"x-amz-meta-a": "b"})
     put("plain", "small", b"x")
@@ -479,10 +484,12 @@ def test_content_in_a_file_of_its_own_is_what_it_was_or_left_out(what: str, tmp_
     change(path)
     again = Kept(tmp_path)
     again.load(ACCOUNT)
-    assert everything() == (before if there else {name: it for name, it in before.items() if name != "plain/large"})
+    assert everything() == (
+        before if there else {name: content for name, content in before.items() if name != "plain/large"}
+    )
     again.save(ACCOUNT)
     assert len(names(tmp_path)) == (3 if stays else 2)
-    assert [one.name for one in (tmp_path / OBJECTS).iterdir()] == ([path.name] if stays else [])
+    assert [entry.name for entry in (tmp_path / OBJECTS).iterdir()] == ([path.name] if stays else [])
 
 
 def test_what_has_not_changed_is_neither_read_nor_written_again(
@@ -496,14 +503,14 @@ def test_what_has_not_changed_is_neither_read_nor_written_again(
         read.append("content")
         return digest(file, name)
 
-    def line(thing: Any) -> str:
-        read.append(thing["name"])
-        return head(thing)
+    def line(record: Any) -> str:
+        read.append(record["name"])
+        return head(record)
 
     def elsewhere(handle: int) -> SimpleNamespace:
-        found = stat(handle)
+        status = stat(handle)
         return SimpleNamespace(**{
-            name: getattr(found, name) for name in dir(found) if name.startswith("st_")
+            name: getattr(status, name) for name in dir(status) if name.startswith("st_")
         } | {"st_dev": next(starts)})  # fmt: skip
 
     monkeypatch.setattr(hashlib, "file_digest", hashed)
@@ -543,14 +550,17 @@ def test_it_survives_the_end_of_the_process_but_no_reset(
         os.kill(first.running.pid, signal.SIGKILL)  # as at the end of the battery
         until(lambda: not alive(first.running.pid), "its end")
         second = EmbeddedAws(local.ensure_running(home, said.append))
-        found = second.client("s3").get_object(Bucket="kept", Key="k")
-        assert (found["Body"].read(), found["Metadata"]) == (b"v", {"a": "b"})
+        stored = second.client("s3").get_object(Bucket="kept", Key="k")
+        assert (stored["Body"].read(), stored["Metadata"]) == (b"v", {"a": "b"})
         second.client("s3").put_object(Bucket="kept", Key="later", Body=b"v")
         assert main(["local", "stop"]) == 0
         kept_words = "stopped; runs, results, data and logs are kept: `local reset` deletes them\n"
         assert capfd.readouterr().out == kept_words
         third = EmbeddedAws(local.ensure_running(home, said.append))
-        assert [one["Key"] for one in third.client("s3").list_objects_v2(Bucket="kept")["Contents"]] == ["k", "later"]
+        assert [entry["Key"] for entry in third.client("s3").list_objects_v2(Bucket="kept")["Contents"]] == [
+            "k",
+            "later",
+        ]
         assert main(["local", "reset"]) == 0
         assert third.client("s3").list_buckets()["Buckets"] == []
         local.stop(home)

@@ -56,8 +56,8 @@ def sleeping_function(embedded_aws: EmbeddedAws) -> None:
     with zipfile.ZipFile(code, "w") as file:
         file.writestr("sleeps.py", "import time\ndef handle(event, context): time.sleep(99)\n")
     assume = [
-        {"Effect": "Allow", "Principal": {"Service": f"{one}.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        for one in ("lambda", "scheduler")
+        {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        for service in ("lambda", "scheduler")
     ]
     may = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
     iam, name = embedded_aws.client("iam"), "sleeps"
@@ -168,7 +168,7 @@ def test_nothing_is_left_when_the_server_is_killed_and_it_starts_again(home: Pat
     again = local.ensure_running(home)
     assert again.pid != embedded_aws.running.pid
     left = [home / "tasks", home / "functions"]
-    until(lambda: not any(one.exists() for one in left), "the removal of what they left")
+    until(lambda: not any(folder.exists() for folder in left), "the removal of what they left")
 
 
 def test_a_server_whose_folder_is_gone_ends(home: Path) -> None:
@@ -295,7 +295,7 @@ def descendants(pid: int) -> list[int]:
             parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue  # it has just ended
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return sorted(found - {pid})
+    pids = {pid}
+    while more := {child for child, parent in parents.items() if parent in pids} - pids:
+        pids |= more
+    return sorted(pids - {pid})

@@ -149,10 +149,10 @@ def tree(root: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize(("inside", "found"), INSIDE)
-def test_links_are_followed_beneath(tmp_path: Path, inside: str, found: str) -> None:
+@pytest.mark.parametrize(("inside", "expected"), INSIDE)
+def test_links_are_followed_beneath(tmp_path: Path, inside: str, expected: str) -> None:
     root = tree(tmp_path / "root")
-    assert beneath(root, inside, "/app") == root / found
+    assert beneath(root, inside, "/app") == root / expected
 
 
 @pytest.mark.parametrize("inside", OUTSIDE)

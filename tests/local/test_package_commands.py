@@ -49,9 +49,9 @@ OTHERS = [
 
 @pytest.mark.parametrize(("text", "commands"), INSTALLS)
 def test_an_installation_is_read(text: str, commands: list[tuple[str, ...]]) -> None:
-    found = installation(text, "/app", {"TORCH": "2.1", "EXTRA": "a b"})
-    assert found is not None
-    assert [(one.tool, *one.words) for one in found.commands] == commands
+    installed = installation(text, "/app", {"TORCH": "2.1", "EXTRA": "a b"})
+    assert installed is not None
+    assert [(command.tool, *command.words) for command in installed.commands] == commands
 
 
 @pytest.mark.parametrize("text", OTHERS)
@@ -60,16 +60,20 @@ def test_anything_else_is_left_alone(text: str) -> None:
 
 
 def test_the_json_form_folders_and_places() -> None:
-    found = installation(["pip", "install", "a"], "/app", {})
-    assert found is not None
-    assert found.commands[0].words == ("install", "a")
-    found = installation("cd sub && A=1 pip install --prefix /install --target=x a", "/app", {})
-    assert found is not None
-    (command,) = found.commands
-    assert (command.folder, command.environment, found.places) == ("/app/sub", {"A": "1"}, ("/install", "/app/sub/x"))
-    found = installation("python -m venv /opt/venv", "/app", {})
-    assert found is not None
-    assert (found.commands, found.places) == ((), ("/opt/venv",))
+    installed = installation(["pip", "install", "a"], "/app", {})
+    assert installed is not None
+    assert installed.commands[0].words == ("install", "a")
+    installed = installation("cd sub && A=1 pip install --prefix /install --target=x a", "/app", {})
+    assert installed is not None
+    (command,) = installed.commands
+    assert (command.folder, command.environment, installed.places) == (
+        "/app/sub",
+        {"A": "1"},
+        ("/install", "/app/sub/x"),
+    )
+    installed = installation("python -m venv /opt/venv", "/app", {})
+    assert installed is not None
+    assert (installed.commands, installed.places) == ((), ("/opt/venv",))
 
 
 @pytest.mark.parametrize(

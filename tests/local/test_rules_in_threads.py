@@ -33,8 +33,8 @@ def test_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ast, "parse", parse)
     threads = [threading.Thread(target=Map, args=([Rule("/<name>", endpoint="x")],)) for _ in range(2)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert most == [1]

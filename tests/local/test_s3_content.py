@@ -48,9 +48,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def aws(home: Path) -> EmbeddedAws:
-    found = EmbeddedAws(local.ensure_running(home))
-    found.client("s3").create_bucket(Bucket=BUCKET)  # of us-east-1: again is no fault
-    return found
+    embedded = EmbeddedAws(local.ensure_running(home))
+    embedded.client("s3").create_bucket(Bucket=BUCKET)  # of us-east-1: again is no fault
+    return embedded
 
 
 def objects(home: Path) -> list[Path]:
@@ -66,7 +66,7 @@ class Memory:
         self._thread = threading.Thread(target=self._watch)
 
     def _now(self) -> int:
-        line = next(one for one in self._status.read_text().splitlines() if one.startswith("VmRSS"))
+        line = next(row for row in self._status.read_text().splitlines() if row.startswith("VmRSS"))
         return int(line.split()[1]) * 1024
 
     def _watch(self) -> None:
@@ -83,10 +83,10 @@ class Memory:
 
 
 def received(s3: Any, key: str, **more: Any) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for block in s3.get_object(Bucket=BUCKET, Key=key, **more)["Body"].iter_chunks(BLOCK):
-        found.update(block)
-    return found.hexdigest()
+        digest.update(block)
+    return digest.hexdigest()
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says how much memory a process has")
@@ -107,7 +107,10 @@ def test_what_is_large_is_never_in_memory(aws: EmbeddedAws, home: Path, tmp_path
     assert (read, ranged) == (wanted.hexdigest(),) * 2
     assert part == (SIZE // BLOCK - 1).to_bytes(4, "big")
     assert base64.b64decode(copied["CopyObjectResult"]["ChecksumSHA256"]) == wanted.digest()
-    assert [(one["Key"], one["Size"], one["IsLatest"]) for one in listed] == [("one", SIZE, True), ("two", SIZE, True)]
+    assert [(version["Key"], version["Size"], version["IsLatest"]) for version in listed] == [
+        ("one", SIZE, True),
+        ("two", SIZE, True),
+    ]
     assert [path.stat().st_size for path in objects(home)] == [SIZE, SIZE], "the parts are gone"
     assert {path.stat().st_mode & 0o777 for path in (home / OBJECTS, *objects(home))} == {0o700, 0o600}
     s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "one"}, {"Key": "two"}]})
@@ -123,20 +126,20 @@ def test_parts_copied_from_ranges_make_a_whole_and_an_upload_that_is_given_up_le
     s3.put_object(Bucket=BUCKET, Key="source", Body=end + begin)
     upload = {**place, "UploadId": s3.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")["UploadId"]}
     for number, span in enumerate((f"5000-{4999 + len(begin)}", "0-4999"), 1):
-        found = s3.upload_part_copy(
+        answer = s3.upload_part_copy(
             **upload,
             PartNumber=number,
             CopySource={"Bucket": BUCKET, "Key": "source"},
             CopySourceRange=f"bytes={span}",
         )
-        parts.append({"PartNumber": number, "ETag": found["CopyPartResult"]["ETag"]})
+        parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
     with pytest.raises(ClientError, match="InvalidPart"):
         s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": "x"}]})
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
     head = s3.get_object(**place, ChecksumMode="ENABLED")
-    each = b"".join(hashlib.md5(data, usedforsecurity=False).digest() for data in (begin, end))
+    digests = b"".join(hashlib.md5(data, usedforsecurity=False).digest() for data in (begin, end))
     assert head["Body"].read() == begin + end
-    assert head["ETag"] == f'"{hashlib.md5(each, usedforsecurity=False).hexdigest()}-2"'
+    assert head["ETag"] == f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-2"'
     assert head["ChecksumType"] == "COMPOSITE"
     given_up = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"]}
     s3.upload_part(**given_up, PartNumber=1, Body=LARGE)
@@ -177,17 +180,17 @@ class Upload:
             self.parts.append({"PartNumber": number, "ETag": part["ETag"]})
 
     def complete(self, count: int) -> str:
-        found = self._s3.complete_multipart_upload(**self.place, MultipartUpload={"Parts": self.parts[:count]})
-        return str(found["ETag"])
+        answer = self._s3.complete_multipart_upload(**self.place, MultipartUpload={"Parts": self.parts[:count]})
+        return str(answer["ETag"])
 
 
 def test_an_upload_is_completed_once_however_often_that_is_asked_for(aws: EmbeddedAws, home: Path) -> None:
     upload = Upload(aws.client("s3"), "often", 5)
     with ThreadPoolExecutor(4) as pool:
-        found = {*pool.map(upload.complete, [4] * 4)}
-    assert [tag.endswith('-4"') for tag in found] == [True]
+        tags = {*pool.map(upload.complete, [4] * 4)}
+    assert [tag.endswith('-4"') for tag in tags] == [True]
     assert [path.stat().st_size for path in objects(home)] == [4 * 5 * 2**20], "nor is there the part that it hasn't"
-    assert {upload.complete(4)} == found, "as when the first answer was lost"
+    assert {upload.complete(4)} == tags, "as when the first answer was lost"
     aws.client("s3").delete_object(Bucket=BUCKET, Key="often")
     with pytest.raises(ClientError, match="NoSuchUpload"):
         upload.complete(4)
@@ -232,8 +235,8 @@ def test_what_is_replaced_or_deleted_while_it_is_asked_for(tmp_path: Path) -> No
         content.closed = closed
         return SimpleNamespace(name="key", tag=name, _value_buffer=content)
 
-    def asked(*found: Any) -> Any:
-        answers = iter([(one, False) for one in found])
+    def asked(*contents: Any) -> Any:
+        answers = iter([(content, False) for content in contents])
         return s3_content._unread(lambda: next(answers))[0]
 
     (tmp_path / "new").write_bytes(b"new")
@@ -250,14 +253,16 @@ def test_what_is_replaced_or_deleted_while_it_is_asked_for(tmp_path: Path) -> No
 def versions(s3: Any, bucket: str) -> list[tuple[str, bytes | None, bool]]:
     """(version ID, content, whether it is the latest) of each version of the key, the newest first; None: a marker."""
     page = s3.list_object_versions(Bucket=bucket)
-    those = [(one, True) for one in page.get("Versions", [])] + [(one, False) for one in page.get("DeleteMarkers", [])]
-    found = []
-    for one, is_object in sorted(those, key=lambda each: not each[0]["IsLatest"]):
-        place = {"Bucket": bucket, "Key": "key", "VersionId": one["VersionId"]}
+    entries = [(entry, True) for entry in page.get("Versions", [])] + [
+        (entry, False) for entry in page.get("DeleteMarkers", [])
+    ]
+    listed = []
+    for entry, is_object in sorted(entries, key=lambda pair: not pair[0]["IsLatest"]):
+        place = {"Bucket": bucket, "Key": "key", "VersionId": entry["VersionId"]}
         body = s3.get_object(**place)["Body"].read() if is_object else None
         assert body is None or s3.head_object(**place)["ContentLength"] == len(body)
-        found.append((one["VersionId"], body, one["IsLatest"]))
-    return found
+        listed.append((entry["VersionId"], body, entry["IsLatest"]))
+    return listed
 
 
 def test_where_versioning_is_suspended_only_the_null_version_is_replaced_or_deleted(
@@ -265,39 +270,39 @@ def test_where_versioning_is_suspended_only_the_null_version_is_replaced_or_dele
 ) -> None:
     s3, bucket, before = aws.client("s3"), "suspended", {*objects(home)}
     place = {"Bucket": bucket, "Key": "key"}
-    one, two, three, four = (letter * 5_000 for letter in (b"1", b"2", b"3", b"4"))
+    first, second, third, fourth = (letter * 5_000 for letter in (b"1", b"2", b"3", b"4"))
 
     def versioning(status: str) -> None:
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
 
     s3.create_bucket(Bucket=bucket)
-    s3.put_object(**place, Body=one)
+    s3.put_object(**place, Body=first)
     versioning("Enabled")
-    old = s3.put_object(**place, Body=two)["VersionId"]
+    old = s3.put_object(**place, Body=second)["VersionId"]
     versioning("Suspended")
-    assert versions(s3, bucket) == [(old, two, True), ("null", one, False)]
-    s3.put_object(**place, Body=three)
-    assert versions(s3, bucket) == [("null", three, True), (old, two, False)]
+    assert versions(s3, bucket) == [(old, second, True), ("null", first, False)]
+    s3.put_object(**place, Body=third)
+    assert versions(s3, bucket) == [("null", third, True), (old, second, False)]
     s3.copy_object(**place, CopySource={**place, "VersionId": old})
-    assert versions(s3, bucket) == [("null", two, True), (old, two, False)]
+    assert versions(s3, bucket) == [("null", second, True), (old, second, False)]
     upload = {**place, "UploadId": s3.create_multipart_upload(**place)["UploadId"]}
-    part = {"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=four)["ETag"]}
+    part = {"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=fourth)["ETag"]}
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [part]})
-    assert versions(s3, bucket) == [("null", four, True), (old, two, False)]
+    assert versions(s3, bucket) == [("null", fourth, True), (old, second, False)]
 
     for _ in range(2):  # the second marker replaces the first
         gone = s3.delete_object(**place)
         assert (gone["DeleteMarker"], gone["VersionId"]) == (True, "null")
-        assert versions(s3, bucket) == [("null", None, True), (old, two, False)]
+        assert versions(s3, bucket) == [("null", None, True), (old, second, False)]
     with pytest.raises(s3.exceptions.NoSuchKey):
         s3.get_object(**place)
     s3.delete_object(**place, VersionId="null")
-    assert versions(s3, bucket) == [(old, two, True)]
+    assert versions(s3, bucket) == [(old, second, True)]
     (deleted,) = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "key"}]})["Deleted"]
     assert deleted["DeleteMarkerVersionId"] == "null"
-    s3.put_object(**place, Body=three)
+    s3.put_object(**place, Body=third)
     s3.delete_object(**place, VersionId="another")
-    assert versions(s3, bucket) == [("null", three, True), (old, two, False)]
+    assert versions(s3, bucket) == [("null", third, True), (old, second, False)]
     versioning("Enabled")
     s3.delete_object(**place)
     versioning("Suspended")

@@ -123,10 +123,10 @@ def test_a_schedule_runs_a_task(embedded_aws: EmbeddedAws) -> None:
     ecs = embedded_aws.client("ecs")
 
     def launched() -> list[str]:
-        found = [
+        answers = [
             ecs.list_tasks(cluster="tests", family=family, desiredStatus=s)["taskArns"] for s in ("RUNNING", "STOPPED")
         ]
-        return [arn for arns in found for arn in arns]
+        return [arn for arns in answers for arn in arns]
 
     arn = until(launched, "the task of the schedule")[0]
     assert embedded_aws.finished(arn)["startedBy"] == f"chronos-schedule/{name}"
@@ -147,9 +147,9 @@ def test_a_schedule_whose_role_may_not_goes_to_the_dead_letter_queue(embedded_aw
         target = stop_target(embedded_aws, "x", role) | {"DeadLetterConfig": {"Arn": queue}}
         name = create(embedded_aws, target, "rate(1 day)")
         embedded_aws.control("POST", f"schedules/{name}")
-        found = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", [])
-        assert len(found) == bool(words)
-        for message in found:
+        messages = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", [])
+        assert len(messages) == bool(words)
+        for message in messages:
             assert words in message["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
@@ -193,8 +193,8 @@ def test_an_address_gets_nothing_until_it_is_confirmed(embedded_aws: EmbeddedAws
     sns = embedded_aws.client("sns")
     topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="a@example.com")
-    (one,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    assert (one["SubscriptionArn"], one["Endpoint"]) == ("PendingConfirmation", "a@example.com")
+    (subscription,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert (subscription["SubscriptionArn"], subscription["Endpoint"]) == ("PendingConfirmation", "a@example.com")
     arn = sns.confirm_subscription(TopicArn=topic, Token="a@example.com")["SubscriptionArn"]
-    (one,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    assert one["SubscriptionArn"] == arn
+    (subscription,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert subscription["SubscriptionArn"] == arn

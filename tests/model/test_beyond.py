@@ -33,7 +33,7 @@ LOSS = 0.02
 """What their squared error may differ by, as a share, when quantiles to bin by are put together from each worker's."""
 
 
-def forecasts(bars: Bars, engine: Engine, levels: int = 0, which: tuple[str, ...] = TARGETS) -> dict[str, Array]:
+def forecasts(bars: Bars, engine: Engine, levels: int = 0, names: tuple[str, ...] = TARGETS) -> dict[str, Array]:
     """Forecasts of the hours after STOP for every target, after 20 rounds on the hours before.
 
     Without sampling, since each worker draws its own rows, and without early stopping, whose choice of a round turns
@@ -44,8 +44,8 @@ def forecasts(bars: Bars, engine: Engine, levels: int = 0, which: tuple[str, ...
     if levels:
         low, high = np.nanmin(matrix, axis=0), np.nanmax(matrix, axis=0)
         matrix = np.round((matrix - low) / (high - low) * (levels - 1))
-    found = {}
-    for target in which:
+    by_target = {}
+    for target in names:
         params = dataclasses.replace(QUICK[target], subsample=1, colsample=1)
         y = boost.label(target, labels)
         numbers = np.arange(800, STOP)[np.isfinite(y[800:STOP])]
@@ -55,13 +55,13 @@ def forecasts(bars: Bars, engine: Engine, levels: int = 0, which: tuple[str, ...
         wanted = params.booster() | {"objective": boost.OBJECTIVES[target], "tree_method": "hist", "seed": 7}
         booster = engine.train(wanted | {"base_score": 0.5 if target == "direction" else 0.0}, [part, part], 20, None)
         later = Rows(matrix, np.arange(STOP, len(bars) - 1), rows.columns).all()
-        found[target] = booster.predict(xgb.DMatrix(later, nthread=1)).astype(np.float64)
-    return found
+        by_target[target] = booster.predict(xgb.DMatrix(later, nthread=1)).astype(np.float64)
+    return by_target
 
 
-def apart(one: Array, two: Array) -> float:
-    """Root mean square of the difference, in standard deviations of `one`."""
-    return float(np.sqrt(np.mean((one - two) ** 2)) / one.std())
+def apart(left: Array, right: Array) -> float:
+    """Root mean square of the difference, in standard deviations of `left`."""
+    return float(np.sqrt(np.mean((left - right) ** 2)) / left.std())
 
 
 def test_from_disk_it_learns_the_same(bars: Bars, tmp_path: Path) -> None:
@@ -118,10 +118,10 @@ def test_two_workers_learn_what_one_process_does(bars: Bars, scheduler: str) -> 
     labels = targets.make(bars)
     with place.choose(len(bars), 84, 0, scheduler) as (engine, into):
         assert into is None
-        one, two = forecasts(bars, InMemory(), levels=32), forecasts(bars, engine, levels=32)
-        whole, parts = (forecasts(bars, e, which=("volatility",))["volatility"] for e in (InMemory(), engine))
+        in_memory, on_workers = forecasts(bars, InMemory(), levels=32), forecasts(bars, engine, levels=32)
+        whole, parts = (forecasts(bars, e, names=("volatility",))["volatility"] for e in (InMemory(), engine))
     for target in TARGETS:
-        assert apart(one[target], two[target]) < TOLERANCE, target
+        assert apart(in_memory[target], on_workers[target]) < TOLERANCE, target
     alone, together = (np.nanmean((labels.lv[STOP:-1] - made) ** 2) for made in (whole, parts))
     assert abs(together / alone - 1) < LOSS
 
@@ -132,8 +132,8 @@ def test_a_whole_run_on_the_workers(
 ) -> None:
     run, _ = finished
     few = {target: dataclasses.replace(params, max_rounds=20) for target, params in QUICK.items()}
-    one = quick(data=str(sample_csv), output=str(tmp_path / "o"), scheduler=scheduler, folds=2, params=few)
-    made = train.train(one)
+    options = quick(data=str(sample_csv), output=str(tmp_path / "o"), scheduler=scheduler, folds=2, params=few)
+    made = train.train(options)
     by = {(c.target, c.baseline): c for c in made.overall.comparisons}
     assert by["volatility", "HAR"].verdict == "skill"
     assert made.result.models.keys() == run.result.models.keys()

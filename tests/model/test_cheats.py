@@ -38,10 +38,10 @@ def forecasts(bars: Bars, extra: Feature | None = None) -> Forecasts:
 
 def knows_the_future(bars: Bars, program: Callable[[Bars], Forecasts]) -> set[str]:
     """Names of the forecasts up to T that change when only hours after T do."""
-    one, two = program(bars), program(scrambled_after(bars, T, seed=4))
+    original, scrambled = program(bars), program(scrambled_after(bars, T, seed=4))
     changed = set()
     for field in dataclasses.fields(Forecasts):
-        left, right = getattr(one, field.name)[: T + 1], getattr(two, field.name)[: T + 1]
+        left, right = getattr(original, field.name)[: T + 1], getattr(scrambled, field.name)[: T + 1]
         assert np.isfinite(left).any(), field.name
         if not np.array_equal(left, right, equal_nan=True):
             changed.add(field.name)
@@ -143,8 +143,8 @@ def test_factors_of_the_interval_that_know_the_coming_day_are_caught(
 @pytest.mark.long
 def test_smearing_by_the_errors_of_the_whole_test_is_caught(bars: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
     def whole(lv: Array, forecast: Array, folds: Any) -> tuple[Array, float]:
-        found = smearing.factor(lv - forecast)
-        return np.exp(forecast) * found, found
+        factor = smearing.factor(lv - forecast)
+        return np.exp(forecast) * factor, factor
 
     monkeypatch.setattr(smearing, "by_fold", whole)
     assert {"var", "var_har", "var_lhar"} <= knows_the_future(bars, forecasts)

@@ -416,10 +416,10 @@ def test_where_listing_is_forbidden_what_is_missing_is_missing(
     honest = store.read_versioned
 
     def read(uri: str, max_bytes: int = 0) -> tuple[bytes | None, str]:
-        found = honest(uri, max_bytes)
-        if found[0] is None:
+        answer = honest(uri, max_bytes)
+        if answer[0] is None:
             raise InputError(f"can't read {uri}: access denied (403); the task role needs the permission")
-        return found
+        return answer
 
     monkeypatch.setattr(store, "read_versioned", read)
     capsys.readouterr()

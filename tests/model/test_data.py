@@ -14,11 +14,11 @@ from tests.model.lines import FULL, HEADER, ROWS, START, Load, good, hour, line,
 
 
 def test_a_good_file_needs_no_repair(load: Load) -> None:
-    found = load(good())
-    assert len(found.bars) == found.rows == ROWS
-    assert not any(found.repairs.values())
-    assert found.bars.close[0] == price(1)
-    assert str(found.bars.time[0]) == "2024-03-01T00:00:00"
+    loaded = load(good())
+    assert len(loaded.bars) == loaded.rows == ROWS
+    assert not any(loaded.repairs.values())
+    assert loaded.bars.close[0] == price(1)
+    assert str(loaded.bars.time[0]) == "2024-03-01T00:00:00"
 
 
 HEADERS = {
@@ -49,9 +49,9 @@ def test_columns_in_another_order_and_more_of_them(load: Load) -> None:
 
 def test_the_full_format_brings_order_flow(load: Load) -> None:
     lines = [FULL, *(f"{line(i)},{hour(i)[:-5]}59:59.999,1,{100 + i},5.5,1,0" for i in range(ROWS))]
-    found = load(lines)
-    assert found.bars.flow["trades"][3] == 103
-    assert set(found.bars.flow) == {"trades", "taker_base"}
+    loaded = load(lines)
+    assert loaded.bars.flow["trades"][3] == 103
+    assert set(loaded.bars.flow) == {"trades", "taker_base"}
 
 
 @pytest.mark.parametrize("unit", [1, 1_000, 1_000_000])
@@ -62,10 +62,10 @@ def test_an_archive_without_header_and_with_epoch_times(load: Load, unit: int) -
         opened = (first + 3600 * i) * unit
         closed = (first + 3600 * (i + 1)) * unit - 1
         lines.append(f"{opened},{','.join(line(i).split(',')[1:])},{closed},1,100,5.5,1,0")
-    found = load(lines)
-    assert len(found.bars) == ROWS
-    assert str(found.bars.time[-1]) == hour(ROWS - 1).replace(" ", "T")
-    assert found.repairs["partial_hour"] == 0
+    loaded = load(lines)
+    assert len(loaded.bars) == ROWS
+    assert str(loaded.bars.time[-1]) == hour(ROWS - 1).replace(" ", "T")
+    assert loaded.repairs["partial_hour"] == 0
 
 
 def test_milliseconds_and_microseconds_in_one_file(load: Load) -> None:
@@ -94,8 +94,8 @@ def test_offsets_that_differ_are_brought_to_utc(load: Load) -> None:
 
 
 def test_naive_times_of_another_zone(load: Load) -> None:
-    found = load(good(), zone="Asia/Tokyo")
-    assert str(found.bars.time[0]) == "2024-02-29T15:00:00"
+    loaded = load(good(), zone="Asia/Tokyo")
+    assert str(loaded.bars.time[0]) == "2024-02-29T15:00:00"
 
 
 def test_naive_times_where_the_clock_goes_back_are_refused(load: Load) -> None:

@@ -17,35 +17,35 @@ from tests.model.lines import HEADER, ROWS, START, Load, good, hour, line, price
 def test_gaps_stay_missing_and_are_counted(load: Load) -> None:
     lines = good()
     del lines[100:104], lines[50]
-    found = load(lines)
-    assert (found.repairs["missing_hours"], found.repairs["longest_gap"]) == (5, 4)
-    assert len(found.bars) == ROWS
-    assert np.isnan(found.bars.close).sum() == 5
+    loaded = load(lines)
+    assert (loaded.repairs["missing_hours"], loaded.repairs["longest_gap"]) == (5, 4)
+    assert len(loaded.bars) == ROWS
+    assert np.isnan(loaded.bars.close).sum() == 5
 
 
 def test_unordered_and_repeated_rows(load: Load) -> None:
     lines = good()
     lines[10], lines[20] = lines[20], lines[10]
     lines.append(lines[5])
-    found = load(lines)
-    assert found.repairs["unordered"] > 0
-    assert found.repairs["duplicates"] == 1
-    assert np.array_equal(found.bars.close, load(good()).bars.close)
+    loaded = load(lines)
+    assert loaded.repairs["unordered"] > 0
+    assert loaded.repairs["duplicates"] == 1
+    assert np.array_equal(loaded.bars.close, load(good()).bars.close)
 
 
 def test_of_a_bar_written_twice_the_finished_one_is_kept(load: Load) -> None:
     lines = good()
     lines.insert(50, line(49, h=max(price(49), price(50)) + 5, c=price(49), v=1))  # as it was after some minutes
-    found = load(lines)
-    assert found.repairs["duplicates"] == 1
-    assert found.bars.close[49] == price(50)
+    loaded = load(lines)
+    assert loaded.repairs["duplicates"] == 1
+    assert loaded.bars.close[49] == price(50)
 
 
 def test_a_last_hour_that_is_not_over_is_dropped(load: Load) -> None:
     now = START + dt.timedelta(hours=ROWS - 1, minutes=20)
-    found = load(good(), now=now)
-    assert found.repairs["partial_hour"] == 1
-    assert len(found.bars) == ROWS - 1
+    loaded = load(good(), now=now)
+    assert loaded.repairs["partial_hour"] == 1
+    assert len(loaded.bars) == ROWS - 1
 
 
 def test_pieces_give_what_the_whole_file_does(tmp_path: Path) -> None:
@@ -75,41 +75,41 @@ def test_a_last_hour_whose_close_time_is_early_is_dropped(load: Load) -> None:
 
 
 def test_a_file_cut_in_its_last_line(load: Load) -> None:
-    found = load([*good(), f"{hour(ROWS)},50000.1,500"], end="")
-    assert found.repairs["cut_last_line"] == 1
-    assert len(found.bars) == ROWS
+    loaded = load([*good(), f"{hour(ROWS)},50000.1,500"], end="")
+    assert loaded.repairs["cut_last_line"] == 1
+    assert len(loaded.bars) == ROWS
 
 
 def test_high_and_low_swapped(load: Load) -> None:
-    found = load(replaced(80, line(78, h=49_000, l=52_000)))
-    assert found.repairs["swapped_high_low"] == 1
-    assert (found.bars.high[78], found.bars.low[78]) == (52_000, 49_000)
+    loaded = load(replaced(80, line(78, h=49_000, l=52_000)))
+    assert loaded.repairs["swapped_high_low"] == 1
+    assert (loaded.bars.high[78], loaded.bars.low[78]) == (52_000, 49_000)
 
 
 def test_an_extreme_off_by_a_rounding_is_widened(load: Load) -> None:
     top = max(price(78), price(79))
-    found = load(replaced(80, line(78, h=round(top - 0.01, 2))))
-    assert found.repairs["widened"] == 1
-    assert found.bars.high[78] == top
+    loaded = load(replaced(80, line(78, h=round(top - 0.01, 2))))
+    assert loaded.repairs["widened"] == 1
+    assert loaded.bars.high[78] == top
 
 
 def test_hours_without_trades_become_missing(load: Load) -> None:
     same = price(78)
-    found = load(replaced(80, line(78, o=same, h=same, l=same, c=same, v=0)))
-    assert found.repairs["no_trade"] == 1
-    assert np.isnan(found.bars.close[78])
+    loaded = load(replaced(80, line(78, o=same, h=same, l=same, c=same, v=0)))
+    assert loaded.repairs["no_trade"] == 1
+    assert np.isnan(loaded.bars.close[78])
 
 
 def test_an_empty_price_is_a_missing_hour(load: Load) -> None:
-    found = load(replaced(80, line(78, c="")))
-    assert found.repairs["incomplete"] == 1
-    assert np.isnan(found.bars.close[78])
+    loaded = load(replaced(80, line(78, c="")))
+    assert loaded.repairs["incomplete"] == 1
+    assert np.isnan(loaded.bars.close[78])
 
 
 def test_zero_volume_in_an_hour_with_a_move_is_kept(load: Load) -> None:
-    found = load(replaced(80, line(78, v=0)))
-    assert found.repairs["zero_volume"] == 1
-    assert np.isfinite(found.bars.close[78])
+    loaded = load(replaced(80, line(78, v=0)))
+    assert loaded.repairs["zero_volume"] == 1
+    assert np.isfinite(loaded.bars.close[78])
 
 
 BAD: dict[str, tuple[list[str], str]] = {

@@ -71,9 +71,9 @@ def klines(unit: int) -> str:
     return "\n".join(row(b) for b in BARS) + "\n"
 
 
-def half(one: str, other: str, lines: int = N // 2) -> str:
+def half(first: str, second: str, lines: int = N // 2) -> str:
     """The first lines of one file and the others of another."""
-    return "".join([*one.splitlines(True)[:lines], *other.splitlines(True)[lines:]])
+    return "".join([*first.splitlines(True)[:lines], *second.splitlines(True)[lines:]])
 
 
 def again(header: str) -> str:
@@ -333,10 +333,10 @@ def put(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def same(found: Bars) -> None:
-    assert found.time.tolist() == [b.at.replace(tzinfo=None) for b in BARS]
+def same(bars: Bars) -> None:
+    assert bars.time.tolist() == [b.at.replace(tzinfo=None) for b in BARS]
     for mine, name in (("o", "open"), ("h", "high"), ("l", "low"), ("c", "close"), ("v", "volume")):
-        np.testing.assert_allclose(getattr(found, name), [getattr(b, mine) for b in BARS], rtol=1e-6, err_msg=name)
+        np.testing.assert_allclose(getattr(bars, name), [getattr(b, mine) for b in BARS], rtol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("kind", READ)
@@ -504,18 +504,18 @@ def test_the_order_can_be_said(path: Path) -> None:
 def test_whatever_the_days_are_the_order_is_right(path: Path, start: str, form: str, hours: int) -> None:
     first = dt.datetime.fromisoformat(start)
     lines = [flat(first + dt.timedelta(hours=i), i, form) for i in range(hours)]
-    found = data.load(put(path, "\n".join([H, *lines]) + "\n"))
-    assert found.bars.time[0] == np.datetime64(start)
-    assert len(found.bars) == hours
-    assert not any(found.repairs.values())
+    loaded = data.load(put(path, "\n".join([H, *lines]) + "\n"))
+    assert loaded.bars.time[0] == np.datetime64(start)
+    assert len(loaded.bars) == hours
+    assert not any(loaded.repairs.values())
 
 
 @pytest.mark.parametrize("step", [1, 5, 30])
 def test_hours_of_finer_bars(path: Path, step: int) -> None:
-    found = data.load(put(path, minutes(step)), Reading(resample=True))
+    loaded = data.load(put(path, minutes(step)), Reading(resample=True))
     if step < 30:  # with two bars an hour there is no third one to hold the low
-        same(found.bars)
-    assert found.repairs["incomplete_hours"] == 0
+        same(loaded.bars)
+    assert loaded.repairs["incomplete_hours"] == 0
     same_hours = data.load(put(path, timed(ISO)), Reading(resample=True))
     same(same_hours.bars)
 
@@ -523,27 +523,27 @@ def test_hours_of_finer_bars(path: Path, step: int) -> None:
 def test_an_hour_that_lacks_bars_is_missing(path: Path) -> None:
     lines = minutes(5).splitlines()
     del lines[100], lines[-3:]
-    found = data.load(put(path, "\n".join(lines) + "\n"), Reading(resample=True))
-    assert found.repairs["incomplete_hours"] == 2
-    assert np.isnan(found.bars.close[8])
-    assert len(found.bars) == N - 1
-    assert found.bars.close[-1] == BARS[-2].c
+    loaded = data.load(put(path, "\n".join(lines) + "\n"), Reading(resample=True))
+    assert loaded.repairs["incomplete_hours"] == 2
+    assert np.isnan(loaded.bars.close[8])
+    assert len(loaded.bars) == N - 1
+    assert loaded.bars.close[-1] == BARS[-2].c
 
 
 def test_order_flow_that_is_empty_is_left_out(path: Path) -> None:
     lines = klines(1000).splitlines()
     emptied = [",".join([*line.split(",")[:8], "", "", *line.split(",")[10:]]) for line in lines]
-    found = data.load(put(path, KLINES_HEADER + "\n".join(emptied) + "\n"))
-    assert not found.bars.flow
-    assert found.repairs["empty_flow"] == 2
+    loaded = data.load(put(path, KLINES_HEADER + "\n".join(emptied) + "\n"))
+    assert not loaded.bars.flow
+    assert loaded.repairs["empty_flow"] == 2
     assert data.load(put(path, klines(1000))).bars.flow
 
 
 def test_kraken_trades_are_no_year(path: Path) -> None:
     """The last row's trades, 1956, were once taken for the time of its end."""
-    found = data.load(put(path, READ["kraken-without-header"]))
-    assert found.repairs["partial_hour"] == 0
-    assert len(found.bars) == N
+    loaded = data.load(put(path, READ["kraken-without-header"]))
+    assert loaded.repairs["partial_hour"] == 0
+    assert len(loaded.bars) == N
 
 
 def test_joined_bars(tmp_path: Path) -> None:

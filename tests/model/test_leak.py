@@ -49,14 +49,14 @@ def scrambled_after(bars: Bars, row: int, seed: int) -> Bars:
 
 def leaks(bars: Bars, chosen: list[Feature], rows: list[int]) -> set[str]:
     """Names of features whose value at a row, or before it, changes when only later rows change or are cut off."""
-    found: set[str] = set()
+    leaking: set[str] = set()
     whole = build(bars, chosen)
     for row in rows:
         until = whole[: row + 1]
         for other in (build(scrambled_after(bars, row, row), chosen), build(bars.slice(0, row + 1), chosen)):
             same = (until == other[: row + 1]) | (np.isnan(until) & np.isnan(other[: row + 1]))
-            found |= {chosen[column].name for column in np.flatnonzero(~same.all(axis=0))}
-    return found
+            leaking |= {chosen[column].name for column in np.flatnonzero(~same.all(axis=0))}
+    return leaking
 
 
 ROWS = [30, 200, 750, 899, 902, 905, 1500, 2200, 2998]

@@ -52,8 +52,8 @@ def without(rows: npt.NDArray[np.bool_], bars: Bars, targets: Targets, f: Foreca
     """The same without some rows altogether."""
     keep = ~rows
 
-    def cut(thing: object) -> dict[str, Any]:
-        return {x.name: getattr(thing, x.name)[keep] for x in dataclasses.fields(thing)}  # type: ignore[arg-type]
+    def cut(record: object) -> dict[str, Any]:
+        return {x.name: getattr(record, x.name)[keep] for x in dataclasses.fields(record)}  # type: ignore[arg-type]
 
     return bars.map(lambda values: values[keep]), Targets(**cut(targets)), Forecasts(**cut(f))
 
@@ -73,15 +73,15 @@ def test_every_metric_is_that_of_the_hours_with_an_outcome(missing: str) -> None
     values = getattr(targets if hasattr(targets, missing) else f, missing).copy()
     values[gone] = np.nan
     if hasattr(targets, missing):
-        found = scored(bars, dataclasses.replace(targets, **{missing: values}), f)
+        scores = scored(bars, dataclasses.replace(targets, **{missing: values}), f)
     else:
-        found = scored(bars, targets, dataclasses.replace(f, **{missing: values}))
+        scores = scored(bars, targets, dataclasses.replace(f, **{missing: values}))
     whole, cut = scored(bars, targets, f), scored(*without(gone, bars, targets, f))
     left_out = 0
-    for name, estimate in found.estimates.items():
+    for name, estimate in scores.estimates.items():
         assert estimate in (whole.estimates[name], cut.estimates[name]), name
         left_out += estimate == cut.estimates[name]
-    for mine, all_rows, kept in zip(found.comparisons, whole.comparisons, cut.comparisons, strict=True):
+    for mine, all_rows, kept in zip(scores.comparisons, whole.comparisons, cut.comparisons, strict=True):
         name = f"{mine.target} against {mine.baseline}"
         assert mine.skill in (all_rows.skill, kept.skill), name
         assert mine.model_loss in (all_rows.model_loss, kept.model_loss), name
@@ -111,10 +111,10 @@ USES = {
 @pytest.mark.parametrize("missing", USES)
 def test_no_outcome_at_all_is_no_number(missing: str) -> None:
     bars, targets, f = made(np.random.default_rng(6))
-    found = scored(bars, dataclasses.replace(targets, **{missing: np.full(N, np.nan)}), f)
-    nothing = {f"{c.target} against {c.baseline}" for c in found.comparisons if np.isnan(c.model_loss)}
+    scores = scored(bars, dataclasses.replace(targets, **{missing: np.full(N, np.nan)}), f)
+    nothing = {f"{c.target} against {c.baseline}" for c in scores.comparisons if np.isnan(c.model_loss)}
     assert nothing == USES[missing]
-    assert {c.verdict for c in found.comparisons if np.isnan(c.model_loss)} == {"no skill"}
+    assert {c.verdict for c in scores.comparisons if np.isnan(c.model_loss)} == {"no skill"}
 
 
 def written(folder: Path, p_up: Array, up: Array) -> str:
@@ -145,6 +145,6 @@ def test_compare_leaves_hours_without_an_outcome_out(tmp_path: Path) -> None:
     up[rng.uniform(size=N) < 0.4] = np.nan
     p = rng.uniform(0.4, 0.6, N)
     lean = np.where(np.isnan(up), 0.05, p)
-    found = compare.compare(written(tmp_path / "a", p, up), written(tmp_path / "b", lean, up))["paired"]["direction"]
-    assert found["b_saves"]["value"] == 0
-    assert found["better"] == "neither"
+    paired = compare.compare(written(tmp_path / "a", p, up), written(tmp_path / "b", lean, up))["paired"]["direction"]
+    assert paired["b_saves"]["value"] == 0
+    assert paired["better"] == "neither"

@@ -160,15 +160,15 @@ def test_what_is_said_twice_is_refused(booster: xgboost.Booster) -> None:
 def test_json_and_ubjson_say_the_same(booster: xgboost.Booster) -> None:
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: plain(one) for name, one in value.items()}
+            return {name: plain(item) for name, item in value.items()}
         if isinstance(value, np.ndarray):
-            return [float(one) for one in value]
-        return [plain(one) for one in value] if isinstance(value, list) else value
+            return [float(item) for item in value]
+        return [plain(item) for item in value] if isinstance(value, list) else value
 
     text, packed = (plain(ubjson.decode(raw)) for raw in (bytes(booster.save_raw("json")), ubj(booster)))
     assert text.keys() == packed.keys()
-    one, two = (content["learner"]["gradient_booster"]["model"]["trees"] for content in (text, packed))
-    for tree, other in zip(one, two, strict=True):
+    json_trees, packed_trees = (content["learner"]["gradient_booster"]["model"]["trees"] for content in (text, packed))
+    for tree, other in zip(json_trees, packed_trees, strict=True):
         assert tree.keys() == other.keys()
         assert tree["left_children"] == other["left_children"]
         assert np.allclose(tree["split_conditions"], other["split_conditions"])

@@ -89,11 +89,11 @@ class Here:
 
 
 def _part(blocks: Blocks) -> Part:
-    for some in blocks.values():
-        assert all(values.shape == shape for values, shape in some)
-    found = {name: np.concatenate([values for values, _ in some]) for name, some in blocks.items() if some}
-    rows = Rows(found["data"], np.arange(len(found["data"])), np.arange(found["data"].shape[1]))
-    return Part(rows, found["label"], found.get("weight"), found.get("base_margin"))
+    for pairs in blocks.values():
+        assert all(values.shape == shape for values, shape in pairs)
+    arrays = {name: np.concatenate([values for values, _ in pairs]) for name, pairs in blocks.items() if pairs}
+    rows = Rows(arrays["data"], np.arange(len(arrays["data"])), np.arange(arrays["data"].shape[1]))
+    return Part(rows, arrays["label"], arrays.get("weight"), arrays.get("base_margin"))
 
 
 def frame(path: Path) -> pd.DataFrame:
@@ -168,12 +168,12 @@ def test_linear_fits_add_up(made: Pieces, bars: Bars) -> None:
     columns, stop = features.columns_for("direction", chosen), 2500
     rows = split.rows_between(0, stop, boost.usable("direction", matrix, labels))
     weight = boost.weights(rows, stop, 1000.0)
-    one = linear.logistic(Rows(matrix, rows, columns), labels.up[rows], weight=weight)
+    alone = linear.logistic(Rows(matrix, rows, columns), labels.up[rows], weight=weight)
     many = OfTarget(made, "direction", columns).stretch(0, stop, 1000.0)
     assert len(many) == len(rows)
     assert many.mean_label == pytest.approx(labels.up[rows].mean())
-    found = linear.logistic_of(many)
-    assert found.weights == pytest.approx(one.weights, abs=1e-5)
+    together = linear.logistic_of(many)
+    assert together.weights == pytest.approx(alone.weights, abs=1e-5)
     known = split.rows_between(0, stop, np.isfinite(labels.lv) & np.isfinite(labels.har).all(axis=1))
     har, seasonal = Variances(made).fit(stop)
     assert har.weights == pytest.approx(linear.least_squares(labels.har[known], labels.lv[known]).weights, rel=1e-6)
@@ -192,8 +192,8 @@ def test_intervals_go_on_from_piece_to_piece(step: int) -> None:
     lower, upper, last = conformal.intervals(center, sigma, ret, hour, 0.9)
     before, low, high = None, [], []
     for start in range(0, size, step):
-        some = slice(start, start + step)
-        a, b, before = conformal.walk_on(before, center[some], sigma[some], ret[some], hour[some], 0.9)
+        span = slice(start, start + step)
+        a, b, before = conformal.walk_on(before, center[span], sigma[span], ret[span], hour[span], 0.9)
         low.append(a)
         high.append(b)
     assert np.array_equal(np.concatenate(low), lower, equal_nan=True)
@@ -207,12 +207,12 @@ def test_intervals_go_on_from_piece_to_piece(step: int) -> None:
 def test_windows_are_those_of_the_whole_series(lags: int, cuts: tuple[int, ...]) -> None:
     d = np.random.default_rng(1).normal(size=50)
     ends = [*cuts, len(d)]
-    found, start = [], 0
+    sums, start = [], 0
     for number, stop in enumerate(ends):
         before = d[max(0, start - lags) : start]
-        found.append(stats.window_sums(d[start:stop], lags, before, number == len(ends) - 1))
+        sums.append(stats.window_sums(d[start:stop], lags, before, number == len(ends) - 1))
         start = stop
-    assert np.concatenate(found) == pytest.approx(stats.window_sums(d, lags, d[:0], is_last=True))
+    assert np.concatenate(sums) == pytest.approx(stats.window_sums(d, lags, d[:0], is_last=True))
 
 
 @pytest.fixture(scope="module")
@@ -230,11 +230,11 @@ def both(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, R
 
 
 def test_a_run_in_parts_comes_out_as_that_of_one_process(both: tuple[Run, Run, Path]) -> None:
-    one, parts, out = both
-    assert parts.result.rounds == one.result.rounds
+    alone, parts, out = both
+    assert parts.result.rounds == alone.result.rounds
     for field in dataclasses.fields(Forecasts):
-        expected, found = (getattr(run.result.forecasts, field.name) for run in (one, parts))
-        assert found == pytest.approx(expected, rel=1e-3, abs=1e-5, nan_ok=True), field.name
+        expected, actual = (getattr(run.result.forecasts, field.name) for run in (alone, parts))
+        assert actual == pytest.approx(expected, rel=1e-3, abs=1e-5, nan_ok=True), field.name
     assert {p.relative_to(out / "one") for p in (out / "one").rglob("*.*")} == {
         p.relative_to(out / "parts") for p in (out / "parts").rglob("*.*")
     }
@@ -255,19 +255,19 @@ def test_scores_in_parts_are_those_of_all_hours_together(both: tuple[Run, Run, P
     """Values and tests are the same; intervals are of other resamples."""
     _, run, _ = both
     overall, by_fold, recent = train.scored(run.bars, run.targets, run.result.forecasts, run.settings)
-    for expected, found in zip([overall, *by_fold, recent], [run.overall, *run.by_fold, run.recent], strict=True):
-        assert found.hours == expected.hours
-        assert list(found.estimates) == list(expected.estimates)
+    for expected, actual in zip([overall, *by_fold, recent], [run.overall, *run.by_fold, run.recent], strict=True):
+        assert actual.hours == expected.hours
+        assert list(actual.estimates) == list(expected.estimates)
         for name, estimate in expected.estimates.items():
             near = 1e-4 if "auc" in name else 1e-9  # probabilities that share a bin count as equal
-            assert found.estimates[name].value == pytest.approx(estimate.value, rel=near), name
+            assert actual.estimates[name].value == pytest.approx(estimate.value, rel=near), name
             width = estimate.high - estimate.low
-            assert found.estimates[name].low == pytest.approx(estimate.low, abs=0.4 * width), name
-            assert found.estimates[name].high == pytest.approx(estimate.high, abs=0.4 * width), name
-        for one, two in zip(expected.comparisons, found.comparisons, strict=True):
-            assert (two.target, two.baseline, two.measure) == (one.target, one.baseline, one.measure)
-            assert (two.model_loss, two.baseline_loss) == pytest.approx((one.model_loss, one.baseline_loss))
-            assert two.test.statistic == pytest.approx(one.test.statistic, rel=1e-6, abs=1e-9)
+            assert actual.estimates[name].low == pytest.approx(estimate.low, abs=0.4 * width), name
+            assert actual.estimates[name].high == pytest.approx(estimate.high, abs=0.4 * width), name
+        for wanted, scored in zip(expected.comparisons, actual.comparisons, strict=True):
+            assert (scored.target, scored.baseline, scored.measure) == (wanted.target, wanted.baseline, wanted.measure)
+            assert (scored.model_loss, scored.baseline_loss) == pytest.approx((wanted.model_loss, wanted.baseline_loss))
+            assert scored.test.statistic == pytest.approx(wanted.test.statistic, rel=1e-6, abs=1e-9)
 
 
 def test_later_parts_change_nothing_before(
@@ -359,9 +359,9 @@ def part(name: str, first: int, last: int, opens: float = 100.0, closes: float =
 )
 def test_parts_follow_each_other(parts: list[Summary], expected: list[int] | str) -> None:
     if isinstance(expected, list):
-        found = pieces.gaps(parts)
-        pieces.check(parts, found)
-        assert found == expected
+        gaps = pieces.gaps(parts)
+        pieces.check(parts, gaps)
+        assert gaps == expected
     else:
         with pytest.raises(InputError, match=expected):
             pieces.check(parts, pieces.gaps(parts))
@@ -383,12 +383,12 @@ def unordered(whole: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.parametrize("workers", [1, 8])
 def test_files_come_in_any_order(workers: int, unordered: Path, bars: Bars) -> None:
-    found, one = in_parts(unordered, workers), data.load_uri(str(unordered), AS_IT_IS, NOW)
-    assert len(found.parts) == {1: 5, 8: 14}[workers]
-    for loaded in (pieces.joined([piece.bars for piece in found.hours]), one.bars):
+    in_pieces, alone = in_parts(unordered, workers), data.load_uri(str(unordered), AS_IT_IS, NOW)
+    assert len(in_pieces.parts) == {1: 5, 8: 14}[workers]
+    for loaded in (pieces.joined([piece.bars for piece in in_pieces.hours]), alone.bars):
         assert np.array_equal(loaded.time, bars.time)
         assert np.array_equal(loaded.close, bars.close, equal_nan=True)
-    assert (found.sha256, one.repairs["unordered"]) == (one.sha256, 0)
+    assert (in_pieces.sha256, alone.repairs["unordered"]) == (alone.sha256, 0)
 
 
 def test_hours_that_contradict_each_other_are_named_with_their_files(whole: pd.DataFrame, tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ PRICES = ["Open", "High", "Low", "Close"]
 
 def odd(kind: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of which those from 500 to 600 are odd: too odd to be alone, and few enough among all."""
-    some = slice(500, 599)
+    span = slice(500, 599)
     if kind == "hours":
         return rows.drop(range(510, 560))
     if kind == "every second hour":
@@ -427,21 +427,21 @@ def odd(kind: str, rows: pd.DataFrame) -> pd.DataFrame:
     if kind == "prices":
         rows.loc[510:560, "Close"] = np.nan
     if kind == "volumes":
-        rows.loc[some, "Volume"] = np.nan
+        rows.loc[span, "Volume"] = np.nan
     if kind == "no trade":
-        rows.loc[some, PRICES] = rows["Close"][499]
-        rows.loc[some, "Volume"] = 0.0
+        rows.loc[span, PRICES] = rows["Close"][499]
+        rows.loc[span, "Volume"] = 0.0
     if kind == "one price":
-        rows.loc[some, PRICES] = rows["Close"][499]
+        rows.loc[span, PRICES] = rows["Close"][499]
     if kind == "jumps":
         rows.loc[[510, 530, 550, 570], PRICES] *= 1.02
     if kind == "ticks":
         rows["TickVol"] = 7.0
-        rows.loc[some, "Volume"] = 0.0
+        rows.loc[span, "Volume"] = 0.0
     if kind == "flow":
         rows = rows.assign(**{"Number of trades": 5, "Taker buy base asset volume": rows["Volume"] / 2})
         rows.loc[510:560, "Number of trades"] = np.nan
-        rows.loc[some, "Taker buy base asset volume"] = 0.0
+        rows.loc[span, "Taker buy base asset volume"] = 0.0
     return rows
 
 
@@ -455,14 +455,14 @@ def test_limits_are_of_all_hours_together(kind: str, whole: pd.DataFrame, tmp_pa
     cuts = [0, *np.searchsorted(rows.index, (500, 600, 2919)).tolist(), len(rows)]
     folder = write(rows[:2920], tmp_path / "parts", [*cuts[:-1], cuts[-2] + 1])
     now = rows["Open time"][2919].tz_localize(dt.UTC).to_pydatetime() + dt.timedelta(minutes=30)
-    one, found = data.load_uri(str(folder), AS_IT_IS, now), in_parts(folder, 8, now)
-    assert len(found.told) == 4
-    told, bars = found.data(one.bars), pieces.joined([piece.bars for piece in found.hours])
+    alone, in_pieces = data.load_uri(str(folder), AS_IT_IS, now), in_parts(folder, 8, now)
+    assert len(in_pieces.told) == 4
+    told, bars = in_pieces.data(alone.bars), pieces.joined([piece.bars for piece in in_pieces.hours])
     # What is noticed isn't looked for across the edges of parts.
     noticed = {name: told.repairs[name] for name in ("volume_steps", "jumps")}
-    assert (told.rows, told.sha256, told.repairs) == (one.rows, one.sha256, one.repairs | noticed)
-    assert bars.flow.keys() == one.bars.flow.keys()
-    for values, expected in zip(pieces._columns(bars), pieces._columns(one.bars), strict=True):
+    assert (told.rows, told.sha256, told.repairs) == (alone.rows, alone.sha256, alone.repairs | noticed)
+    assert bars.flow.keys() == alone.bars.flow.keys()
+    for values, expected in zip(pieces._columns(bars), pieces._columns(alone.bars), strict=True):
         np.testing.assert_array_equal(values, expected)
 
 
@@ -500,10 +500,10 @@ def test_order_flow_that_a_part_lacks_is_told(
     assert "order flow isn't used: too many hours lack it without=0.parquet" in told
     few = write(full, tmp_path / "few", (0, 300, 2970))
     fastparquet.write(str(few / "0.parquet"), whole[:300].reset_index(drop=True))
-    found, one = in_parts(few), data.load_uri(str(few), AS_IT_IS, NOW).bars
-    assert found.has_flow
-    for name, values in pieces.joined([piece.bars for piece in found.hours]).flow.items():
-        np.testing.assert_array_equal(values, one.flow[name])
+    in_pieces, alone = in_parts(few), data.load_uri(str(few), AS_IT_IS, NOW).bars
+    assert in_pieces.has_flow
+    for name, values in pieces.joined([piece.bars for piece in in_pieces.hours]).flow.items():
+        np.testing.assert_array_equal(values, alone.flow[name])
 
 
 def test_a_fold_without_tested_hours_has_no_scores(both: tuple[Run, Run, Path]) -> None:
@@ -515,18 +515,18 @@ def test_a_fold_without_tested_hours_has_no_scores(both: tuple[Run, Run, Path]) 
     made.pieces.hours = [hours]
     made.pieces.submit = lambda _, function, *given: function(*given)
     names = scores.Names.of(hours, f, s.coverage)
-    overall, each, _ = scores.score(made, names, 3, s.coverage, s.seed)
+    overall, by_fold, _ = scores.score(made, names, 3, s.coverage, s.seed)
     expected = train.scored(run.bars, run.targets, f, s)[1][1]
-    assert (each[1].hours, overall.hours) == (0, each[0].hours + each[2].hours)
-    assert outputs.to_bytes(each[1].to_json()) == outputs.to_bytes(expected.to_json())
+    assert (by_fold[1].hours, overall.hours) == (0, by_fold[0].hours + by_fold[2].hours)
+    assert outputs.to_bytes(by_fold[1].to_json()) == outputs.to_bytes(expected.to_json())
 
 
 def test_a_tail_without_hours_stops_at_once_as_in_one_process(whole: pd.DataFrame, tmp_path: Path) -> None:
-    found = in_parts(write(whole.drop(whole.index[1650:2100]), tmp_path / "parts", (0, 900, 2520)))
+    in_pieces = in_parts(write(whole.drop(whole.index[1650:2100]), tmp_path / "parts", (0, 900, 2520)))
     chosen, p = features.select(False), dataclasses.replace(QUICK["return"], max_rounds=5, patience=2)
-    columns, bars = features.columns_for("return", chosen), pieces.joined([piece.bars for piece in found.hours])
+    columns, bars = features.columns_for("return", chosen), pieces.joined([piece.bars for piece in in_pieces.hours])
     matrix, labels = features.build(bars, chosen), targets.make(bars)
-    rows = OfTarget(found, "return", columns)
+    rows = OfTarget(in_pieces, "return", columns)
     assert not len(rows.stretch(split.tail(2000, 24)[1], 2000))
     early = PeriodInPieces(rows, 2000, 24, p, 7).early()
     expected = boost._Period("return", matrix, columns, labels, 2000, 24, p, 7, InMemory()).early()
@@ -537,17 +537,17 @@ def test_a_tail_without_hours_stops_at_once_as_in_one_process(whole: pd.DataFram
 def test_every_command_reads_data_in_parts(
     finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, folder = str(sample_csv), str(write(frame(sample_csv), tmp_path / "parts", (0, 1500, 3000)))
+    file, folder = str(sample_csv), str(write(frame(sample_csv), tmp_path / "parts", (0, 1500, 3000)))
     model = str(finished[1])
-    assert predict.forecast(model, folder)["price"] == predict.forecast(model, one)["price"]
-    pd.testing.assert_frame_equal(batch.table(model, folder), batch.table(model, one))
-    pd.testing.assert_frame_equal(later.outcomes(model, folder), later.outcomes(model, one))
+    assert predict.forecast(model, folder)["price"] == predict.forecast(model, file)["price"]
+    pd.testing.assert_frame_equal(batch.table(model, folder), batch.table(model, file))
+    pd.testing.assert_frame_equal(later.outcomes(model, folder), later.outcomes(model, file))
     with pytest.raises(InputError, match="parts has 0 hours after"):
         later.check(model, folder, history_uri=folder)
     monkeypatch.setattr(sweep.Trial, "loss", lambda *_: 1.0)
     results = [
         sweep.sweep(quick(data=uri, output=str(tmp_path / "out")), ["direction"], {"eta": [0.1]}, 1)
-        for uri in (folder, one)
+        for uri in (folder, file)
     ]
     assert results[0] | {"data_sha256": ""} == results[1] | {"data_sha256": ""}
 
@@ -568,9 +568,9 @@ MB = 2**20
     ],
 )
 def test_small_files_are_read_together(sizes: list[int], workers: int, expected: list[int]) -> None:
-    found = files.grouped([File(f"{number:03}", size, "") for number, size in enumerate(sizes)], workers)
-    assert [len(group) for group in found] == expected
-    assert [file.uri for group in found for file in group] == [f"{number:03}" for number in range(len(sizes))]
+    groups = files.grouped([File(f"{number:03}", size, "") for number, size in enumerate(sizes)], workers)
+    assert [len(group) for group in groups] == expected
+    assert [file.uri for group in groups for file in group] == [f"{number:03}" for number in range(len(sizes))]
 
 
 def test_which_files_of_a_folder_count(tmp_path: Path) -> None:
@@ -586,10 +586,10 @@ def test_which_files_of_a_folder_count(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/y.parquet").write_bytes(b"x")
     (tmp_path / "data/linked").symlink_to("../elsewhere")
-    found = files.listed(str(tmp_path / "data"))
+    listed = files.listed(str(tmp_path / "data"))
     expected = ["a.parquet", "b.parquet", "linked/y.parquet", "spark.parquet/part-0.parquet", "year=2024/c.parquet"]
-    assert [file.name for file in found] == [*expected, "z.parquet"]
-    before = files.fingerprint(found)
+    assert [file.name for file in listed] == [*expected, "z.parquet"]
+    before = files.fingerprint(listed)
     (tmp_path / "data/a.parquet").write_bytes(b"xy")
     assert files.fingerprint(files.listed(str(tmp_path / "data"))) != before
     (tmp_path / "none").mkdir()

@@ -27,12 +27,12 @@ Row = list[float]
 
 def rows() -> list[Row]:
     """Open, High, Low, Close, Volume of each hour."""
-    rng, price, found = random.Random(1), 30_000.0, []
+    rng, price, made = random.Random(1), 30_000.0, []
     for _ in range(N):
         after = price * (1 + rng.gauss(0, 0.004))
-        found.append([price, max(price, after) * 1.001, min(price, after) * 0.999, after, rng.uniform(10, 500)])
+        made.append([price, max(price, after) * 1.001, min(price, after) * 0.999, after, rng.uniform(10, 500)])
         price = after
-    return found
+    return made
 
 
 def text(bars: list[Row], hour: Callable[[int], int] = lambda i: i) -> str:
@@ -42,11 +42,11 @@ def text(bars: list[Row], hour: Callable[[int], int] = lambda i: i) -> str:
 
 
 def scaled(places: range, factor: float, *columns: int) -> list[Row]:
-    found = rows()
+    made = rows()
     for i in places:
         for column in columns or (0, 1, 2, 3):
-            found[i][column] *= factor
-    return found
+            made[i][column] *= factor
+    return made
 
 
 @pytest.mark.parametrize("factor", [0.001, 0.01, 0.1, 10, 100, 1000, 1e6, 3])
@@ -84,8 +84,8 @@ def test_an_extreme_with_its_point_elsewhere_is_refused(tmp_path: Path, column: 
 
 def test_a_flash_crash_is_counted(tmp_path: Path) -> None:
     """Low at an eighth of the price for a moment, as some exchanges had it."""
-    found = data.load(put(tmp_path / "b", text(scaled(range(150, 151), 1 / 8, 2))))
-    assert found.repairs["long_wicks"] == 1
+    loaded = data.load(put(tmp_path / "b", text(scaled(range(150, 151), 1 / 8, 2))))
+    assert loaded.repairs["long_wicks"] == 1
 
 
 def test_days_that_are_mixed_up_are_refused(tmp_path: Path) -> None:
@@ -96,24 +96,24 @@ def test_days_that_are_mixed_up_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_jump_or_two_are_counted(tmp_path: Path) -> None:
-    found = data.load(put(tmp_path / "b", text(scaled(range(200, N), 1.1))))
-    assert found.repairs["jumps"] == 1
+    loaded = data.load(put(tmp_path / "b", text(scaled(range(200, N), 1.1))))
+    assert loaded.repairs["jumps"] == 1
 
 
 def test_a_fast_market_is_no_error(tmp_path: Path) -> None:
     """A fall to a twentieth within two days, each hour beginning where the last one ended."""
-    price, found = 100.0, rows()
+    price, made = 100.0, rows()
     for i in range(200, 250):
         after = price * 0.94
-        found[i] = [price, price * 1.01, after * 0.99, after, 5]
+        made[i] = [price, price * 1.01, after * 0.99, after, 5]
         price = after
-    scale = found[199][3] / 100
+    scale = made[199][3] / 100
     for i in range(200, 250):
-        found[i] = [x * scale for x in found[i][:4]] + [5]
-    fall = found[249][3] / found[250][0]
+        made[i] = [x * scale for x in made[i][:4]] + [5]
+    fall = made[249][3] / made[250][0]
     for i in range(250, N):
-        found[i] = [x * fall for x in found[i][:4]] + [5]
-    assert data.load(put(tmp_path / "b", text(found))).repairs["jumps"] == 0
+        made[i] = [x * fall for x in made[i][:4]] + [5]
+    assert data.load(put(tmp_path / "b", text(made))).repairs["jumps"] == 0
 
 
 def test_local_times_are_reported_by_their_spring(tmp_path: Path) -> None:
@@ -124,8 +124,8 @@ def test_local_times_are_reported_by_their_spring(tmp_path: Path) -> None:
         return i + (i >= spring) - (i > autumn)
 
     bars = [[100 + i % 7, 110, 90, 100 + (i + 1) % 7, 5] for i in range(3000)]
-    found = data.load(put(tmp_path / "b", text([[float(x) for x in b] for b in bars], local)))
-    assert found.repairs["spring_gaps"] == 1
+    loaded = data.load(put(tmp_path / "b", text([[float(x) for x in b] for b in bars], local)))
+    assert loaded.repairs["spring_gaps"] == 1
     assert data.load(put(tmp_path / "b", text(rows()))).repairs["spring_gaps"] == 0
 
 
@@ -148,11 +148,11 @@ REAL = os.environ.get("BTC_DATA", "")
 
 @pytest.mark.skipif(not REAL, reason="real data isn't in the project: set BTC_DATA to an hourly BTC file")
 def test_real_prices_show_nothing_strange() -> None:
-    found = data.load(Path(REAL))
+    loaded = data.load(Path(REAL))
     assert not {"jumps", "long_wicks", "spring_gaps", "volume_steps", "unordered"} & {
-        k for k, v in found.repairs.items() if v
+        k for k, v in loaded.repairs.items() if v
     }
-    b = found.bars
+    b = loaded.bars
     assert np.nanmax(np.abs(b.open[1:] / b.close[:-1] - 1)) < 0.005
 
 

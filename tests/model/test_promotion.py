@@ -63,11 +63,11 @@ def in_place(models: str) -> str:
 def test_the_better_one_of_the_same_hours_is_promoted_and_taken_back(made: Made, tmp_path: Path) -> None:
     models, good, fair, same = str(tmp_path / "models"), made("good", 0.8), made("fair", 1.0), made("same", 0.8)
     assert promotion.promote(fair, models)["reason"] == "there was no champion"
-    found = promotion.promote(good, models, hours=500)
-    assert (found["promoted"], found["judged"]["verdict"], found["judged"]["hours"]) == (True, "better", 500)
+    result = promotion.promote(good, models, hours=500)
+    assert (result["promoted"], result["judged"]["verdict"], result["judged"]["hours"]) == (True, "better", 500)
     rows = parquet.decode(Path(good, "predictions.parquet").read_bytes(), "p").dropna(subset=["lv"]).iloc[-500:]
-    assert found["judged"]["loss"] == pytest.approx(float(((rows["lv"] - rows["lv_forecast"]) ** 2).mean()))
-    assert found["judged"]["last"] == f"{np.datetime64(rows['hour'].iloc[-1], 's')}Z"
+    assert result["judged"]["loss"] == pytest.approx(float(((rows["lv"] - rows["lv_forecast"]) ** 2).mean()))
+    assert result["judged"]["last"] == f"{np.datetime64(rows['hour'].iloc[-1], 's')}Z"
     worse = promotion.promote(fair, models)
     assert (worse["promoted"], worse["judged"]["verdict"], in_place(models)) == (False, "worse", "good")
     equal = promotion.promote(same, models)
@@ -87,15 +87,15 @@ def test_the_better_one_of_the_same_hours_is_promoted_and_taken_back(made: Made,
 
 
 def test_what_cannot_be_judged_is_refused_and_changes_nothing(made: Made, tmp_path: Path) -> None:
-    models, one, other = str(tmp_path / "models"), made("one", 1.0), made("other", 0.5)
-    promotion.promote(one, models)
+    models, first, second = str(tmp_path / "models"), made("one", 1.0), made("other", 0.5)
+    promotion.promote(first, models)
 
     def changed(change: Callable[[pd.DataFrame], pd.DataFrame], message: str) -> None:
-        kept = parquet.decode(Path(other, "predictions.parquet").read_bytes(), "p")
-        put_predictions(Path(other), change(kept))
+        kept = parquet.decode(Path(second, "predictions.parquet").read_bytes(), "p")
+        put_predictions(Path(second), change(kept))
         with pytest.raises(InputError, match=message):
-            promotion.promote(other, models)
-        put_predictions(Path(other), kept)
+            promotion.promote(second, models)
+        put_predictions(Path(second), kept)
         assert in_place(models) == "one"
 
     changed(lambda rows: rows.assign(hour=rows["hour"] + pd.Timedelta(days=4000)), "have 0 hours that both forecast")
@@ -106,17 +106,17 @@ def test_what_cannot_be_judged_is_refused_and_changes_nothing(made: Made, tmp_pa
         changed(lambda rows, name=name: rows.assign(**{name: "x"}), f"it has no numbers {name}")  # type: ignore[misc]
     changed(lambda rows: rows.drop(columns="hour"), "hours are missing, or there more than once")
     changed(lambda rows: rows.iloc[[0] * 300], "hours are missing, or there more than once")
-    Path(other, "predictions.parquet").write_bytes(b"x")
+    Path(second, "predictions.parquet").write_bytes(b"x")
     with pytest.raises(InputError, match=r"predictions.parquet is not the file that the manifest names"):
-        promotion.promote(other, models)
+        promotion.promote(second, models)
     with pytest.raises(InputError, match=r"predictions.parquet is not the file that the manifest names"):
-        compare.compare(one, other)
-    Path(other, "volatility.ubj").write_bytes(b"x")
+        compare.compare(first, second)
+    Path(second, "volatility.ubj").write_bytes(b"x")
     with pytest.raises(InputError, match="not the file that the manifest names"):
-        promotion.promote(other, models)
+        promotion.promote(second, models)
     (tmp_path / "models" / "champion.json").write_text("{}")
     with pytest.raises(InputError, match="was not written by this program"):
-        promotion.promote(one, models)
+        promotion.promote(first, models)
 
 
 def changes(content: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -129,18 +129,18 @@ def changes(content: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
 
 
 def changed_at(content: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    found = copy.deepcopy(content)
-    inner = found
+    copied = copy.deepcopy(content)
+    inner = copied
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = value
-    return found
+    return copied
 
 
 def test_whatever_is_in_a_champion_is_refused_in_words(made: Made, tmp_path: Path) -> None:
-    models, one, other = str(tmp_path / "models"), made("one", 1.0), made("other", 0.5)
-    promotion.promote(one, models)
-    promotion.promote(other, models, force=True)
+    models, first, second = str(tmp_path / "models"), made("one", 1.0), made("other", 0.5)
+    promotion.promote(first, models)
+    promotion.promote(second, models, force=True)
     file = tmp_path / "models" / "champion.json"
     content = json.loads(file.read_text())
     for path, value in changes(content):
@@ -172,8 +172,8 @@ def test_whatever_is_in_a_manifest_is_refused_in_words(finished: tuple[Run, Path
 def test_a_promotion_that_came_between_is_not_overwritten(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models, one, other, third = str(tmp_path / "models"), made("one", 1.0), made("other", 0.7), made("third", 0.5)
-    promotion.promote(one, models)
+    models, first, second, third = str(tmp_path / "models"), made("one", 1.0), made("other", 0.7), made("third", 0.5)
+    promotion.promote(first, models)
     honest = promotion.judge
 
     def slow(*args: object, **given: object) -> object:
@@ -183,16 +183,16 @@ def test_a_promotion_that_came_between_is_not_overwritten(
 
     monkeypatch.setattr(promotion, "judge", slow)
     with pytest.raises(ModelError, match="changed by someone else"):
-        promotion.promote(other, models)
+        promotion.promote(second, models)
     assert in_place(models) == "third"
 
 
 def test_a_run_that_promotes_itself_is_judged_against_whoever_came_between(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models, one, other, third = str(tmp_path / "models"), made("one", 1.0), made("other", 0.7), made("third", 0.5)
-    promotion.promote(one, models)
-    asked = settings.Settings(data="", output=other, promote="volatility")
+    models, first, second, third = str(tmp_path / "models"), made("one", 1.0), made("other", 0.7), made("third", 0.5)
+    promotion.promote(first, models)
+    asked = settings.Settings(data="", output=second, promote="volatility")
     honest = promotion.judge
     calls: list[object] = []
 
@@ -211,7 +211,7 @@ def test_a_run_that_promotes_itself_is_judged_against_whoever_came_between(
         assert content is not None
         champion.put(models, content | {"note": len(version) + len(calls)}, version)
         calls.append(content)
-        return honest(one, other, "volatility") | {"verdict": "better"}
+        return honest(first, second, "volatility") | {"verdict": "better"}
 
     monkeypatch.setattr(promotion, "judge", always)
     with pytest.raises(champion.Overtaken, match="changed by someone else"):
@@ -290,15 +290,15 @@ def test_where_champions_are(env: dict[str, str], run: str, given: str, expected
 
 
 def test_champion_is_the_run_that_was_promoted(made: Made, tmp_path: Path) -> None:
-    models, one = str(tmp_path / "models"), made("one", 1.0)
+    models, first = str(tmp_path / "models"), made("one", 1.0)
     env = {"MODELS_URI": models}
     with pytest.raises(InputError, match="promote a run first"):
         champion.resolve("champion", env)
-    promotion.promote(one, models)
-    assert champion.resolve("champion", env) == one
-    assert champion.resolve(f"{models}/champion.json", {}) == one
+    promotion.promote(first, models)
+    assert champion.resolve("champion", env) == first
+    assert champion.resolve(f"{models}/champion.json", {}) == first
     assert champion.resolve("out", env) == "out"
-    manifest = Path(one, "manifest.json")
+    manifest = Path(first, "manifest.json")
     manifest.write_text(manifest.read_text() + " ")
     with pytest.raises(InputError, match="not the one that was promoted"):
         champion.resolve("champion", env)
@@ -314,12 +314,12 @@ def test_scores_a_whole_file_as_predict_does_its_last_hour(
     assert code == 0, err
     rows = parquet.decode((tmp_path / "f.parquet").read_bytes(), "f")
     assert len(rows) == 3000 - 719
-    one = predict.forecast(str(out), str(sample_csv))
+    forecast = predict.forecast(str(out), str(sample_csv))
     last = rows.iloc[-1]
-    assert f"{np.datetime64(last['hour'], 's')}Z" == one["hour"]
-    assert last["p_up"] == pytest.approx(one["direction"]["probability_up"], abs=1e-4)
-    assert last["variance_forecast"] == pytest.approx(one["volatility"]["variance"], rel=1e-4)
-    assert last["lower_price"] == pytest.approx(one["price"]["lower"], abs=0.01)
+    assert f"{np.datetime64(last['hour'], 's')}Z" == forecast["hour"]
+    assert last["p_up"] == pytest.approx(forecast["direction"]["probability_up"], abs=1e-4)
+    assert last["variance_forecast"] == pytest.approx(forecast["volatility"]["variance"], rel=1e-4)
+    assert last["lower_price"] == pytest.approx(forecast["price"]["lower"], abs=0.01)
     assert rows["trained_on"].tolist() == [True] * (len(rows) - 1) + [False]
     with pytest.raises(InputError, match=r"ends in \.parquet"):
         batch.write(rows, str(tmp_path / "f.csv"))
@@ -336,15 +336,15 @@ def test_newer_bars_are_forecast_by_both_from_the_end_of_their_training(
 
 
 def test_promote_as_a_command(made: Made, tmp_path: Path) -> None:
-    one, two = made("one", 1.0), made("two", 0.6)
+    first, second = made("one", 1.0), made("two", 0.6)
     env = {"MODELS_URI": str(tmp_path / "m")}
-    assert command("promote", one, **env)[0] == 0
-    code, out, err = command("promote", two, "--json", **env)
+    assert command("promote", first, **env)[0] == 0
+    code, out, err = command("promote", second, "--json", **env)
     assert code == 0, err
     assert json.loads(out)["judged"]["verdict"] == "better"
     code, out, _ = command("promote", "--rollback", **env)
-    assert (code, f"promoted: {one} (rolled back from {two})" in out) == (0, True)
-    for wrong in (("promote",), ("promote", one, "--rollback"), ("promote", one, "--hours", "5")):
+    assert (code, f"promoted: {first} (rolled back from {second})" in out) == (0, True)
+    for wrong in (("promote",), ("promote", first, "--rollback"), ("promote", first, "--hours", "5")):
         code, _, err = command(*wrong, **env)
         assert code == 2, err
         assert "Traceback" not in err

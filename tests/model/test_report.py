@@ -169,9 +169,9 @@ def test_the_model_card(finished: tuple[Run, Path]) -> None:
     ],
 )
 def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
-    found = ticks(low, high)
-    assert found[: len(expected)] == pytest.approx(expected)
-    assert all(low <= t <= high for t in found)
+    marks = ticks(low, high)
+    assert marks[: len(expected)] == pytest.approx(expected)
+    assert all(low <= t <= high for t in marks)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None
 )
 def test_prices_of_any_size_are_told_apart_on_the_axis(low: float, high: float, expected: list[str]) -> None:
     values = ticks(low, high, 4)
-    found = [telling_apart(values)(value) for value in values]
-    assert found == expected
-    assert len(set(found)) == len(found)
+    labels = [telling_apart(values)(value) for value in values]
+    assert labels == expected
+    assert len(set(labels)) == len(labels)
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,8 @@ def test_hyperparameters_from_one_ssm_parameter(aws: dict[str, str], monkeypatch
         value = '{"eta": 0.5, "return": {"max_depth": 1}}'
         ssm.put_parameter(Name="/one", Value=value, Type="SecureString")  # type: ignore[attr-defined]
         ssm.put_parameter(Name="/bad", Value="eta: 1", Type="String")  # type: ignore[attr-defined]
-        found = params.load({"PARAMS_SSM": "/one"})
-        assert (found["volatility"].eta, found["return"].max_depth) == (0.5, 1)
+        by_target = params.load({"PARAMS_SSM": "/one"})
+        assert (by_target["volatility"].eta, by_target["return"].max_depth) == (0.5, 1)
         with pytest.raises(InputError, match="PARAMS_SSM /bad: not valid JSON"):
             params.load({"PARAMS_SSM": "/bad"})
         with pytest.raises(InputError, match="can't read SSM parameter /gone: it isn't there"):

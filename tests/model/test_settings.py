@@ -19,10 +19,10 @@ from tests.model.conftest import quick
 def test_later_sources_win(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text("max_depth = 2\neta = 0.1\n[volatility]\nmax_depth = 7\n")
-    found = params.load({"PARAMS_FILE": str(path), "HP_ETA": "0.2", "HP_RETURN_ETA": "0.3"})
-    assert found["direction"].max_depth == 2
-    assert found["volatility"].max_depth == 7
-    assert (found["direction"].eta, found["return"].eta) == (0.2, 0.3)
+    by_target = params.load({"PARAMS_FILE": str(path), "HP_ETA": "0.2", "HP_RETURN_ETA": "0.3"})
+    assert by_target["direction"].max_depth == 2
+    assert by_target["volatility"].max_depth == 7
+    assert (by_target["direction"].eta, by_target["return"].eta) == (0.2, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_a_sweep_never_sees_the_test_folds(sample_csv: Path, tmp_path: Path) -> 
     ]
     other.write_text("\n".join([*lines[: stop + 1], *changed]) + "\n")
     grid = {"max_depth": [2.0, 5.0]}
-    one = sweep.sweep(given, ["direction", "volatility"], grid, 0)
-    two = sweep.sweep(quick(data=str(other), output=str(tmp_path / "b")), ["direction", "volatility"], grid, 0)
-    assert one["candidates"] == two["candidates"]
-    assert one["data_sha256"] != two["data_sha256"]
+    first = sweep.sweep(given, ["direction", "volatility"], grid, 0)
+    second = sweep.sweep(quick(data=str(other), output=str(tmp_path / "b")), ["direction", "volatility"], grid, 0)
+    assert first["candidates"] == second["candidates"]
+    assert first["data_sha256"] != second["data_sha256"]
     best = json.loads((tmp_path / "a/best.json").read_text())
-    found = params.load({"PARAMS_FILE": str(tmp_path / "a/best.json")})
-    assert found["volatility"].max_depth == best["volatility"]["max_depth"]
+    by_target = params.load({"PARAMS_FILE": str(tmp_path / "a/best.json")})
+    assert by_target["volatility"].max_depth == best["volatility"]["max_depth"]
 
 
 def test_random_candidates_repeat_with_the_seed() -> None:

@@ -57,10 +57,10 @@ def test_diebold_mariano_against_a_t_test_on_independent_losses() -> None:
 
     rng = np.random.default_rng(1)
     a, b = rng.exponential(1.0, 4000), rng.exponential(1.04, 4000)
-    found = stats.diebold_mariano(a, b, lags=0)
+    test = stats.diebold_mariano(a, b, lags=0)
     expected = reference.ttest_1samp(b - a, 0)
-    assert found.statistic == pytest.approx(expected.statistic, rel=1e-3)
-    assert found.p_value == pytest.approx(expected.pvalue, abs=0.005)
+    assert test.statistic == pytest.approx(expected.statistic, rel=1e-3)
+    assert test.p_value == pytest.approx(expected.pvalue, abs=0.005)
 
 
 def test_diebold_mariano_allows_for_dependence() -> None:
@@ -85,13 +85,13 @@ def test_least_squares_and_logistic_against_scikit_learn() -> None:
 
 def test_a_score_without_any_hours_is_none_in_json() -> None:
     nothing = np.full(50, np.nan)
-    found = evaluate.Scores(
+    scores = evaluate.Scores(
         0, {}, [evaluate._compare(evaluate.Losses("return", "zero", "squared error", nothing, nothing), 1)]
     )
-    raw = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    raw = json.loads(json.dumps(scores.to_json(), allow_nan=False))
     (only,) = raw["comparisons"]
     assert (only["model_loss"], only["skill"]["value"], only["verdict"]) == (None, None, "no skill")
-    assert evaluate.flat(found) == {}
+    assert evaluate.flat(scores) == {}
 
 
 def test_conformal_quantiles_cover_and_use_known_scores_only() -> None:
@@ -112,15 +112,15 @@ def test_seasonal_least_squares_is_that_with_a_column_for_each_season() -> None:
     x, season = rng.standard_normal((900, 5)), rng.integers(0, 23, 900)
     x[:, 3] += np.sin(season)  # goes with the season, as volume does
     y = x @ [0.6, -0.2, 0.0, 1.0, 0.3] + np.cos(season) + 0.3 * rng.standard_normal(900)
-    found = linear.seasonal(x, season, y, seasons=24)
+    fit = linear.seasonal(x, season, y, seasons=24)
     design = np.hstack([np.clip((x - x.mean(0)) / x.std(0), -4, 4), np.eye(24)[season]])
     weights = np.linalg.lstsq(design, y, rcond=None)[0]
-    assert found.predict(x, season) == pytest.approx(design @ weights, abs=1e-6)
-    assert found.slopes.weights == pytest.approx(weights[:5], abs=1e-6)
-    never = found.offsets[23]  # no row was of this season
-    assert never == pytest.approx(found.offsets[:23].mean())
-    again = linear.Seasonal.from_json(json.loads(json.dumps(found.to_json())))
-    assert np.array_equal(again.predict(x, season), found.predict(x, season))
+    assert fit.predict(x, season) == pytest.approx(design @ weights, abs=1e-6)
+    assert fit.slopes.weights == pytest.approx(weights[:5], abs=1e-6)
+    never = fit.offsets[23]  # no row was of this season
+    assert never == pytest.approx(fit.offsets[:23].mean())
+    again = linear.Seasonal.from_json(json.loads(json.dumps(fit.to_json())))
+    assert np.array_equal(again.predict(x, season), fit.predict(x, season))
 
 
 def test_weighted_logistic_regression_against_scikit_learn() -> None:
@@ -197,12 +197,12 @@ def test_factors_of_the_interval_use_known_scores_only() -> None:
     n = 4000
     sigma, ret, hour = np.exp(rng.standard_normal(n)), rng.standard_normal(n), np.arange(n) % 24
     ret[rng.random(n) < 0.05] = np.nan
-    one = conformal.intervals(np.zeros(n), sigma, ret, hour, 0.9)
+    before = conformal.intervals(np.zeros(n), sigma, ret, hour, 0.9)
     changed, other = ret.copy(), sigma.copy()
     changed[3000:], other[3001:] = 99.0, 5.0
-    two = conformal.intervals(np.zeros(n), other, changed, hour, 0.9)
-    assert np.array_equal(one[0][:3001], two[0][:3001], equal_nan=True)
-    assert np.array_equal(one[1][:3001], two[1][:3001], equal_nan=True)
+    after = conformal.intervals(np.zeros(n), other, changed, hour, 0.9)
+    assert np.array_equal(before[0][:3001], after[0][:3001], equal_nan=True)
+    assert np.array_equal(before[1][:3001], after[1][:3001], equal_nan=True)
 
 
 def test_ratio_agrees_with_the_bootstrap_and_with_the_formula_of_a_mean() -> None:
@@ -212,8 +212,8 @@ def test_ratio_agrees_with_the_bootstrap_and_with_the_formula_of_a_mean() -> Non
     assert quick.value == pytest.approx(slow.value)
     assert quick.low == pytest.approx(slow.low, abs=0.006)
     assert quick.high == pytest.approx(slow.high, abs=0.006)
-    one = stats.ratio(loss, np.ones(6000), block=1)
-    assert one.high - one.value == pytest.approx(1.96 * loss.std() / np.sqrt(6000))
+    of_mean = stats.ratio(loss, np.ones(6000), block=1)
+    assert of_mean.high - of_mean.value == pytest.approx(1.96 * loss.std() / np.sqrt(6000))
     dependent = np.repeat(rng.standard_normal(1000), 6)
     wide, naive = (stats.ratio(dependent, np.ones(6000), block) for block in (72, 1))
     assert 2 < (wide.high - wide.low) / (naive.high - naive.low) < 3  # the root of 6
@@ -227,9 +227,9 @@ def test_break_even_cost_of_a_known_edge() -> None:
     right = rng.random(20_000) < 0.6
     p_up = np.where(up == right, 0.6, 0.4)
     # an hour earns 0.2 x 0.1 % on average; the side turns in half of the hours, for two units each
-    found = slices.break_even(ret, p_up, 1)
-    assert found.value == pytest.approx(0.0002, rel=0.1)
-    assert found.low < 0.0002 < found.high
+    cost = slices.break_even(ret, p_up, 1)
+    assert cost.value == pytest.approx(0.0002, rel=0.1)
+    assert cost.low < 0.0002 < cost.high
     held = slices.break_even(np.array([0.01, np.nan, 0.01, -0.01]), np.array([0.6, 0.1, 0.6, 0.4]), 1)
     assert held.value == pytest.approx((0.01 + 0.01 + 0.01) / (1 + 0 + 2))
 
@@ -238,8 +238,10 @@ def test_stability_index_against_its_formula() -> None:
     rng = np.random.default_rng(13)
     before, after = rng.standard_normal(50_000), rng.standard_normal(50_000) + 0.5
     edges = np.quantile(before, np.arange(0.1, 1, 0.1))
-    one, two = (np.histogram(v, [-np.inf, *edges, np.inf])[0] / len(v) for v in (before, after))
-    assert data_checks.stability(before, after) == pytest.approx(((two - one) * np.log(two / one)).sum(), rel=1e-6)
+    shares_before, shares_after = (np.histogram(v, [-np.inf, *edges, np.inf])[0] / len(v) for v in (before, after))
+    assert data_checks.stability(before, after) == pytest.approx(
+        ((shares_after - shares_before) * np.log(shares_after / shares_before)).sum(), rel=1e-6
+    )
     assert data_checks.stability(before, rng.standard_normal(50_000)) < 0.002
     assert np.isnan(data_checks.stability(before, np.full(5, np.nan)))
     assert data_checks.stability(np.ones(100), np.ones(100)) == 0

@@ -67,8 +67,8 @@ def ask(server: str, path: str, body: object = None) -> Any:
 
 
 def runs(server: str, experiment: str) -> list[Any]:
-    found = ask(server, f"experiments/get-by-name?experiment_name={experiment}")["experiment"]["experiment_id"]
-    return list(ask(server, "runs/search", {"experiment_ids": [found]}).get("runs", []))
+    experiment_id = ask(server, f"experiments/get-by-name?experiment_name={experiment}")["experiment"]["experiment_id"]
+    return list(ask(server, "runs/search", {"experiment_ids": [experiment_id]}).get("runs", []))
 
 
 def test_a_run_is_tracked(server: str, sample_csv: Path, tmp_path: Path) -> None:

@@ -86,18 +86,18 @@ def test_shap_values_add_up_to_the_forecast(finished: tuple[Run, Path]) -> None:
     rows = slice(2000, 2050)
     for target in ("direction", "volatility"):
         model = run.result.models[target]
-        found = model.contributions(run.matrix[rows], run.targets.har[rows])
-        assert found.shape == (50, len(model.columns) + 1)
+        values = model.contributions(run.matrix[rows], run.targets.har[rows])
+        assert values.shape == (50, len(model.columns) + 1)
         forecast = model.predict(run.matrix[rows], run.targets.har[rows])
         expected = np.log(forecast / (1 - forecast)) if target == "direction" else forecast
-        assert np.allclose(found.sum(axis=1), expected, atol=1e-4)
+        assert np.allclose(values.sum(axis=1), expected, atol=1e-4)
 
 
 def test_a_year_ago_counts_half() -> None:
-    found = boost.weights(np.arange(0, 20_000), 20_000, 8760.0)
-    assert found is not None
-    assert found.mean() == pytest.approx(1)
-    assert found[10_000] / found[10_000 + 8760] == pytest.approx(0.5)
+    weights = boost.weights(np.arange(0, 20_000), 20_000, 8760.0)
+    assert weights is not None
+    assert weights.mean() == pytest.approx(1)
+    assert weights[10_000] / weights[10_000 + 8760] == pytest.approx(0.5)
     assert boost.weights(np.arange(10), 10, 0.0) is None
 
 

@@ -64,18 +64,18 @@ def test_predict_knows_nothing_but_the_data_it_is_given(
 
 
 def test_compare(finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path) -> None:
-    _, one = finished
-    two = tmp_path / "two"
-    train.train(quick(data=str(sample_csv), output=str(two), seed=99))
-    found = compare.compare(str(one), str(two))
-    assert found["inputs"]["seed"] == [7, 99]
-    assert found["metrics"]["direction_auc"]["difference"] == pytest.approx(
-        found["metrics"]["direction_auc"]["b"] - found["metrics"]["direction_auc"]["a"], abs=1e-5
+    _, first = finished
+    second = tmp_path / "two"
+    train.train(quick(data=str(sample_csv), output=str(second), seed=99))
+    result = compare.compare(str(first), str(second))
+    assert result["inputs"]["seed"] == [7, 99]
+    assert result["metrics"]["direction_auc"]["difference"] == pytest.approx(
+        result["metrics"]["direction_auc"]["b"] - result["metrics"]["direction_auc"]["a"], abs=1e-5
     )
-    assert found["paired"]["hours"] == 1800
-    assert found["paired"]["volatility"]["better"] == "neither"
-    assert "B saves" in compare.as_text(found)
-    same = compare.compare(str(one), str(one))
+    assert result["paired"]["hours"] == 1800
+    assert result["paired"]["volatility"]["better"] == "neither"
+    assert "B saves" in compare.as_text(result)
+    same = compare.compare(str(first), str(first))
     assert same["inputs"] == {}
     assert same["paired"]["return"]["b_saves"]["value"] == 0
 
@@ -87,18 +87,18 @@ def test_check_scores_later_hours_only(sample_csv: Path, tmp_path: Path) -> None
     early.write_text("".join(lines[:2401]))
     out = tmp_path / "o"
     run = train.train(quick(data=str(early), output=str(out)))
-    found = later.check(str(out), str(sample_csv))
-    assert found["first"] == str(run.bars.time[-1] + np.timedelta64(3600, "s")) + "Z"
-    assert found["hours"] == 3000 - 2400
-    by = {(c["target"], c["baseline"]): c for c in found["comparisons"]}
+    result = later.check(str(out), str(sample_csv))
+    assert result["first"] == str(run.bars.time[-1] + np.timedelta64(3600, "s")) + "Z"
+    assert result["hours"] == 3000 - 2400
+    by = {(c["target"], c["baseline"]): c for c in result["comparisons"]}
     assert by["volatility", "HAR"]["verdict"] == "skill"
     assert by["direction", "logistic regression"]["skill"]["value"] is not None
-    assert abs(found["estimates"]["price_coverage"]["value"] - 0.9) < 0.05
-    assert "none of them trained on" in later.as_text(found)
+    assert abs(result["estimates"]["price_coverage"]["value"] - 0.9) < 0.05
+    assert "none of them trained on" in later.as_text(result)
     # the first of its forecasts is the one that predict makes at that time
     made = predict.forecast(str(out), str(early))
     bars = data.load(sample_csv).bars
-    assert made["hour"] == found["first"]
+    assert made["hour"] == result["first"]
     assert made["last_price"] == bars.close[2399]
     with pytest.raises(InputError, match="at least 100 are needed"):
         later.check(str(out), str(early))

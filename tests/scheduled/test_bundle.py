@@ -15,19 +15,19 @@ import pytest
 from reconciler.kinds.lambda_function import HANDLER, MODULES, archive, code_sha256
 
 LAMBDA_HAS = {"boto3", "botocore", "urllib3", *sys.stdlib_module_names}
-IN_IT = {f"reconciler.{one}".replace("/", ".").removesuffix(".__init__") for one in MODULES}
+IN_IT = {f"reconciler.{module}".replace("/", ".").removesuffix(".__init__") for module in MODULES}
 
 
 def files() -> dict[str, str]:
-    with zipfile.ZipFile(io.BytesIO(archive())) as found:
-        return {name: found.read(name).decode() for name in found.namelist()}
+    with zipfile.ZipFile(io.BytesIO(archive())) as bundle:
+        return {name: bundle.read(name).decode() for name in bundle.namelist()}
 
 
 def imported(source: str) -> Iterator[str]:
     """The modules that a source imports, wherever in it."""
     for node in ast.walk(ast.parse(source, feature_version=(3, 13))):
         if isinstance(node, ast.Import):
-            yield from (one.name for one in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield str(node.module)
 
@@ -39,18 +39,18 @@ def test_it_imports_only_itself_and_what_lambda_has(name: str) -> None:
 
 
 def test_its_folders_are_packages_and_its_handler_is_there() -> None:
-    found = files()
-    assert {f"{name.rpartition('/')[0]}/__init__.py" for name in found} <= found.keys()
+    sources = files()
+    assert {f"{name.rpartition('/')[0]}/__init__.py" for name in sources} <= sources.keys()
     module, _, function = HANDLER.rpartition(".")
-    tree = ast.parse(found[f"{module.replace('.', '/')}.py"])
+    tree = ast.parse(sources[f"{module.replace('.', '/')}.py"])
     assert function in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
 
 
 def test_nothing_in_it_tells_when_or_where_it_was_made() -> None:
-    with zipfile.ZipFile(io.BytesIO(archive())) as found:
-        entries = found.infolist()
-    assert {(one.date_time, one.compress_type, one.create_system, one.external_attr >> 16) for one in entries} == {
-        ((1980, 1, 1, 0, 0, 0), zipfile.ZIP_STORED, 3, 0o100644)
-    }
-    assert [one.filename for one in entries] == [f"reconciler/{module}.py" for module in MODULES]
+    with zipfile.ZipFile(io.BytesIO(archive())) as bundle:
+        entries = bundle.infolist()
+    assert {
+        (entry.date_time, entry.compress_type, entry.create_system, entry.external_attr >> 16) for entry in entries
+    } == {((1980, 1, 1, 0, 0, 0), zipfile.ZIP_STORED, 3, 0o100644)}
+    assert [entry.filename for entry in entries] == [f"reconciler/{module}.py" for module in MODULES]
     assert base64.b64decode(code_sha256()) == hashlib.sha256(archive()).digest()

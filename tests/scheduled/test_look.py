@@ -159,47 +159,51 @@ class World(Aws):
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Callable[[Case], World]:
     def made(case: Case) -> World:
-        found = World(case)
-        monkeypatch.setattr(aws, "_client", lambda service: found)
+        fake = World(case)
+        monkeypatch.setattr(aws, "_client", lambda service: fake)
         for module in (handler, see, launching, why):
-            monkeypatch.setattr(module, "time", found)
-        for name, value in {**found.watched.variables(), GROUP: "sg-1"}.items():
+            monkeypatch.setattr(module, "time", fake)
+        for name, value in {**fake.watched.variables(), GROUP: "sg-1"}.items():
             monkeypatch.setenv(name, value)
-        return found
+        return fake
 
     return made
 
 
 def see_to_the_end(
-    found: World, first: Mapping[str, Any], heard: Iterator[bool], *, told: bool = False
+    fake: World, first: Mapping[str, Any], heard: Iterator[bool], *, told: bool = False
 ) -> Run | None:  # fmt: skip
     """Have a run begin and end. Returns it as it is recorded; None where it isn't. heard: whether the next event or
     call after a pause arrives; looks always do. told: a task ends only where it was told to.
     """
-    found.called(first)
+    fake.called(first)
     for _ in range(MOST):
-        while task := found.end(told=told):
+        while task := fake.end(told=told):
             if next(heard):
-                found.called({"detail": task})
-        if not found.schedules:
+                fake.called({"detail": task})
+        if not fake.schedules:
             break
-        found.clock += EVERY
-        for name, what in tuple(found.schedules.items()):
+        fake.clock += EVERY
+        for name, event in tuple(fake.schedules.items()):
             if name.endswith("-again"):
-                del found.schedules[name]
+                del fake.schedules[name]
             if name.endswith("-look") or (name.endswith("-again") and next(heard)):
-                found.called(json.loads(what))
-    return found.read_of(str(first.get(START) or scheduled_id(found.watched, DUE)))
+                fake.called(json.loads(event))
+    return fake.read_of(str(first.get(START) or scheduled_id(fake.watched, DUE)))
 
 
 def lost(count: int) -> set[tuple[bool, ...]]:
     """Of so many events that are heard: none is lost, each alone, all."""
-    each = {tuple(other != number for other in range(count)) for number in range(count)}
-    return {(True,) * count, *each, (False,) * count}
+    lost_one = {tuple(other != number for other in range(count)) for number in range(count)}
+    return {(True,) * count, *lost_one, (False,) * count}
 
 
 def summary(run: Run) -> Any:
-    return run.state, run.exit_code, [(one.event, one.exit_code, one.provider, one.memory) for one in run.attempts]
+    return (
+        run.state,
+        run.exit_code,
+        [(attempt.event, attempt.exit_code, attempt.provider, attempt.memory) for attempt in run.attempts],
+    )
 
 
 @pytest.mark.share(2)
@@ -213,22 +217,22 @@ def test_it_ends_the_same(world: Callable[[Case], World], case: Case, first: Map
     usual: Any = None
     for heard in sorted(lost(len(case.ends)), reverse=True):
         for kill in itertools.count():
-            found = world(case)
+            fake = world(case)
             if START in first:
-                found.write(run(found.watched, attempts=(replace(FIRST, provider="FARGATE_SPOT", launched=1000.0),)))
-            found.kill = kill
-            ended, where = see_to_the_end(found, first, itertools.cycle(heard)), (heard, kill, found.killed_at)
-            assert found.schedules == {}, where
+                fake.write(run(fake.watched, attempts=(replace(FIRST, provider="FARGATE_SPOT", launched=1000.0),)))
+            fake.kill = kill
+            ended, where = see_to_the_end(fake, first, itertools.cycle(heard)), (heard, kill, fake.killed_at)
+            assert fake.schedules == {}, where
             if ended is None:  # a launch of the schedule that failed for good before it was recorded is a dead letter
-                assert (LAUNCH in first, found.launched, found.told, kill < 4) == (True, [], [], True), where
+                assert (LAUNCH in first, fake.launched, fake.told, kill < 4) == (True, [], [], True), where
                 continue
             usual = usual or summary(ended)
             assert (ended.state, summary(ended)) == (case.state, usual), where
-            tasks = [one.task_arn for one in ended.attempts if one.task_arn]
-            assert len(set(tasks)) == len(tasks) == len(found.tasks) == sum(one is not None for one in case.ends), where
-            marked = told_key(ended.id) in found.killed_at  # between that mark and the message, or behind both
-            assert len(found.told) == 1 or (marked and not found.told), where
-            if found.calls < kill:
+            tasks = [attempt.task_arn for attempt in ended.attempts if attempt.task_arn]
+            assert len(set(tasks)) == len(tasks) == len(fake.tasks) == sum(end is not None for end in case.ends), where
+            marked = told_key(ended.id) in fake.killed_at  # between that mark and the message, or behind both
+            assert len(fake.told) == 1 or (marked and not fake.told), where
+            if fake.calls < kill:
                 break
         assert kill > 10
 
@@ -240,25 +244,25 @@ def test_it_is_stopped_by_its_user_after_any_call(
 ) -> None:
     """Whatever the function does at that moment, the run is stopped, no task is left, and it is told of once."""
     for at in range(1, 20):  # the first looks at it, too
-        found = world(Case("sleeps", (0, 0), State.STOPPED))
+        fake = world(Case("sleeps", (0, 0), State.STOPPED))
         if START in first:
-            found.write(run(found.watched, attempts=(replace(FIRST, launched=1000.0),)))
-        run_id, later = str(first.get(START) or scheduled_id(found.watched, DUE)), list[str]()
+            fake.write(run(fake.watched, attempts=(replace(FIRST, launched=1000.0),)))
+        run_id, later = str(first.get(START) or scheduled_id(fake.watched, DUE)), list[str]()
 
-        def stop(found: World = found, run_id: str = run_id, later: list[str] = later) -> None:
+        def stop(fake: World = fake, run_id: str = run_id, later: list[str] = later) -> None:
             runs = Store(aws, BUCKET, print)
             if known := runs.get(run_id):
-                stop_run(aws, runs, place_of(found.watched), Lambda(later), known, "stopped by the user", deploy="d")  # type: ignore[arg-type]
+                stop_run(aws, runs, place_of(fake.watched), Lambda(later), known, "stopped by the user", deploy="d")  # type: ignore[arg-type]
             else:
-                found.then = found.calls + 1, stop
+                fake.then = fake.calls + 1, stop
 
-        found.then = at, stop
-        see_to_the_end(found, first, itertools.repeat(heard), told=True)
-        for one in later:
-            found.called({START: one, GIVEN: None})
-        ended = found.read_of(run_id)
+        fake.then = at, stop
+        see_to_the_end(fake, first, itertools.repeat(heard), told=True)
+        for later_id in later:
+            fake.called({START: later_id, GIVEN: None})
+        ended = fake.read_of(run_id)
         assert ended is not None
-        assert (ended.state, found.running, found.schedules, len(found.told)) == (State.STOPPED, 0, {}, 1), at
+        assert (ended.state, fake.running, fake.schedules, len(fake.told)) == (State.STOPPED, 0, {}, 1), at
 
 
 class Lambda:
@@ -273,70 +277,70 @@ class Lambda:
 
 
 def test_what_is_different_for_it_is_handed_on(world: Callable[[Case], World]) -> None:
-    found = world(CASES[1])
-    found.write(run(found.watched))
-    found.called({START: ID, GIVEN: GIVEN_ONE})
-    ((name, look),) = found.schedules.items()
+    fake = world(CASES[1])
+    fake.write(run(fake.watched))
+    fake.called({START: ID, GIVEN: GIVEN_ONE})
+    ((name, look),) = fake.schedules.items()
     assert (name, json.loads(look)) == (f"tiny.{ID}-look", {START: ID, GIVEN: GIVEN_ONE, TRIED: WORKER_TRIES})
-    found.end()
-    found.called(json.loads(look))
-    variables = [one["overrides"]["containerOverrides"][0]["environment"] for one in found.launched]
-    assert [{"name": "A", "value": "1"} in some for some in variables] == [True, True]
+    fake.end()
+    fake.called(json.loads(look))
+    variables = [launch["overrides"]["containerOverrides"][0]["environment"] for launch in fake.launched]
+    assert [{"name": "A", "value": "1"} in environment for environment in variables] == [True, True]
 
 
 @pytest.mark.parametrize("whose", ["a client's", "nobody's"])
 def test_what_is_not_its_own_is_looked_at_no_more(world: Callable[[Case], World], whose: str) -> None:
-    found = world(CASES[0])
-    found.write(run(found.watched))
-    found.called({START: ID, GIVEN: NOTHING})
-    (look,) = found.schedules.values()
+    fake = world(CASES[0])
+    fake.write(run(fake.watched))
+    fake.called({START: ID, GIVEN: NOTHING})
+    (look,) = fake.schedules.values()
     if whose == "nobody's":
-        del found.objects[record_key(ID)]
+        del fake.objects[record_key(ID)]
     else:
-        found.write(run(found.watched, unattended=False))
-    found.called(json.loads(look))
-    assert (found.schedules, found.running) == ({}, 1)
+        fake.write(run(fake.watched, unattended=False))
+    fake.called(json.loads(look))
+    assert (fake.schedules, fake.running) == ({}, 1)
 
 
 def test_one_that_runs_is_left_alone(world: Callable[[Case], World]) -> None:
-    found = world(CASES[0])
-    found.write(run(found.watched))
-    found.called({START: ID, GIVEN: NOTHING})
-    before = found.read()
-    ((name, look),) = found.schedules.items()
-    found.called(json.loads(look))
-    assert (found.read(), list(found.schedules), len(found.launched)) == (before, [name], 1)
+    fake = world(CASES[0])
+    fake.write(run(fake.watched))
+    fake.called({START: ID, GIVEN: NOTHING})
+    before = fake.read()
+    ((name, look),) = fake.schedules.items()
+    fake.called(json.loads(look))
+    assert (fake.read(), list(fake.schedules), len(fake.launched)) == (before, [name], 1)
 
 
 def test_a_task_that_ecs_has_forgotten_ends_it(world: Callable[[Case], World]) -> None:
-    found = world(CASES[0])
-    found.write(run(found.watched, attempts=(replace(FIRST, launched=1000.0),)))
-    found.called({START: ID, GIVEN: NOTHING})
-    (look,) = found.schedules.values()
-    found.tasks.clear()
-    found.clock += 2 * 3600
-    found.called(json.loads(look))
-    assert (found.read().state, found.schedules, len(found.told)) == (State.FAILED, {}, 1)
+    fake = world(CASES[0])
+    fake.write(run(fake.watched, attempts=(replace(FIRST, launched=1000.0),)))
+    fake.called({START: ID, GIVEN: NOTHING})
+    (look,) = fake.schedules.values()
+    fake.tasks.clear()
+    fake.clock += 2 * 3600
+    fake.called(json.loads(look))
+    assert (fake.read().state, fake.schedules, len(fake.told)) == (State.FAILED, {}, 1)
 
 
 def test_one_that_was_told_to_stop_is_stopped(world: Callable[[Case], World]) -> None:
     """`stop` was killed between the record and ECS."""
-    found = world(CASES[0])
-    found.write(run(found.watched))
-    found.called({START: ID, GIVEN: NOTHING})
-    (look,) = found.schedules.values()
-    found.write(replace(found.read(), state=State.STOPPING))
-    found.called(json.loads(look))
-    assert found.running == 0
+    fake = world(CASES[0])
+    fake.write(run(fake.watched))
+    fake.called({START: ID, GIVEN: NOTHING})
+    (look,) = fake.schedules.values()
+    fake.write(replace(fake.read(), state=State.STOPPING))
+    fake.called(json.loads(look))
+    assert fake.running == 0
 
 
 def test_that_nobody_can_look_is_no_reason_not_to_launch(world: Callable[[Case], World]) -> None:
-    found = world(CASES[0])
-    found.write(run(found.watched))
+    fake = world(CASES[0])
+    fake.write(run(fake.watched))
 
     def refuse() -> None:
-        raise found._error("AccessDeniedException")
+        raise fake._error("AccessDeniedException")
 
-    found.at["create_schedule"] = refuse
-    found.called({START: ID, GIVEN: NOTHING})
-    assert (found.running, found.schedules) == (1, {})
+    fake.at["create_schedule"] = refuse
+    fake.called({START: ID, GIVEN: NOTHING})
+    assert (fake.running, fake.schedules) == (1, {})

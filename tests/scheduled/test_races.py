@@ -110,21 +110,21 @@ class Aws:
         return {"tasks": [made]}
 
     def _describe_tasks(self, tasks: list[str], **more: Any) -> dict[str, Any]:
-        ids = {one.rpartition("/")[2] for one in tasks}
-        return {"tasks": [one for one in self.tasks.values() if one["taskArn"].rpartition("/")[2] in ids]}
+        ids = {arn.rpartition("/")[2] for arn in tasks}
+        return {"tasks": [task for task in self.tasks.values() if task["taskArn"].rpartition("/")[2] in ids]}
 
     def _list_tasks(self, startedBy: str, desiredStatus: str, **more: Any) -> dict[str, Any]:  # noqa: N803
-        one = self.tasks.get(startedBy)
-        return {"taskArns": [one["taskArn"]] if one and one["desiredStatus"] == desiredStatus else []}
+        task = self.tasks.get(startedBy)
+        return {"taskArns": [task["taskArn"]] if task and task["desiredStatus"] == desiredStatus else []}
 
     def _describe_task_definition(self, taskDefinition: str, **more: Any) -> dict[str, Any]:  # noqa: N803
         container = {"environment": [{"name": "DASK_WORKERS", "value": "1"}]}
-        found = {"containerDefinitions": [container], "cpu": "256", "memory": "512"}
-        return {"taskDefinition": found, "tags": [{"key": WORKERS_TAG, "value": f"{taskDefinition}-workers"}]}
+        definition = {"containerDefinitions": [container], "cpu": "256", "memory": "512"}
+        return {"taskDefinition": definition, "tags": [{"key": WORKERS_TAG, "value": f"{taskDefinition}-workers"}]}
 
     def _stop_task(self, task: str, **more: Any) -> dict[str, Any]:
-        (one,) = self._describe_tasks([task])["tasks"]
-        one.update(desiredStatus="STOPPED")
+        (stopped,) = self._describe_tasks([task])["tasks"]
+        stopped.update(desiredStatus="STOPPED")
         return {}
 
     def _schedule(self, operation: str, Name: str, **more: Any) -> dict[str, Any]:  # noqa: N803
@@ -150,19 +150,19 @@ class Aws:
     @property
     def running(self) -> int:
         """How many tasks nobody has stopped."""
-        return sum(one["desiredStatus"] == "RUNNING" for one in self.tasks.values())
+        return sum(task["desiredStatus"] == "RUNNING" for task in self.tasks.values())
 
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Aws]:
     def made(**more: Any) -> Aws:
         watched = replace(settings(), bucket=BUCKET, **more)
-        found = Aws(watched)
-        monkeypatch.setattr(aws, "_client", lambda service: found)
+        fake = Aws(watched)
+        monkeypatch.setattr(aws, "_client", lambda service: fake)
         for name, value in {**watched.variables(), GROUP: "sg-1"}.items():
             monkeypatch.setenv(name, value)
         record._store.cache_clear()
-        return found
+        return fake
 
     return made
 
@@ -182,105 +182,105 @@ def start(given: Any = NOTHING) -> None:
 
 def test_stopped_between_its_launch_and_its_record(make: Callable[..., Aws]) -> None:
     """`stop` reads a record without a task, and writes that the run is stopped: its task is stopped, too."""
-    found = make()
-    found.write(run(found.watched))
-    stopped = run(found.watched, state=State.STOPPED)
+    fake = make()
+    fake.write(run(fake.watched))
+    stopped = run(fake.watched, state=State.STOPPED)
 
     def when_recorded() -> None:  # the next write is that of the task's ARN
-        found.at["put_object"] = lambda: found.write(stopped)
+        fake.at["put_object"] = lambda: fake.write(stopped)
 
-    found.at["run_task"] = when_recorded
+    fake.at["run_task"] = when_recorded
     start()
-    assert (found.read().state, found.running) == (State.STOPPED, 0)
+    assert (fake.read().state, fake.running) == (State.STOPPED, 0)
 
 
 def test_stopped_after_the_function_died_behind_its_launch(make: Callable[..., Aws]) -> None:
-    found = make(checkpoint=True)
-    found.write(run(found.watched))
+    fake = make(checkpoint=True)
+    fake.write(run(fake.watched))
 
     def die() -> None:
         raise SystemExit
 
-    found.at["run_task"] = lambda: found.at.update(get_object=die)
+    fake.at["run_task"] = lambda: fake.at.update(get_object=die)
     with pytest.raises(SystemExit):
         start()
-    found.write(run(found.watched, state=State.STOPPED))
+    fake.write(run(fake.watched, state=State.STOPPED))
     start(None)  # as `stop` does
-    assert (found.running, found.marked) == (0, [f"runs/{ID}/checkpoint"])
+    assert (fake.running, fake.marked) == (0, [f"runs/{ID}/checkpoint"])
 
 
 def test_a_scheduled_run_stopped_after_the_function_died(make: Callable[..., Aws]) -> None:
     """Lambda calls it again, and the task that nobody has recorded is stopped."""
-    found, due = make(), "2026-01-02T03:04:05Z"
+    fake, due = make(), "2026-01-02T03:04:05Z"
 
     def die() -> None:
         raise SystemExit
 
-    found.at["run_task"] = lambda: found.at.update(get_object=die)
+    fake.at["run_task"] = lambda: fake.at.update(get_object=die)
     with pytest.raises(SystemExit):
         handle({LAUNCH: due}, None)
-    key = record_key(scheduled_id(found.watched, due))
-    found.objects[key] = to_json(replace(from_json(found.objects[key], key), state=State.STOPPED))
-    assert found.running == 1
+    key = record_key(scheduled_id(fake.watched, due))
+    fake.objects[key] = to_json(replace(from_json(fake.objects[key], key), state=State.STOPPED))
+    assert fake.running == 1
     handle({LAUNCH: due}, None)
-    assert found.running == 0
+    assert fake.running == 0
 
 
 @pytest.mark.parametrize("operation", ["run_task", "get_object"])
 def test_what_a_client_took_back_is_the_clients(make: Callable[..., Aws], operation: str) -> None:
-    found = make()
-    found.write(run(found.watched))
-    back = run(found.watched, unattended=False)
-    found.at["run_task"] = lambda: found.at.update({operation: lambda: found.write(back)})
+    fake = make()
+    fake.write(run(fake.watched))
+    back = run(fake.watched, unattended=False)
+    fake.at["run_task"] = lambda: fake.at.update({operation: lambda: fake.write(back)})
     if operation == "run_task":
-        found.at["run_task"] = lambda: found.write(back)
+        fake.at["run_task"] = lambda: fake.write(back)
     start()
-    assert found.read() == back
+    assert fake.read() == back
 
 
 @pytest.mark.parametrize("gone_on", [True, False], ids=["without it", "and was stopped"])
 def test_a_function_that_fell_behind_leaves_no_task(make: Callable[..., Aws], gone_on: bool) -> None:
     """It stood still before RunTask, and a client that had the run meanwhile has given the attempt up."""
-    found = make()
-    found.write(run(found.watched))
+    fake = make()
+    fake.write(run(fake.watched))
     second = Attempt(2, "FARGATE", f"{ID}-2", 2.0, task_arn=f"{PLACE}/{'0' * 32}")
     attempts = (replace(FIRST, event=Event.NO_CAPACITY), *([second] if gone_on else []))
-    meanwhile = run(found.watched, attempts=attempts, state=State.RUNNING if gone_on else State.STOPPED)
-    found.at["run_task"] = lambda: found.write(meanwhile)
+    meanwhile = run(fake.watched, attempts=attempts, state=State.RUNNING if gone_on else State.STOPPED)
+    fake.at["run_task"] = lambda: fake.write(meanwhile)
     start()
-    assert (found.read().attempts, found.running) == (attempts, 0)
+    assert (fake.read().attempts, fake.running) == (attempts, 0)
 
 
 def test_a_late_end_leaves_the_record_of_a_newer_run(make: Callable[..., Aws]) -> None:
     """Its user had it again since, which the next `apply` comes back to."""
-    found = make()
+    fake = make()
     ended = replace(FIRST, event=Event.NOT_STARTED, reason="no image")
-    found.write(run(found.watched, attempts=(ended,)))
-    newer = to_json(replace(run(found.watched), id=f"{ID}-2", attempts=()))
-    found.objects[fingerprint_key(MARK)] = newer
+    fake.write(run(fake.watched, attempts=(ended,)))
+    newer = to_json(replace(run(fake.watched), id=f"{ID}-2", attempts=()))
+    fake.objects[fingerprint_key(MARK)] = newer
     start()
-    assert (found.read().state, found.objects[fingerprint_key(MARK)]) == (State.FAILED, newer)
+    assert (fake.read().state, fake.objects[fingerprint_key(MARK)]) == (State.FAILED, newer)
 
 
 def test_a_size_that_only_its_record_says(make: Callable[..., Aws]) -> None:
     """Who may write records has nothing launched that costs more."""
-    found = make()
-    found.write(run(found.watched, attempts=(replace(FIRST, cpu=16384, memory=122880),)))
+    fake = make()
+    fake.write(run(fake.watched, attempts=(replace(FIRST, cpu=16384, memory=122880),)))
     start()
-    (asked,) = found.launched
+    (asked,) = fake.launched
     assert "cpu" not in asked["overrides"]
 
 
 def test_what_a_task_was_is_recorded_though_it_ended_before_its_launch_was(make: Callable[..., Aws]) -> None:
     """The event of its end comes first: a rollback's definition has a size of its own, which only ECS says."""
-    found = make()
-    launched = {"clientToken": FIRST.token, "startedBy": FIRST.token, "taskDefinition": f"{found.watched.family}:7"}
-    (task,) = found._run_task(**launched, overrides={})["tasks"]
+    fake = make()
+    launched = {"clientToken": FIRST.token, "startedBy": FIRST.token, "taskDefinition": f"{fake.watched.family}:7"}
+    (task,) = fake._run_task(**launched, overrides={})["tasks"]
     task |= {"lastStatus": "STOPPED", "stopCode": "EssentialContainerExited", "cpu": "512", "memory": "1024"}
-    task["containers"] = [{"name": found.watched.container, "exitCode": 0}]
-    found.write(run(found.watched))
+    task["containers"] = [{"name": fake.watched.container, "exitCode": 0}]
+    fake.write(run(fake.watched))
     handle({"detail": task}, None)
-    over = found.read()
+    over = fake.read()
     assert (over.state, over.inputs["cpu"], over.inputs["memory"]) == (State.SUCCEEDED, 512, 1024)
     assert (over.task_arn, over.task_definition) == (task["taskArn"], task["taskDefinitionArn"])
 
@@ -288,37 +288,37 @@ def test_what_a_task_was_is_recorded_though_it_ended_before_its_launch_was(make:
 def test_a_definition_of_another_family_is_not_launched(
     make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = make(retries=0)
+    fake = make(retries=0)
     monkeypatch.setattr(launching, "time", Time())
     other = "arn:aws:ecs:us-east-1:123456789012:task-definition/other:7"
-    found.write(replace(run(found.watched), task_definition=other))
+    fake.write(replace(run(fake.watched), task_definition=other))
     start()
-    assert (found.launched, found.read().state) == ([], State.FAILED)
-    assert "other:7" in found.read().reason
+    assert (fake.launched, fake.read().state) == ([], State.FAILED)
+    assert "other:7" in fake.read().reason
 
 
 @pytest.mark.parametrize("renamed", ["cluster", "family"])
 def test_a_task_where_the_deploy_was_before_is_not_lost(make: Callable[..., Aws], renamed: str) -> None:
     """It runs: that nothing is known of it here says nothing."""
-    found = make()
-    found.write(run(found.watched))
+    fake = make()
+    fake.write(run(fake.watched))
     start()
-    before = found.read()
+    before = fake.read()
     again = make(**{renamed: "renamed"})
-    again.objects, again.tasks = found.objects, found.tasks
+    again.objects, again.tasks = fake.objects, fake.tasks
     start(None)
     assert again.read() == before
 
 
 def test_a_deadline_that_another_launch_took_away_is_made_again(make: Callable[..., Aws]) -> None:
-    found = make(max_duration=3600)
-    found.write(run(found.watched))
+    fake = make(max_duration=3600)
+    fake.write(run(fake.watched))
     start()
     name = f"tiny.{ID}-1"
-    first = found.schedules[name]
-    found.schedules.clear()
+    first = fake.schedules[name]
+    fake.schedules.clear()
     start(None)
-    assert (found.schedules[name], json.loads(first)["Task"]) == (first, found.read().task_arn)
+    assert (fake.schedules[name], json.loads(first)["Task"]) == (first, fake.read().task_arn)
 
 
 class Time:
@@ -341,69 +341,69 @@ class Time:
 def test_a_refused_launch_is_tried_again_whatever_the_schedule_says_of_its_runs(
     make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, refused: int
 ) -> None:
-    found, clock = make(retries=0), Time()
+    fake, clock = make(retries=0), Time()
     monkeypatch.setattr(launching, "time", clock)
-    found.write(run(found.watched))
+    fake.write(run(fake.watched))
     times = iter(range(refused))
 
     def refuse() -> None:
         if next(times, None) is not None:
-            found.at["run_task"] = refuse
-            raise found._error("ThrottlingException")
+            fake.at["run_task"] = refuse
+            raise fake._error("ThrottlingException")
 
-    found.at["run_task"] = refuse
+    fake.at["run_task"] = refuse
     start()
-    assert (found.running, found.read().state) == ((1, State.RUNNING) if refused < 4 else (0, State.FAILED))
+    assert (fake.running, fake.read().state) == ((1, State.RUNNING) if refused < 4 else (0, State.FAILED))
     assert len(clock.slept) == min(refused, 3)
 
 
 def test_a_launch_of_the_schedule_is_tried_as_often_as_it_says(make: Callable[..., Aws]) -> None:
-    found, due = make(retries=0), "2026-01-02T03:04:05Z"
+    fake, due = make(retries=0), "2026-01-02T03:04:05Z"
 
     def refuse() -> None:
-        raise found._error("ThrottlingException")
+        raise fake._error("ThrottlingException")
 
-    found.at["run_task"] = refuse
+    fake.at["run_task"] = refuse
     handle({LAUNCH: due}, None)
-    assert (found.launched, found.schedules) == ([], {})
+    assert (fake.launched, fake.schedules) == ([], {})
 
 
 def test_workers_without_room_are_tried_by_further_calls(
     make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the client died after its program's task had begun, so that no event tells of it."""
-    found = make()
+    fake = make()
     clock = [time.time()]
     for module in (of_workers, see):
         monkeypatch.setattr(module.time, "time", lambda: clock[0])
         monkeypatch.setattr(module.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
-    found._run_task(clientToken=FIRST.token, startedBy=FIRST.token, taskDefinition=f"{found.watched.family}:1",
+    fake._run_task(clientToken=FIRST.token, startedBy=FIRST.token, taskDefinition=f"{fake.watched.family}:1",
                     overrides={})  # fmt: skip
-    task = found.tasks[FIRST.token]
+    task = fake.tasks[FIRST.token]
     task["containers"] = [{"name": "main", "networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]}]
     inputs = {"workers": {"engine": "dask", "count": 1, "cpu": 256, "memory": 512}}
     begun = replace(FIRST, task_arn=task["taskArn"], launched=clock[0])
-    found.write(replace(run(found.watched, state=State.RUNNING, attempts=(begun,)), inputs=inputs))
+    fake.write(replace(run(fake.watched, state=State.RUNNING, attempts=(begun,)), inputs=inputs))
     start()
-    look = json.loads(found.schedules[f"tiny.{ID}-look"])
+    look = json.loads(fake.schedules[f"tiny.{ID}-look"])
 
     def further() -> list[Any]:
-        names = [one for one in found.schedules if "-workers-" in one]
-        return [json.loads(found.schedules.pop(one)) for one in names]
+        names = [name for name in fake.schedules if "-workers-" in name]
+        return [json.loads(fake.schedules.pop(name)) for name in names]
 
     for number in range(1, 3):
         (asked,) = further()
         assert (asked[AGAIN], asked[TRIED]) == (FIRST.token, number)
         handle(asked, None)
-    assert all(one["capacityProviderStrategy"][0]["capacityProvider"] == "FARGATE" for one in found.launched[1:])
+    assert all(launch["capacityProviderStrategy"][0]["capacityProvider"] == "FARGATE" for launch in fake.launched[1:])
     further()
     for last in ({**asked, TRIED: WORKER_TRIES - 1}, look):
         handle(last, None)
         assert further() == []
-    found.full = False
+    fake.full = False
     handle(asked, None)
     assert further() == []
-    assert [one["startedBy"] for one in found.tasks.values()][1:] == [f"{FIRST.token}/workers"]
+    assert [task["startedBy"] for task in fake.tasks.values()][1:] == [f"{FIRST.token}/workers"]
 
 
 @pytest.mark.parametrize("recorded", ["then", ""], ids=["recorded", "by older code"])
@@ -413,23 +413,23 @@ def test_its_container_may_have_another_name_in_the_file_by_now(
     make: Callable[..., Aws], recorded: str, given: Any, code: int
 ) -> None:
     """The end counts, and a retry has the container of the definition that it is launched with."""
-    found = make(container="now", retry=replace(settings().retry, error=1, backoff=0))
+    fake = make(container="now", retry=replace(settings().retry, error=1, backoff=0))
     variables = [{"name": "RUN_ID", "value": ID}, {"name": "S", "value": "25"}]
     overrides = {"containerOverrides": [{"name": "then", "environment": variables}]}
-    launched = {"clientToken": FIRST.token, "startedBy": FIRST.token, "taskDefinition": f"{found.watched.family}:1"}
-    (task,) = found._run_task(**launched, overrides=overrides)["tasks"]
+    launched = {"clientToken": FIRST.token, "startedBy": FIRST.token, "taskDefinition": f"{fake.watched.family}:1"}
+    (task,) = fake._run_task(**launched, overrides=overrides)["tasks"]
     task |= {"lastStatus": "STOPPED", "desiredStatus": "STOPPED", "stopCode": "EssentialContainerExited"}
     task["containers"] = [{"name": "then", "exitCode": code}]
-    under_way = run(found.watched, state=State.RUNNING, attempts=(replace(FIRST, task_arn=task["taskArn"]),))
-    found.write(replace(under_way, container=recorded))
+    under_way = run(fake.watched, state=State.RUNNING, attempts=(replace(FIRST, task_arn=task["taskArn"]),))
+    fake.write(replace(under_way, container=recorded))
     start(given)
-    first, *more = found.read().attempts
+    first, *more = fake.read().attempts
     assert (first.exit_code, first.event) == (code, Event.ERROR if code else Event.SUCCESS)
-    assert len(more) == len(found.launched) - 1 == bool(code)
+    assert len(more) == len(fake.launched) - 1 == bool(code)
     if code and recorded:
-        (one,) = found.launched[1]["overrides"]["containerOverrides"]
-        told = {pair["name"]: pair["value"] for pair in one["environment"]}
-        assert (one["name"], told.get("S")) == ("then", None if given else "25")
+        (override,) = fake.launched[1]["overrides"]["containerOverrides"]
+        told = {pair["name"]: pair["value"] for pair in override["environment"]}
+        assert (override["name"], told.get("S")) == ("then", None if given else "25")
 
 
 @pytest.mark.parametrize(
@@ -439,27 +439,27 @@ def test_a_late_launch_has_all_of_its_time(
     make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, late: str
 ) -> None:
     """Whenever it was recorded, and however long its launch was refused: its deadline counts from the launch."""
-    found, clock, name = make(max_duration=60), Time(), f"tiny.{ID}-1"
+    fake, clock, name = make(max_duration=60), Time(), f"tiny.{ID}-1"
     monkeypatch.setattr(launching, "time", clock)
     began = time.time()
     recorded = replace(FIRST, launched=began if late == "tried again and again" else began - 5000)
-    found.write(run(found.watched, attempts=(recorded,)))
+    fake.write(run(fake.watched, attempts=(recorded,)))
     if late.startswith("after"):
-        found.schedules[name], found.times[name] = "{}", began + 1
+        fake.schedules[name], fake.times[name] = "{}", began + 1
     if late.startswith("tried"):
         clock.passes = 100.0
 
         def refuse() -> None:
-            raise found._error("ThrottlingException")
+            raise fake._error("ThrottlingException")
 
-        found.at["run_task"] = refuse
-        found.now = clock.time
+        fake.at["run_task"] = refuse
+        fake.now = clock.time
     start()
-    (attempt,) = found.read().attempts
-    assert json.loads(found.schedules[name])["Task"] == attempt.task_arn
+    (attempt,) = fake.read().attempts
+    assert json.loads(fake.schedules[name])["Task"] == attempt.task_arn
     launched = began + len(clock.slept) * clock.passes
-    assert found.times[name] + 1 - launched >= 60
-    assert found.times[name] - launched < 200
+    assert fake.times[name] + 1 - launched >= 60
+    assert fake.times[name] - launched < 200
     assert attempt.launched >= launched - 1
 
 
@@ -485,19 +485,19 @@ REFUSED = ClientError({"Error": {"Code": "AccessDeniedException"}}, "RunTask")
 def test_a_task_that_was_launched_without_an_answer_is_accounted_for(
     make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, errors: list[Exception], shown: int, then: str
 ) -> None:
-    found, looks, answers = (
+    fake, looks, answers = (
         make(max_duration=3600),
         itertools.count(1),
         itertools.chain(errors, itertools.repeat(errors[-1])),
     )
     monkeypatch.setattr(launching, "time", Time())
-    found.write(run(found.watched))
-    run_task, list_tasks = found._run_task, found._list_tasks
+    fake.write(run(fake.watched))
+    run_task, list_tasks = fake._run_task, fake._list_tasks
 
     def launched(**asked: Any) -> dict[str, Any]:
         run_task(**asked)
-        if then == "is stopped" and len(found.launched) == len(errors):
-            found.write(run(found.watched, state=State.STOPPED))
+        if then == "is stopped" and len(fake.launched) == len(errors):
+            fake.write(run(fake.watched, state=State.STOPPED))
         raise next(answers)
 
     def listed(**asked: Any) -> dict[str, Any]:
@@ -506,22 +506,22 @@ def test_a_task_that_was_launched_without_an_answer_is_accounted_for(
         look = next(looks) if asked["desiredStatus"] == "RUNNING" else 9
         return list_tasks(**asked) if look >= shown else {"taskArns": []}
 
-    monkeypatch.setattr(found, "_run_task", launched)
-    monkeypatch.setattr(found, "_list_tasks", listed)
+    monkeypatch.setattr(fake, "_run_task", launched)
+    monkeypatch.setattr(fake, "_list_tasks", listed)
     if then == "can't be asked":
         with pytest.raises(ClientError):
             start()
     else:
         start()
-    (task,) = found.tasks.values()
-    known = found.read()
+    (task,) = fake.tasks.values()
+    known = fake.read()
     if then == "is stopped":
-        assert (known.state, found.running) == (State.STOPPED, 0)
+        assert (known.state, fake.running) == (State.STOPPED, 0)
         return
     assert (known.state, known.task_arn) == (
         (State.RUNNING, task["taskArn"]) if then == "goes on" else (State.LAUNCHING, "")
     )
-    assert f"tiny.{ID}-1" in found.schedules, "its deadline"
+    assert f"tiny.{ID}-1" in fake.schedules, "its deadline"
 
 
 class Heard:
@@ -540,19 +540,19 @@ class Heard:
 def telling(make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, busy: int) -> tuple[Aws, Heard]:
     """A run that has ended, and whom the function tells of it."""
     hook = "arn:aws:ssm:us-east-1:123456789012:parameter/tiny/hook"
-    found, heard = make(tell=Tell("both", "arn:topic", hook, "json")), Heard(busy)
+    fake, heard = make(tell=Tell("both", "arn:topic", hook, "json")), Heard(busy)
 
     def publish(**asked: Any) -> dict[str, Any]:
         heard.sns += 1
         return {}
 
-    monkeypatch.setattr(found, "_publish", publish, raising=False)
-    monkeypatch.setattr(found, "_get_parameter", lambda **a: {"Parameter": {"Value": "https://hook"}}, raising=False)
+    monkeypatch.setattr(fake, "_publish", publish, raising=False)
+    monkeypatch.setattr(fake, "_get_parameter", lambda **a: {"Parameter": {"Value": "https://hook"}}, raising=False)
     monkeypatch.setattr(telling_of, "send", heard.send)
     monkeypatch.setattr(telling_of, "time", heard.clock)
     ended = replace(FIRST, event=Event.SUCCESS, exit_code=0, task_arn=f"{PLACE}/1")
-    found.write(run(found.watched, state=State.SUCCEEDED, exit_code=0, attempts=(ended,)))
-    return found, heard
+    fake.write(run(fake.watched, state=State.SUCCEEDED, exit_code=0, attempts=(ended,)))
+    return fake, heard
 
 
 def called(call_id: str) -> None:
@@ -564,17 +564,17 @@ def test_a_webhook_that_is_busy_for_a_while_is_told_later(
     make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, busy: int, failing: int
 ) -> None:
     """Lambda calls the function again, twice, and Scheduler once more after 20 minutes: then it is given up."""
-    found, heard = telling(make, monkeypatch, busy)
+    fake, heard = telling(make, monkeypatch, busy)
     for _ in range(failing):
         with pytest.raises(NotSent):
             called("a")
-        assert f"tiny.{ID}-look" in found.schedules, "that somebody tells of it"
+        assert f"tiny.{ID}-look" in fake.schedules, "that somebody tells of it"
     if failing == 3:
         heard.clock.later = 1000.0
     called("b" if failing == 3 else "a")
-    assert (heard.webhook, heard.sns, found.schedules) == (int(busy < 999), 1, {})
+    assert (heard.webhook, heard.sns, fake.schedules) == (int(busy < 999), 1, {})
     called("c")
-    assert (heard.webhook, heard.sns, found.schedules) == (int(busy < 999), 1, {})
+    assert (heard.webhook, heard.sns, fake.schedules) == (int(busy < 999), 1, {})
 
 
 @pytest.mark.parametrize(
@@ -594,9 +594,9 @@ def test_a_webhook_that_is_busy_for_a_while_is_told_later(
 def test_a_mark_whose_call_has_died_is_taken_over(
     make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, mark: Any, told: int, settled: bool
 ) -> None:
-    found, heard = telling(make, monkeypatch, 0)
+    fake, heard = telling(make, monkeypatch, 0)
     if isinstance(mark, dict) and mark["at"] is True:
         mark = mark | {"at": time.time() - 5}
-    found.objects[told_key(ID)] = json.dumps(mark).encode() if isinstance(mark, dict) else b"\xff"
+    fake.objects[told_key(ID)] = json.dumps(mark).encode() if isinstance(mark, dict) else b"\xff"
     called("b")
-    assert (heard.webhook, heard.sns, found.schedules == {}) == (told, told, settled)
+    assert (heard.webhook, heard.sns, fake.schedules == {}) == (told, told, settled)

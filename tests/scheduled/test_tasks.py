@@ -71,16 +71,16 @@ def test_what_is_written_is_what_the_record_reads() -> None:
     run = ended(run, task(None, stopCode="SpotInterruption"))
     run = ended(run.with_attempt(Attempt(2, "FARGATE", f"{RUN}-2", 9.0)), task(3))
     run = replace(run, state=State.FAILED)
-    found = from_json(to_json(run), record_key(RUN))
-    assert found == run
-    assert [(one.number, one.token, one.event, one.launched) for one in found.attempts] == [
+    read = from_json(to_json(run), record_key(RUN))
+    assert read == run
+    assert [(attempt.number, attempt.token, attempt.event, attempt.launched) for attempt in read.attempts] == [
         (1, f"{RUN}-1", Event.INTERRUPTION, 5.0), (2, f"{RUN}-2", Event.ERROR, 9.0),
     ]  # fmt: skip
-    assert (found.state, found.schedule, found.task_arn) == (State.FAILED, "tiny-schedule", ARN)
+    assert (read.state, read.schedule, read.task_arn) == (State.FAILED, "tiny-schedule", ARN)
     # Before, the function's records had no overrides.
     old = {key: value for key, value in json.loads(to_json(run)).items() if key != "overrides"}
     assert from_json(json.dumps(old).encode(), record_key(RUN)) == run
-    assert found.seconds == 240.0
+    assert read.seconds == 240.0
 
 
 @pytest.mark.parametrize(
@@ -99,23 +99,25 @@ def test_what_is_written_is_what_the_record_reads() -> None:
 def test_what_it_costs(attempts: list[dict[str, Any]], cost: float | None) -> None:
     usual: dict[str, Any] = {"task_arn": ARN, "provider": "FARGATE", "started": 60.0, "stopped": 180.0}
     run = new_run(settings(task={"cpu": 256, "memory": 512}), RUN, 0.0)
-    run = replace(run, attempts=tuple(Attempt(number=1, token="t", launched=0.0, **usual | one) for one in attempts))
+    run = replace(
+        run, attempts=tuple(Attempt(number=1, token="t", launched=0.0, **usual | fields) for fields in attempts)
+    )
     assert spent(run, "us-east-1", 120.0) == (None if cost is None else pytest.approx(cost))
     assert spent(run, "eu-north-1", 120.0) in (None, 0.0), "not known there"
 
 
 def test_the_id_of_a_run_is_that_of_its_time_and_schedule() -> None:
-    found = scheduled_id(settings(), "2026-03-22T18:59:43Z")
-    assert re.fullmatch(r"scheduled-20260322-185943-[0-9a-f]{8}", found)
-    assert scheduled_id(settings(), "2026-03-22T19:59:43+01:00") == found
+    run_id = scheduled_id(settings(), "2026-03-22T18:59:43Z")
+    assert re.fullmatch(r"scheduled-20260322-185943-[0-9a-f]{8}", run_id)
+    assert scheduled_id(settings(), "2026-03-22T19:59:43+01:00") == run_id
     others = {"name": "other"}, {"schedule": {"when": "rate(1 day)", "name": "another"}}
-    assert len({found, *(scheduled_id(settings(**one), "2026-03-22T18:59:43Z") for one in others)}) == 3
+    assert len({run_id, *(scheduled_id(settings(**changes), "2026-03-22T18:59:43Z") for changes in others)}) == 3
     with pytest.raises(ValueError):
         scheduled_id(settings(), "now")
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         (b'{"rmse": 1, "auc": 0.5, "name": "x", "good": true}', {"rmse": 1.0, "auc": 0.5}),
         (b'{"metrics": {"rmse": 2}}', {"rmse": 2.0}),
@@ -125,8 +127,8 @@ def test_the_id_of_a_run_is_that_of_its_time_and_schedule() -> None:
         (b"\xff\xfe", {}),
     ],
 )
-def test_metrics(text: bytes, found: dict[str, float]) -> None:
-    assert metrics_in(text)[0] == found
+def test_metrics(text: bytes, expected: dict[str, float]) -> None:
+    assert metrics_in(text)[0] == expected
 
 
 def test_a_variable_that_older_code_did_not_make_may_be_absent() -> None:

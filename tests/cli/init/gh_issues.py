@@ -43,10 +43,10 @@ def main(state: Path, words: list[str]) -> None:
     if known["broken"]:
         print("gh: HTTP 502: Bad Gateway", file=sys.stderr)
         raise SystemExit(1)
-    found = answer(known, method, path, fields)
+    result = answer(known, method, path, fields)
     state.write_text(json.dumps(known))
     if not silent:
-        print(shown(found, jq))
+        print(shown(result, jq))
 
 
 def answer(known: dict[str, Any], method: str, path: str, fields: dict[str, str]) -> Any:
@@ -59,16 +59,20 @@ def answer(known: dict[str, Any], method: str, path: str, fields: dict[str, str]
         case "GET", [""]:
             asked = {name: values[0] for name, values in parse_qs(query).items()}
             assert (asked["state"], asked["sort"], asked["direction"]) == ("open", "created", "asc")
-            return [one for one in issues if one["state"] == "open" and asked["labels"] in one["labels"]]
+            return [
+                known_issue
+                for known_issue in issues
+                if known_issue["state"] == "open" and asked["labels"] in known_issue["labels"]
+            ]
         case "POST", [""]:
             new = issue(len(issues) + 1, BOT, fields["labels[]"], fields["body"]) | {"title": fields["title"]}
             issues.append(new)
             return new
         case "PATCH", [number]:
-            one = issues[int(number) - 1]
+            known_issue = issues[int(number) - 1]
             assert fields.keys() <= {"body", "state"}
-            one |= fields
-            return one
+            known_issue |= fields
+            return known_issue
         case "POST", [number, "comments"]:
             issues[int(number) - 1]["comments"].append(fields["body"])
             return {}
@@ -83,17 +87,19 @@ def issue(number: int, login: str, label: str, body: str = "", **more: object) -
     }  # fmt: skip
 
 
-def shown(found: Any, jq: str) -> str:
+def shown(result: Any, jq: str) -> str:
     """By jq where there is one; else the two forms that the workflow has are known."""
     if program := shutil.which("jq"):
-        done = subprocess.run([program, "-r", jq or "."], input=json.dumps(found), capture_output=True, text=True)
+        done = subprocess.run([program, "-r", jq or "."], input=json.dumps(result), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout.rstrip("\n")
     if jq == MINE:
         return "\n".join(
-            str(one["number"]) for one in found if one["user"]["login"] == BOT and "pull_request" not in one
+            str(known_issue["number"])
+            for known_issue in result
+            if known_issue["user"]["login"] == BOT and "pull_request" not in known_issue
         )
-    return jq.strip('"').replace("\\(.html_url)", found["html_url"])
+    return jq.strip('"').replace("\\(.html_url)", result["html_url"])
 
 
 if __name__ == "__main__":

@@ -41,20 +41,20 @@ class Night:
 
     @property
     def workflow(self) -> dict[str, Any]:
-        found: dict[str, Any] = yaml.safe_load((self.folder / ".github" / "workflows" / "drift.yml").read_text())
-        return found
+        content: dict[str, Any] = yaml.safe_load((self.folder / ".github" / "workflows" / "drift.yml").read_text())
+        return content
 
     def forget(self, *issues: dict[str, Any], broken: bool = False) -> None:
         self.state.write_text(json.dumps({"issues": issues, "calls": [], "broken": broken}))
 
     @property
     def github(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.state.read_text())
-        return found
+        content: dict[str, Any] = json.loads(self.state.read_text())
+        return content
 
     def step(self, job: str, name: str, **values: str) -> tuple[int, str]:
         """Run a step. values: of the expressions in its `env`, by the variable."""
-        step = next(one for one in self.workflow["jobs"][job]["steps"] if one["name"] == name)
+        step = next(candidate for candidate in self.workflow["jobs"][job]["steps"] if candidate["name"] == name)
         script = self.home / "step.sh"
         script.write_text(step["run"])
         shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail"] if step.get("shell") == "bash" else ["bash", "-e"]
@@ -93,8 +93,8 @@ def drift(tmp_path: Path, project: Project) -> Path:
 
 @pytest.fixture
 def github(project: Project) -> Iterator[Federation]:
-    with federation(project.lab.client) as found:
-        yield found
+    with federation(project.lab.client) as running:
+        yield running
 
 
 def test_nights(drift: Path, project: Project, github: Federation, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_nights(drift: Path, project: Project, github: Federation, tmp_path: Pat
     night = Night(tmp_path, urls | github.environment(PLAN_ROLE))
     assert night.run() == "false nothing differs\n"
     logs = project.lab.client("logs")
-    (group,) = (one["logGroupName"] for one in logs.describe_log_groups()["logGroups"])
+    (group,) = (details["logGroupName"] for details in logs.describe_log_groups()["logGroups"])
     logs.put_retention_policy(logGroupName=group, retentionInDays=30)
     assert night.run() == "true opened https://github.com/owner/tiny/issues/1\n"
     (opened,) = night.github["issues"]
@@ -160,27 +160,27 @@ def test_which_issue_it_is(
     (night.home / "temp" / "plan.md").write_text(body)
     ended, log = night.step("issue", "Keep the issue", CHANGES=changes, RUN="https://x")
     assert ended == code, log
-    assert [one.replace("repos/owner/tiny", "") for one in night.github["calls"] if "?" not in one] == calls
+    assert [call.replace("repos/owner/tiny", "") for call in night.github["calls"] if "?" not in call] == calls
     assert night.github["issues"][:4] == there[:4] or "PATCH" in str(calls) or broken
     if changes == "true" and not broken:
-        assert body in [one["body"] for one in night.github["issues"]]
+        assert body in [entry["body"] for entry in night.github["issues"]]
     assert not list(tmp_path.rglob("owned"))
 
 
 def test_it_may_do_no_more_than_it_has_to(drift: Path) -> None:
     assert actionlint(drift) == ""
     assert zizmor(drift) == ""
-    found = yaml.safe_load(drift.read_text())
-    assert found["permissions"] == {}
-    assert {name: job["permissions"] for name, job in found["jobs"].items()} == {
+    content = yaml.safe_load(drift.read_text())
+    assert content["permissions"] == {}
+    assert {name: job["permissions"] for name, job in content["jobs"].items()} == {
         "plan": {"contents": "read", "id-token": "write"}, "issue": {"issues": "write"},
     }  # fmt: skip
-    plan, kept = found["jobs"]["plan"], found["jobs"]["issue"]
+    plan, kept = content["jobs"]["plan"], content["jobs"]["issue"]
     assert plan["steps"][-2]["env"] == {"AWS_ROLE_ARN": "${{ vars.AWS_PLAN_ROLE_ARN }}"}
     assert kept["needs"] == "plan"
     assert "if" not in kept, "it runs only when there is a plan"
     assert not any("checkout" in str(step) or "reconciler" in str(step.get("run")) for step in kept["steps"])
-    assert found["concurrency"] == {"group": "drift-tiny", "cancel-in-progress": False}
+    assert content["concurrency"] == {"group": "drift-tiny", "cancel-in-progress": False}
 
 
 def test_it_is_written_where_the_file_wants_it(project: Project, drift: Path) -> None:

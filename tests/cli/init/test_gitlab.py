@@ -44,9 +44,9 @@ FILE = DEPLOY.replace("user: {}", "gitlab: {project: group/tiny}").replace(", AP
     ],
 )
 def test_the_line_to_change(fields: dict[str, Any], issuer: str, named: str, says: str) -> None:
-    found = advice(GitLab(project="group/tiny", **fields), issuer, named)
-    assert bool(found) is bool(says)
-    assert says in found
+    text = advice(GitLab(project="group/tiny", **fields), issuer, named)
+    assert bool(text) is bool(says)
+    assert says in text
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_jobs_whole_life(project: Project, monkeypatch: pytest.MonkeyPatch, tm
         monkeypatch.setenv("GITLAB_OIDC_TOKEN", gitlab.token("sts.amazonaws.com", -1))
         ended = project.run("plan")
         assert (ended.code, "the token has ended" in ended.err) == (2, True), ended.err
-        printed = "".join(one.out + one.err for one in (told, doctor, refused, ended))
+        printed = "".join(outcome.out + outcome.err for outcome in (told, doctor, refused, ended))
         assert not any(token in printed or token.split(".")[1] in printed for token in gitlab.tokens)
     for name in job:
         monkeypatch.delenv(name)
@@ -153,22 +153,22 @@ def test_the_token_is_given_to_sts_again_until_it_ends(project: Project) -> None
             job, lambda: Session().create_client("sts", "us-east-1", endpoint_url=gitlab.url, config=config, **none),
             lambda: datetime.fromtimestamp(now[0], UTC),
         )  # fmt: skip
-        found = role.load()
-        assert found is not None
+        credentials = role.load()
+        assert credentials is not None
         while now[0] < clock + 3.5 * HOUR:  # the last credentials outlive the token
-            assert gitlab.sessions[found.get_frozen_credentials().access_key] > now[0]
+            assert gitlab.sessions[credentials.get_frozen_credentials().access_key] > now[0]
             now[0] += 300
         now[0] += HOUR
         with pytest.raises(UserError, match="ExpiredTokenException"):
-            found.get_frozen_credentials()
+            credentials.get_frozen_credentials()
         assert len(gitlab.sessions) == 4
 
 
 def ci(**more: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"file": "deploy.yaml", "install": "x", "results": "r", "arm": False, "builds": True}
     answers = files.Answers("tiny", "us-east-1", project="group/tiny", branch=more.pop("branch", "main"))
-    found: dict[str, Any] = yaml.safe_load(files.gitlab_ci(answers, **given | more))
-    return found["apply"]  # type: ignore[no-any-return]
+    jobs: dict[str, Any] = yaml.safe_load(files.gitlab_ci(answers, **given | more))
+    return jobs["apply"]  # type: ignore[no-any-return]
 
 
 def test_what_init_writes(project: Project) -> None:

@@ -99,7 +99,9 @@ def test_both_kinds_of_ci(fresh: Project, arguments: list[str], there: list[str]
     fresh.write("train.py", "print('hello')\n")
     ended = fresh.run("init", *arguments)
     assert ended.code == 0, ended.err
-    assert [(fresh.folder / one).exists() for one in (*there, *missing)] == [True] * len(there) + [False] * len(missing)
+    assert [(fresh.folder / path).exists() for path in (*there, *missing)] == [True] * len(there) + [False] * len(
+        missing
+    )
     assert fresh.run("show").code == 0
     assert ended.out.count(".gitignore") == 1
     assert ("RECONCILER" in ended.out) is bool(there)
@@ -112,9 +114,9 @@ def test_nothing_is_overwritten(fresh: Project) -> None:
     before = {name: (fresh.folder / name).read_text() for name in listed(fresh.folder)}
     ended = fresh.run("init", "--name", "other", "--json")
     assert ended.code == 0, ended.err
-    found = holds("init", ended.out)
-    assert found["wrote"] == ["deploy.schema.json"]
-    assert found["left"] == ["deploy.yaml", ".dockerignore"]
+    answer = holds("init", ended.out)
+    assert answer["wrote"] == ["deploy.schema.json"]
+    assert answer["left"] == ["deploy.yaml", ".dockerignore"]
     assert {name: (fresh.folder / name).read_text() for name in before} == before
 
 
@@ -162,7 +164,10 @@ def test_every_data_file_is_used_or_named(fresh: Project) -> None:
     ended = fresh.run("init")
     assert "2 files are the data, and the first, a.csv, is S3_KEY" in ended.out
     assert "1 more files look like data and aren't in deploy.yaml: old/a.csv" in ended.out
-    assert [one.file for one in load(fresh.folder / "deploy.yaml", environ={}).data.files] == ["a.csv", "b, c.parquet"]
+    assert [file.file for file in load(fresh.folder / "deploy.yaml", environ={}).data.files] == [
+        "a.csv",
+        "b, c.parquet",
+    ]
     ignored = (fresh.folder / ".dockerignore").read_text().splitlines()
     assert {"a.csv", "b, c.parquet", "*.log"} <= set(ignored)
 
@@ -211,7 +216,7 @@ def test_of_many_data_files_with_one_key_the_others_are_named(
     assert entries(fresh.folder, look(fresh.folder).data) == (tuple(data), tuple(out))
     said = fresh.ok("init").out
     assert f"{len(out)} more files look like data and aren't in deploy.yaml: {out[0]}" in said
-    assert [one.file for one in load(fresh.folder / "deploy.yaml", environ={}).data.files] == data
+    assert [file.file for file in load(fresh.folder / "deploy.yaml", environ={}).data.files] == data
 
 
 @pytest.mark.parametrize(
@@ -244,9 +249,9 @@ def test_a_folder_of_very_many_files_hides_no_program(tmp_path: Path, monkeypatc
         (tmp_path / "data" / f"{number}.csv").touch()
     for name in ("train.py", "requirements.txt"):
         (tmp_path / name).touch()
-    found = look(tmp_path)
-    assert (found.program, found.requirements) == ("train.py", "requirements.txt")
-    assert entries(tmp_path, found.data) == (("data/",), ())
+    facts = look(tmp_path)
+    assert (facts.program, facts.requirements) == ("train.py", "requirements.txt")
+    assert entries(tmp_path, facts.data) == (("data/",), ())
 
 
 @pytest.mark.parametrize(
@@ -323,7 +328,7 @@ def test_data_may_be_a_folder(fresh: Project) -> None:
     for name in ("pictures/1.png", "Dockerfile"):
         fresh.write(name, "FROM x\n")
     assert fresh.run("init", "--data", "pictures").code == 0
-    assert [one.file for one in load(fresh.folder / "deploy.yaml", environ={}).data.files] == ["pictures/"]
+    assert [file.file for file in load(fresh.folder / "deploy.yaml", environ={}).data.files] == ["pictures/"]
 
 
 def test_an_image_that_exists_needs_no_dockerfile(fresh: Project) -> None:

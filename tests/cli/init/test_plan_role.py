@@ -32,16 +32,21 @@ def names(tmp_path: Path) -> Names:
 
 
 def test_it_reads_and_nothing_else(names: Names) -> None:
-    statements = [one for one in plan_statements(names, resources(names)) if one["Effect"] == "Allow"]
-    listed = [one["Action"] if isinstance(one["Action"], list) else [one["Action"]] for one in statements]
-    actions = {action for some in listed for action in some}
+    statements = [statement for statement in plan_statements(names, resources(names)) if statement["Effect"] == "Allow"]
+    listed = [
+        statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        for statement in statements
+    ]
+    actions = {action for group in listed for action in group}
     assert {action for action in actions if not action.partition(":")[2].startswith(READS)} == set()
-    objects = next(one for one in statements if one["Action"] == "s3:GetObject")
+    objects = next(statement for statement in statements if statement["Action"] == "s3:GetObject")
     assert objects["Resource"] == "arn:aws:s3:::tiny-data-123456789012/data/prices.csv"
 
 
 def test_each_role_trusts_its_own_workflows(names: Names) -> None:
-    trusts = {one.name: str(one.trust) for one in resources(names) if isinstance(one, RoleSpec) and "-ci" in one.name}
+    trusts = {
+        spec.name: str(spec.trust) for spec in resources(names) if isinstance(spec, RoleSpec) and "-ci" in spec.name
+    }
     assert "repo:owner/name:ref:refs/heads/main" in trusts["tiny-ci"]
     assert "repo:owner/name:pull_request" in trusts["tiny-ci-plan"]
     assert "pull_request" not in trusts["tiny-ci"]
@@ -50,11 +55,11 @@ def test_each_role_trusts_its_own_workflows(names: Names) -> None:
 
 def credentials(lab: LabHandle) -> dict[str, str]:
     """What a pull request's workflow gets, as variables of its environment."""
-    found = lab.client("sts").assume_role(
+    keys = lab.client("sts").assume_role(
         RoleArn="arn:aws:iam::123456789012:role/tiny-ci-plan", RoleSessionName="pull-request"
     )["Credentials"]
-    given = {"AWS_ACCESS_KEY_ID": found["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": found["SecretAccessKey"]}
-    return given | {"AWS_SESSION_TOKEN": found["SessionToken"]}
+    given = {"AWS_ACCESS_KEY_ID": keys["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"]}
+    return given | {"AWS_SESSION_TOKEN": keys["SessionToken"]}
 
 
 def test_a_plan_in_a_pull_request(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

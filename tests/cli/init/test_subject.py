@@ -53,7 +53,7 @@ def gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     ],
 )  # fmt: skip
 def test_what_it_answers(gh: Any, sub: Any, about: Any, expected: Subject | None) -> None:
-    gh(**{name: one for name, one in (("sub", sub), ("about", about)) if one is not None})
+    gh(**{name: value for name, value in (("sub", sub), ("about", about)) if value is not None})
     if expected is None:
         with pytest.raises(NoAnswer):
             ask("o/n")
@@ -66,16 +66,16 @@ def test_the_file_has_the_ids_or_says_what_to_fill_in(gh: Any, project: Project,
     file.unlink()
     begun = project.run("init", "--github", "o/n", "--image", "python:3.13-slim", "--json")
     assert begun.code == 0, begun.err
-    (note,) = [one for one in json.loads(begun.out)["notes"] if "owner_id" in one]
+    (note,) = [text for text in json.loads(begun.out)["notes"] if "owner_id" in text]
     assert "(gh isn't logged in here)" in note
     assert "gh api repos/o/n --jq '.owner.id, .id'" in note
     gh(sub={"use_default": True, "sub_claim_prefix": BY_ID})
     # The file that is there is said to lack them; a new one has them.
     again = json.loads(project.run("init", "--json").out)["notes"]
-    assert [one for one in again if 'owner_id: "12" and repository_id: "34"' in one]
+    assert [text for text in again if 'owner_id: "12" and repository_id: "34"' in text]
     file.unlink()
     new = json.loads(project.run("init", "--github", "o/n", "--image", "python", "--json").out)["notes"]
-    assert not [one for one in new if "owner_id" in one]
+    assert not [text for text in new if "owner_id" in text]
     deploy = load(file, environ={}, files=False)
     assert deploy.ci
     assert deploy.ci.github

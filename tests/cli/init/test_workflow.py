@@ -43,9 +43,9 @@ class Runner:
         self.environment: dict[str, str] = {}  # besides
         self.output.touch()
         self.summary.touch()
-        found = status(project.home)
-        assert found is not None
-        self.url, self._aws = found.endpoint_url, EmbeddedAws(found)
+        running = status(project.home)
+        assert running is not None
+        self.url, self._aws = running.endpoint_url, EmbeddedAws(running)
         self.github, self.job = github, job
         github.client = self.client
 
@@ -92,8 +92,8 @@ def github() -> Iterator[Federation]:
     def nowhere(service: str) -> Any:
         raise AssertionError(service)
 
-    with federation(nowhere) as found:
-        yield found
+    with federation(nowhere) as running:
+        yield running
 
 
 def made(project: Project, program: str = PROGRAM) -> None:
@@ -172,7 +172,7 @@ def test_what_is_installed_finds_no_role_and_has_hashes_where_there_is_a_lock(
             "planted-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         archive.writestr("planted-1.0.dist-info/RECORD", "")
-    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     plan = Runner(project, "plan", github)
     plan.environment = {"PIP_DRY_RUN": "1", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(project.folder)}
     project.write("reconciler.lock", f"planted==1.0 --hash=sha256:{'0' * 64}\n")
@@ -180,7 +180,7 @@ def test_what_is_installed_finds_no_role_and_has_hashes_where_there_is_a_lock(
     assert (code, "DO NOT MATCH THE HASHES" in log) == (1, True), log
     project.write("reconciler.lock", "planted==1.0\n")
     assert plan.run("Install")[0] == 1, "each has a hash or none is installed"
-    project.write("reconciler.lock", f"planted==1.0 --hash=sha256:{found}\n")
+    project.write("reconciler.lock", f"planted==1.0 --hash=sha256:{digest}\n")
     code, log = plan.run("Install")
     assert code == 0, log
 
@@ -256,10 +256,10 @@ def test_actions_are_pinned_and_rights_are_the_least(workflow: Path) -> None:
     assert "<<" not in text
     assert text.count(" uses: ") == 5
     assert wrong(text) == []  # pinned, and on Node.js 24
-    found = yaml.safe_load(text)
-    assert found["permissions"] == {}
-    assert [job["permissions"] for job in found["jobs"].values()] == [{"contents": "read", "id-token": "write"}] * 2
-    assert found["jobs"]["apply"]["concurrency"] == {"group": "apply-tiny", "cancel-in-progress": False}
+    content = yaml.safe_load(text)
+    assert content["permissions"] == {}
+    assert [job["permissions"] for job in content["jobs"].values()] == [{"contents": "read", "id-token": "write"}] * 2
+    assert content["jobs"]["apply"]["concurrency"] == {"group": "apply-tiny", "cancel-in-progress": False}
 
 
 NAMES = [
@@ -281,13 +281,13 @@ def test_names_in_a_workflow_are_names(folder: str, branch: str, tmp_path: Path)
     usual = yaml.safe_load(
         files.workflow(files.Answers("tiny", "us-east-1"), file="deploy.yaml", install="x", results="r", arm=False)
     )
-    found = yaml.safe_load(text)
-    assert keys(found) == keys(usual)
+    content = yaml.safe_load(text)
+    assert keys(content) == keys(usual)
     spy = tmp_path / "python"
     spy.write_text('#!/bin/sh\nfor one in "$@"; do printf \'%s\\0\' "$one"; done\n')
     spy.chmod(0o755)
     for job, more in (("plan", []), ("apply", ["--wait-for-lock", "600"])):
-        step = next(one for one in found["jobs"][job]["steps"] if one["name"].lower() == job)
+        step = next(entry for entry in content["jobs"][job]["steps"] if entry["name"].lower() == job)
         script = expanded(step["run"])
         said = subprocess.run(
             ["bash", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True,
@@ -296,12 +296,12 @@ def test_names_in_a_workflow_are_names(folder: str, branch: str, tmp_path: Path)
         wanted = f"./{file}" if file.startswith("-") else file
         assert said.stdout.split("\0")[:-1] == ["-m", "reconciler", job, wanted, *more]
     assert not (tmp_path / "owned").exists()
-    assert expanded(found["env"]["RECONCILER"]) == f"tool @ {folder}"
-    keep = next(one for one in found["jobs"]["apply"]["steps"] if one["name"] == "Keep the results")
+    assert expanded(content["env"]["RECONCILER"]) == f"tool @ {folder}"
+    keep = next(entry for entry in content["jobs"]["apply"]["steps"] if entry["name"] == "Keep the results")
     assert expanded(keep["with"]["path"]) == f"{folder}/r/"
-    (pattern,) = found[True]["push"]["branches"]
+    (pattern,) = content[True]["push"]["branches"]
     assert re.sub(r"\\(.)", r"\1", pattern) == branch
-    condition = found["jobs"]["apply"]["if"]
+    condition = content["jobs"]["apply"]["if"]
     assert "${{" not in condition
     string = re.search(r"github\.ref == (?:format\()?'((?:[^']|'')*)'(?:, '\$'\))?$", condition)
     assert string, condition
@@ -314,14 +314,14 @@ def test_names_in_the_nightly_workflow_are_names(folder: str, branch: str, tmp_p
     file = f"{folder}/deploy.yaml"
     given: dict[str, Any] = {"install": f"tool @ {folder}", "results": "r", "arm": False, "template": files.DRIFT}
     usual = yaml.safe_load(files.workflow(files.Answers("tiny", "us-east-1"), file="deploy.yaml", **given))
-    found = yaml.safe_load(files.workflow(files.Answers("tiny", "us-east-1", branch=branch), file=file, **given))
-    assert keys(found) == keys(usual)
-    assert expanded(found["env"]["RECONCILER"]) == f"tool @ {folder}"
-    assert "${{" not in found["jobs"]["plan"]["if"]
+    content = yaml.safe_load(files.workflow(files.Answers("tiny", "us-east-1", branch=branch), file=file, **given))
+    assert keys(content) == keys(usual)
+    assert expanded(content["env"]["RECONCILER"]) == f"tool @ {folder}"
+    assert "${{" not in content["jobs"]["plan"]["if"]
     spy = tmp_path / "python"
     spy.write_text('#!/bin/sh\nfor one in "$@"; do printf \'%s\\0\' "$one"; done\n')
     spy.chmod(0o755)
-    step = next(one for one in found["jobs"]["plan"]["steps"] if one["name"] == "Plan")
+    step = next(entry for entry in content["jobs"]["plan"]["steps"] if entry["name"] == "Plan")
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RUNNER_TEMP": str(tmp_path)}
     subprocess.run(["bash", "-e", "-c", expanded(step["run"])], cwd=tmp_path, check=True, env=environment)
     wanted = f"./{file}" if file.startswith("-") else file
@@ -340,4 +340,4 @@ def keys(part: Any) -> Any:
     """The keys of a document and of all in it."""
     if isinstance(part, dict):
         return {key: keys(value) for key, value in part.items()}
-    return [keys(one) for one in part] if isinstance(part, list) else None
+    return [keys(item) for item in part] if isinstance(part, list) else None
