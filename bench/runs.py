@@ -86,18 +86,18 @@ def measured(
     with Lab(folder.with_name(f"{folder.name}-lab"), module="bench.runs_lab") as lab:
         many = Many(folder, lab, count, say)
         lab.latency(latency)
-        found: dict[str, dict[str, list[Sample]]] = {}
+        by_case: dict[str, dict[str, list[Sample]]] = {}
         for _ in range(rounds):
             for name, words in {**COMMANDS, **BESIDE}.items():
                 sample = many.once(words)
                 say(f"{name}: {line(sample)}")
-                found.setdefault(with_runs(name, count), {}).setdefault(OURS, []).append(sample)
+                by_case.setdefault(with_runs(name, count), {}).setdefault(OURS, []).append(sample)
         say(f"apply, nothing to run, with one run: {many.few.requests} requests")
         if rebuild:
             sample = many.once(["-m", "reconciler", "runs", "--rebuild"])
             say(f"runs --rebuild: {line(sample)}")
-            found[with_runs("runs --rebuild", count)] = {OURS: [sample]}
-    return found
+            by_case[with_runs("runs --rebuild", count)] = {OURS: [sample]}
+    return by_case
 
 
 def line(sample: Sample) -> str:
@@ -114,12 +114,12 @@ def main() -> int:
     parser.add_argument("--rebuild", action="store_true", help="measure `runs --rebuild` too, which takes long")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        found = measured(
+        by_case = measured(
             Path(name) / "runs", options.count, options.latency, options.rounds, _say, rebuild=options.rebuild
         )
-    lines = [one.line(found[one.case]) for one in of_runs(options.count)]
+    lines = [target.line(by_case[target.case]) for target in of_runs(options.count)]
     print(table.text(lines, HEAD))
-    return int(any(one[-1] == MISSED for one in lines))
+    return int(any(row[-1] == MISSED for row in lines))
 
 
 def _say(text: str) -> None:

@@ -94,22 +94,22 @@ class Recorder:
         return store
 
     def records(self, first: int, count: int, total: int) -> None:
-        """So many from this number on, with what their programs wrote."""
+        """Store the records of `count` runs from the number `first` on, with what their programs wrote."""
         store = self._store()
         backend = s3_backends[ACCOUNT]["aws"]
         for number in range(first, first + count):
-            one = a_run(number, self._began - 2 * APART, total)
-            store.put(one)
-            backend.put_object(store.bucket, metrics_key(one.id), b'{"loss": 0.5}')
-            self._ids.append(one.id)
+            run = a_run(number, self._began - 2 * APART, total)
+            store.put(run)
+            backend.put_object(store.bucket, metrics_key(run.id), b'{"loss": 0.5}')
+            self._ids.append(run.id)
 
     def index(self) -> None:
-        """Of all, beside what is in the index."""
+        """Write the index of all these runs, beside what is in it."""
         store = self._store()
         index, made = store.index(scheduled=False), Head()
         ids = sorted(self._ids, key=moment)
         for first in range(0, len(ids), 1_000):
-            seen = [one for one in map(store.look, ids[first : first + 1_000]) if one is not None]
+            seen = [row for row in map(store.look, ids[first : first + 1_000]) if row is not None]
             made = index.sealed(made.with_runs(seen))
         head, etag = index.load()
         index.write(made.beside(head or Head(), {*ids}), etag)

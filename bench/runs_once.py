@@ -19,7 +19,7 @@ FINGERPRINT = "9e3779b1" * 8  # of the second record of `bench.runs_lab`
 
 
 def main() -> int:
-    """Do it. Exit code 1 where nothing was found."""
+    """Read what the first argument says. Exit code 1 where nothing was found."""
     options = Arguments(
         json=False, file=Path("deploy.yaml"), environment="", local=False, quiet=True, deploy=None, verb="list",
         names=(), lowest=False, limit=None, rebuild=False,
@@ -28,11 +28,10 @@ def main() -> int:
     if sys.argv[1] == "look-up":
         return int(here.runs.latest(FINGERPRINT) is None)
     catalog = here.runs.catalog()
-    found = catalog.newest(HISTORY)
-    with_metrics = whole_runs(
-        catalog.wholes([one for one in found if one.metrics][:1])
-    )  # as the run that has ended has
-    return int(not plots(with_metrics[0], found[::-1]))
+    runs = catalog.newest(HISTORY)
+    # One with metrics, as the run has that has just ended.
+    with_metrics = whole_runs(catalog.wholes([run for run in runs if run.metrics][:1]))
+    return int(not plots(with_metrics[0], runs[::-1]))
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def with_runs(command: str, count: int) -> str:
 def of_runs(count: int) -> tuple[Target, ...]:
     """What lists of so many runs must not be more than."""
     bounds = (("seconds", 2.0, 1.5), ("requests", 20.0, 10.0))
-    return tuple(Target(with_runs(one, count), *bound) for one in LISTS for bound in bounds)
+    return tuple(Target(with_runs(command, count), *bound) for command in LISTS for bound in bounds)
 
 
 HEAD = ("", "", "measured", "must", "aim", "")

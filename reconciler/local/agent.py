@@ -115,8 +115,8 @@ class Agent:
         for run in runs:
             run.thread.join(max(0.0, deadline - time.monotonic()))
         with self._lock:
-            for things in (self._runs, self._quirks, self._looks):
-                things.clear()
+            for by_task in (self._runs, self._quirks, self._looks):
+                by_task.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _release(self, task: Task) -> None:
