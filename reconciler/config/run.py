@@ -74,8 +74,10 @@ class Retry(Section):
 def _days(value: Any) -> Any:
     """Seconds, of a text such as `90d`."""
     seconds = _duration(value)
-    if seconds % DAY or not DAY <= seconds <= 36_500 * DAY:
+    if seconds % DAY:
         raise bad("{value} is not a whole number of days", "write the unit too: 90d is 90 days")
+    if not DAY <= seconds <= 36_500 * DAY:
+        raise bad("{value} is not from 1 to 36,500 days", "write a number of days: 90d is 90 days")
     return seconds
 
 

@@ -287,8 +287,10 @@ class Head:
 
     @property
     def start(self) -> str:
-        """The id after which the records of what the head has are listed."""
-        newest = sorted(self.rows, key=moment, reverse=True)[:KEPT]
+        """The id after which the records of what the head has are listed. Those that aren't over count too: a sweep of
+        ten thousand would be as many pages for each list.
+        """
+        newest = sorted({*self.rows, *self.left}, key=moment, reverse=True)[:KEPT]
         return max(self.after, newest[-1], key=moment) if len(newest) == KEPT else self.after
 
     def unsettled(self, listed: Mapping[str, str]) -> set[str]:

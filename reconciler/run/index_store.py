@@ -87,6 +87,7 @@ class Index:
         others may have left out. Raises what `calls` raises.
         """
         known, gone = {one.id: one for one in seen}, set[str]()
+        mine = {*known}
         for _ in range(TRIES):
             head, etag = self.load()
             if head is None:
@@ -95,7 +96,11 @@ class Index:
             else:
                 head, listed = self.seen(head)
             # What was written since it was read is read again, and not put over what its writer put in.
-            known = {one.id: one for one in known.values() if not one.etag or listed.get(one.id, one.etag) == one.etag}
+            known = {
+                one.id: one for one in known.values()
+                if (not one.etag or listed.get(one.id, one.etag) == one.etag)
+                and (one.row is not None or one.id in mine or one.id not in head.rows)
+            }  # fmt: skip
             head = head.with_runs(known.values())
             heard = [one for one in head.left if one in over and one not in known]
             due = [one for one in dict.fromkeys((*heard, *head.due(listed, now))) if is_run_id(one) and one not in gone]

@@ -309,6 +309,26 @@ def test_what_a_sweep_that_was_killed_left_out_is_put_in_by_the_next(s3: FakeS3)
     assert asked(s3) == 4
 
 
+def test_a_large_sweep_under_way_is_one_page(s3: FakeS3, small: tuple[int, int]) -> None:
+    """What is listed doesn't grow with the runs that aren't over, which are known."""
+    kept, _ = small
+    sweep = record(s3)
+    sweep.later = True
+    for number in range(3 * kept):
+        sweep.put(run(number, state=State.LAUNCHING, attempts=(), metrics={}))
+    sweep.flush()
+    index = Index(s3, "b", scheduled=False)
+    head, _ = index.load()
+    assert head is not None
+    assert len(index.seen(head)[1]) == kept
+    for number in range(2 * kept):
+        sweep.put(run(number))
+    sweep.flush()
+    put(s3, run(900))
+    assert record(s3).catalog().count == 3 * kept + 1
+    assert ids(record(s3).catalog().with_metric("rows", 999, lowest=True)) == ids(map(run, (*range(2 * kept), 900)))
+
+
 def test_one_under_way_for_long_is_not_forgotten(s3: FakeS3, small: tuple[int, int]) -> None:
     """Others come after it until no page of the newest has it, and it ends with nobody to say so."""
     put(s3, run(0, state=State.RUNNING), later=True)
