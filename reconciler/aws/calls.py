@@ -197,14 +197,24 @@ class Aws:
         """Run `read` for each item at the same time; the results in order. An error is raised as above."""
         return self.together(*[partial(read, item) for item in items])
 
-    def transfer(self, method: str, /, *, moved: Callable[[int], object] = lambda count: None, **params: Any) -> None:
+    def transfer(
+        self,
+        method: str,
+        /,
+        *,
+        moved: Callable[[int], object] = lambda count: None,
+        still: Callable[[], object] = lambda: None,
+        **params: Any,
+    ) -> None:
         """An upload or download by boto3's transfer manager, which makes many calls of its own.
 
-        moved: told of each piece, in bytes. Raises AwsError; Interrupted, and nothing of it is left then.
+        moved: told of each piece, in bytes. still: raises once what is sent isn't any more what it was; asked at each
+        piece and at the end. Raises AwsError; Interrupted, and nothing of it is left then.
         """
 
         def callback(count: int) -> None:
             self.clock.sleep(0)  # raises Interrupted, which ends the transfer
+            still()
             moved(count)
 
         def move() -> dict[str, Any]:
@@ -212,16 +222,25 @@ class Aws:
             from botocore.exceptions import BotoCoreError, ClientError
             from botocore.parsers import ResponseParserError
 
+            from reconciler.aws.upload import upload_file
+
             try:
                 with self._transfers:
-                    getattr(self.client(TRANSFER), method)(**params, Callback=callback)
+                    client = self.client(TRANSFER)
+                    send = partial(upload_file, client) if method == "upload_file" else getattr(client, method)
+                    send(**params, Callback=callback)
             except (Boto3Error, KeyError, ClientError, BotoCoreError, ResponseParserError) as error:
                 known = _behind(error)
                 if interrupted(self.clock):  # by a callback, or beside it
                     raise Interrupted("interrupted") from None
+                still()
                 raise failed(
                     "s3", method, self.region, known, fresh=self._made.names(params, self.clock.now())
                 ) from None
+            except OSError:  # of the file, as where it is gone
+                still()
+                raise
+            still()
             return {}
 
         self._repeat("s3", method, move)

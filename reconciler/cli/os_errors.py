@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 from typing import TextIO
 
-from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.core.errors import ReconcilerError, UserError, refused_here
 from reconciler.core.text import guard, line
 
 NEEDED = {"boto3", "botocore", "pydantic", "pydantic_core", "s3transfer", "structlog", "tenacity", "urllib3", "yaml"}
@@ -72,7 +72,5 @@ def excuse(error: Exception) -> ReconcilerError | None:
             hint="in a checkout: `make demo`, then .venv/bin/python -m reconciler; else pip install '.[local]' there",
         )
     if isinstance(error, OSError) and error.strerror:
-        names = [str(name) for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
-        place = " to ".join(names) or "the operating system refused something"
-        return ReconcilerError(f"{place}: {error.strerror}", hint="put that right and run the command again")
+        return refused_here(error)
     return None

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from reconciler.core import plain_json
 
@@ -25,14 +25,16 @@ LARGE = 1 << 20  # bytes; what is smaller is read as fast as it would be looked 
 TICK = 2_000_000_000  # nanoseconds: the coarsest times of a file system in use (FAT)
 MOST = 1 << 28  # bytes of what is kept
 BLOCK = 1 << 20
-VERSION = 1
+PART = 1 << 24  # bytes; from this size on a file is uploaded in parts
+MOST_PARTS = 10_000  # S3's limit
+VERSION = 2
 
 
 class Checksums(NamedTuple):
     """Of a file's content, in hex."""
 
     sha256: str
-    md5: str
+    as_stored: str  # what S3 tells of it as it is uploaded: the MD5, or if in parts the SHA-256 of the parts' SHA-256
 
 
 class _Stamp(NamedTuple):
@@ -60,6 +62,24 @@ def checksums(file: Path | str) -> Checksums:
     return known.sums
 
 
+def as_known(file: Path | str) -> bool:
+    """Whether a file is still as it was when its checksums were read or looked up. It isn't read."""
+    path = Path(file).absolute()
+    known = _known.get(str(path))
+    try:
+        return known is not None and known.stamp == _stamp(path.stat())
+    except OSError:
+        return False
+
+
+def part_size(size: int) -> int:
+    """The bytes of each part in which a file of this size is uploaded: what s3transfer makes of PART."""
+    part = PART
+    while -(-size // part) > MOST_PARTS:
+        part *= 2
+    return part
+
+
 def forget(files: Iterable[Path]) -> None:
     """Have these files read anew."""
     for file in files:
@@ -78,10 +98,10 @@ def recall(base: Path, deploy: str) -> None:
             content = plain_json.read(file.read(MOST + 1), MOST)
         if content["version"] != VERSION:
             return
-        for name, (size, modified, changed, inode, sha256, md5) in content["files"].items():
+        for name, (size, modified, changed, inode, sha256, as_stored) in content["files"].items():
             stamp = _Stamp(int(size), int(modified), int(changed), int(inode))
-            if _is_hex(sha256, 64) and _is_hex(md5, 32):
-                _known.setdefault(name, _Known(stamp, Checksums(sha256, md5), settled=True))
+            if _is_hex(sha256, 64) and _is_hex(as_stored, 64 if stamp.size >= PART else 32):
+                _known.setdefault(name, _Known(stamp, Checksums(sha256, as_stored), settled=True))
 
 
 def keep(base: Path, deploy: str, files: Iterable[Path]) -> None:
@@ -127,19 +147,37 @@ def _write(kept: Path, text: str) -> None:
 
 
 def _read(path: Path) -> _Known:
-    now, sha256, md5 = time.time_ns(), hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    now = time.time_ns()
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         with os.fdopen(handle, "rb") as file:
             before = _stamp(os.fstat(file.fileno()))
-            while block := file.read(BLOCK):
-                sha256.update(block)
-                md5.update(block)
+            sums = _sums(file, before.size)
             after = _stamp(os.fstat(file.fileno()))
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None  # reading names no file
     settled = before == after and max(before.modified, before.changed) + TICK < now
-    return _Known(before, Checksums(sha256.hexdigest(), md5.hexdigest()), settled)
+    return _Known(before, sums, settled)
+
+
+def _sums(file: BinaryIO, size: int) -> Checksums:
+    sha256, md5, parts = hashlib.sha256(), hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    each, of_part, left = part_size(size), hashlib.sha256(), part_size(size)
+    while block := file.read(BLOCK):
+        sha256.update(block)
+        if size < PART:
+            md5.update(block)
+            continue
+        of_part.update(block)  # a part is so many whole blocks
+        left -= len(block)
+        if left <= 0:
+            parts.update(of_part.digest())
+            of_part, left = hashlib.sha256(), each
+    if size < PART:
+        return Checksums(sha256.hexdigest(), md5.hexdigest())
+    if left < each:
+        parts.update(of_part.digest())
+    return Checksums(sha256.hexdigest(), parts.hexdigest())
 
 
 def _stamp(status: os.stat_result) -> _Stamp:

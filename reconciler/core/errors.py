@@ -19,6 +19,8 @@ Each message says what, where, why and what next.
 
 from __future__ import annotations
 
+import os
+
 
 class ReconcilerError(Exception):
     """Something of ours failed. `hint` says what to do next."""
@@ -99,3 +101,10 @@ class Interrupted(ReconcilerError):
     """Ctrl-C or SIGTERM."""
 
     exit_code = 130
+
+
+def refused_here(error: OSError) -> ReconcilerError:
+    """The error for a person, where this machine refused something: a file that is gone, a full disk."""
+    names = [str(name) for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
+    place = " to ".join(names) or "the operating system refused something"
+    return ReconcilerError(f"{place}: {error.strerror}", hint="put that right and run the command again")

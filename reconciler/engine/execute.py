@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import Interrupted, ReconcilerError
+from reconciler.core.errors import Interrupted, ReconcilerError, refused_here
 from reconciler.core.graph import references, resolve
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.spec import Address, Observed, Ref
@@ -152,6 +152,10 @@ class _Execution:
         elif isinstance(error, ReconcilerError):
             self.outcome.failed.append((step, error))
             self.listener.failed(step, error, seconds)
+        elif isinstance(error, OSError) and error.strerror:  # a file that is gone, a full disk
+            told = refused_here(error)
+            self.outcome.failed.append((step, told))
+            self.listener.failed(step, told, seconds)
         elif isinstance(error, Exception) and not os.environ.get("RECONCILER_DEBUG"):
             # A mistake of ours in one kind must not hide what became of the other steps.
             ours = ReconcilerError(

@@ -173,4 +173,4 @@ def _proved(listed: Mapping[str, Any], path: str) -> bool:
     etag = listed["ETag"].strip('"')
     if not path or "-" in etag or listed["Size"] != Path(path).stat().st_size:
         return False
-    return bool(etag == checksums(path).md5)
+    return bool(etag == checksums(path).as_stored)

@@ -1,7 +1,8 @@
 """S3 objects uploaded from files: skipped when the content is the same, replaced when it differs.
 
-The content's SHA-256 is kept with the object as metadata, since an ETag of a multipart upload is no checksum of the
-content. An object that somebody else uploaded is compared by S3's own SHA-256, or by its ETag where that is the MD5.
+An object is compared by what S3 itself says of its content: its SHA-256, of what went up in parts the SHA-256 of the
+parts' SHA-256, or its ETag where that is the MD5. The content's SHA-256 is kept with the object as metadata too, for
+objects without a file here; it proves nothing, since whoever writes the object over can keep it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
-from reconciler.config.file_checksums import checksums
+from reconciler.config.file_checksums import PART, as_known, checksums
 from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.core.needs import ALL, Needs
 from reconciler.core.run_paths import RUNS
@@ -23,7 +24,6 @@ from reconciler.kinds.base import PRINTABLE, Kind
 
 SHA256 = "sha256"  # metadata: the content's checksum
 OWNER = "reconciler-deploy"  # metadata: whose it is; an object's tags would cost a read of their own
-PART = 16 * 1024 * 1024  # bytes
 Progress = Callable[[str, int, int], None]
 UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload")
 
@@ -95,8 +95,17 @@ class Object(Kind[ObjectSpec]):
         """Upload the file, in parts when it is big. The file must still be what the plan saw."""
         from boto3.s3.transfer import TransferConfig
 
-        if checksums(want.file).sha256 != want.sha256:
+        try:
+            unchanged = checksums(want.file).sha256 == want.sha256
+        except FileNotFoundError:
+            unchanged = False
+        if not unchanged:
             raise changed_meanwhile(want)
+
+        def still() -> None:
+            if not as_known(want.file):
+                raise changed_meanwhile(want)
+
         aws.before_write()
         aws.transfer(
             "upload_file",
@@ -104,6 +113,7 @@ class Object(Kind[ObjectSpec]):
             **want.place,
             ExtraArgs={"Metadata": want.metadata, "ChecksumAlgorithm": "SHA256"},
             moved=lambda sent: self.progress(want.name, sent, want.size),
+            still=still,
             Config=TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=4),
         )
 
@@ -148,8 +158,9 @@ def checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:
     whole = head.get("ChecksumSHA256", "")
     if whole and "-" not in etag:  # of an object uploaded in parts it is a checksum of the parts' checksums
         return base64.b64decode(whole).hex()
-    if stored := head.get("Metadata", {}).get(SHA256):
-        return str(stored)
-    if want.file and head["ContentLength"] == want.size and etag == checksums(want.file).md5:
+    if not want.file:
+        return str(head.get("Metadata", {}).get(SHA256) or f"unknown (ETag {etag})")
+    told = base64.b64decode(whole.partition("-")[0]).hex() if whole else etag
+    if head["ContentLength"] == want.size and told == checksums(want.file).as_stored:
         return want.sha256
     return f"unknown (ETag {etag})"

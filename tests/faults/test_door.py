@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.cli.step_output import show_outcome
 from reconciler.cli.terminal import Terminal
+from reconciler.config.file_checksums import PART
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.plan import Options
 from reconciler.engine.apply import apply
@@ -20,7 +21,6 @@ from reconciler.image.command import tell
 from reconciler.image.engine import BuildRequest, Output, PushRequest
 from reconciler.image.kind import ImageKind
 from reconciler.kinds import AnyKind, Object
-from reconciler.kinds.s3_object import PART
 from tests.cli.test_door import DOOR
 from tests.faults.case import EVER, error
 from tests.faults.forked import StoppableSkipping

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from reconciler.config.file_checksums import checksums
+from reconciler.config.file_checksums import PART, checksums
 from reconciler.core.diff import diff
-from reconciler.core.errors import Interrupted
+from reconciler.core.errors import Interrupted, UserError
 from reconciler.core.spec import OWNER_TAG
 from reconciler.kinds import Object, ObjectSpec
-from reconciler.kinds.s3_object import PART
 from tests.lab_client import LabHandle, SkippingClock
 
 BUCKET = "content-of-objects"
@@ -68,6 +69,62 @@ def test_what_somebody_else_uploaded_is_recognised(lab: LabHandle, tmp_path: Pat
     seen = Object().observe(lab.aws(), [want])[want.name].spec
     assert seen.sha256 == want.sha256
     assert seen.tags == {}
+
+
+@pytest.mark.parametrize("size", [1000, PART + 1000], ids=["in one piece", "in parts"])
+@pytest.mark.parametrize("told", [True, False], ids=["with a checksum", "without"])
+def test_what_is_written_over_is_seen_though_its_metadata_says_it_is_ours(
+    lab: LabHandle, tmp_path: Path, size: int, told: bool
+) -> None:
+    from boto3.s3.transfer import TransferConfig
+
+    s3 = lab.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    file, other = tmp_path / "data.bin", tmp_path / "other.bin"
+    file.write_bytes(b"a" * size)
+    other.write_bytes(b"b" * size)
+    want = spec_of(file)
+    Object().create(lab.aws(), want)
+    extra = {"Metadata": want.metadata, **({"ChecksumAlgorithm": "SHA256"} if told else {})}
+    config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART)
+    s3.upload_file(str(other), BUCKET, "data.bin", ExtraArgs=extra, Config=config)
+    assert "sha256" in {change.path for change in diff(want, Object().observe(lab.aws(), [want])[want.name].spec)}
+
+
+def made_shorter(file: Path) -> None:
+    os.truncate(file, 1000)
+
+
+def written_to(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(-1, os.SEEK_END)
+        opened.write(b"!")
+
+
+def replaced(file: Path) -> None:
+    other = file.with_name("other")
+    other.write_bytes(b"x" * file.stat().st_size)
+    other.replace(file)
+
+
+@pytest.mark.parametrize("change", [made_shorter, written_to, replaced, Path.unlink])
+def test_a_file_that_changes_while_it_is_uploaded_is_told_and_not_taken_for_what_was_planned(
+    lab: LabHandle, want: ObjectSpec, change: Callable[[Path], None]
+) -> None:
+    # Each part has been asked for by then, and not been read.
+    aws, file, done = lab.aws(), Path(want.file), threading.Event()
+
+    def under_way(**seen: object) -> None:
+        if not done.is_set():
+            done.set()
+            change(file)
+
+    aws.client("s3-transfer").meta.events.register("before-call.s3.UploadPart", under_way)
+    with pytest.raises(UserError, match="changed while it was being deployed"):
+        Object().create(aws, want)
+    assert done.is_set()
+    found = Object().observe(lab.aws(), [ObjectSpec(name=want.name)]).get(want.name)
+    assert found is None
 
 
 class Interrupting(SkippingClock):

@@ -1,0 +1,44 @@
+"""boto3's `upload_file`, for a file that others may make shorter meanwhile.
+
+The transfer manager says how long each part will be, and then reads it. Where the file has become shorter by then, S3
+waits for bytes that nobody sends, and the upload fails after minutes by a timeout. Here zeros stand for what is
+missing, so that the part ends; `Aws.transfer` then finds that the file isn't what it was.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from boto3.s3.transfer import S3Transfer
+from s3transfer.utils import OSUtils, ReadFileChunk
+
+
+class _Part(ReadFileChunk):  # type: ignore[misc]
+    def read(self, amount: int | None = None) -> bytes:
+        left = max(self._size - self._amount_read, 0)
+        wanted = left if amount is None or amount < 0 else min(left, amount)
+        content: bytes = super().read(wanted)
+        missing = wanted - len(content)
+        self._amount_read += missing
+        return content + bytes(missing)
+
+
+class _Files(OSUtils):  # type: ignore[misc]
+    def open_file_chunk_reader_from_fileobj(
+        self, fileobj: Any, chunk_size: int, full_file_size: int, callbacks: Any, close_callbacks: Any = None
+    ) -> _Part:
+        return _Part(
+            fileobj,
+            chunk_size,
+            full_file_size,
+            callbacks=callbacks,
+            enable_callbacks=False,
+            close_callbacks=close_callbacks,
+        )
+
+
+def upload_file(client: Any, **params: Any) -> None:
+    """Upload a file. params: those of boto3's `upload_file`, by their names. Raises what that raises."""
+    config, callback, extra = (params.get(name) for name in ("Config", "Callback", "ExtraArgs"))
+    with S3Transfer(client, config, _Files()) as transfer:
+        transfer.upload_file(params["Filename"], params["Bucket"], params["Key"], callback, extra)
