@@ -82,9 +82,9 @@ class Process:
     peak: int = 0
     """MB resident."""
     seconds: float = 0.0
-    """Of processor time."""
+    """Seconds of processor time."""
     over: bool = False
-    """It was ended because it held more than the limit."""
+    """Whether it was ended because it held more than the limit."""
 
     def look(self, limit: int) -> None:
         """Note what it holds, and end it if that is too much."""

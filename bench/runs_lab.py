@@ -76,7 +76,7 @@ class Inside:
     conditional = call
 
     def each(self, read: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-        """One after the other."""
+        """Read the items one after the other."""
         return [read(item) for item in items]
 
 

@@ -27,15 +27,15 @@ class Timed:
         self._told = threading.Event()
 
     def wait(self) -> Exit:
-        """Its end."""
+        """Wait for its end."""
         return Exit(143) if self._told.wait(SECONDS) else Exit(0)
 
     def terminate(self) -> None:
-        """SIGTERM."""
+        """End it, as SIGTERM does."""
         self._told.set()
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """End it, as SIGKILL does."""
         self._told.set()
 
     def used(self) -> Used | None:
@@ -48,7 +48,7 @@ class Timed:
 
 
 class TimedRunner:
-    """See `reconciler.local.runner.Runner`."""
+    """A `reconciler.local.runner.Runner` whose containers take a fixed time."""
 
     name = "timed"
 
@@ -56,15 +56,15 @@ class TimedRunner:
         """As LocalRunner is made."""
 
     def pull(self, task: TaskSpec, container: ContainerSpec) -> str:
-        """Every image is there."""
+        """The same digest for every image: all are there."""
         return DIGEST
 
     def start(self, task: TaskSpec, container: ContainerSpec, output: Output) -> Timed:
-        """At once."""
+        """Start the container at once."""
         return Timed()
 
     def remove(self, task: TaskSpec) -> None:
-        """Nothing is left."""
+        """Nothing is left to remove."""
 
 
 if __name__ == "__main__":

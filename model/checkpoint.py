@@ -25,7 +25,7 @@ from model.store import Output
 from model.ubjson import Unreadable
 
 MAX_BYTES = 2**28
-"""Of a kept booster; a larger one is neither kept nor read. One of 600 rounds has some 0.5 MB."""
+"""Bytes of a kept booster; a larger one is neither kept nor read. One of 600 rounds has some 0.5 MB."""
 _MAX_HEADER = 8192
 _AT_ONCE = 8
 """Objects that are read at once."""

@@ -77,7 +77,7 @@ class OnCluster:
         return sorted(self.client.scheduler_info(n_workers=-1)["workers"])
 
     def train(self, settings: dict[str, Any], parts: Sequence[Part], rounds: int, patience: int | None) -> xgb.Booster:
-        """See `Engine`.
+        """Train on rows that this process sends to the workers. Arguments: as of `Engine`.
 
         Raises:
             ModelError: a worker failed, or none is left.
@@ -159,7 +159,7 @@ class OnCluster:
         return blocks
 
     def close(self) -> None:
-        """See `Engine`: what waits for the workers ends with an error."""
+        """Leave the workers: what waits for the workers ends with an error."""
         self.client.close(timeout=5)
 
 

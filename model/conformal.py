@@ -156,9 +156,9 @@ class Walked:
     """Where the intervals stand after a row: all that those of the next rows take from the rows before."""
 
     scores: Array
-    """Of the last rows that the next quantile may take, NaN where not known, shape (at most WINDOW + 1,)."""
+    """The scores of the last rows that the next quantile may take, NaN where not known, shape (at most WINDOW + 1,)."""
     sigma: Array
-    """Of the same rows."""
+    """The volatilities of the same rows."""
     known: Array
     """The last `WINDOW` forecast volatilities that there are."""
     last: tuple[float, float]

@@ -24,23 +24,23 @@ class Forecasts:
     lv: Array
     lv_har: Array
     lv_lhar: Array
-    """Of the log variance: the model's, HAR's and the seasonal HAR's."""
+    """Forecasts of the log variance: the model's, HAR's and the seasonal HAR's."""
     var: Array
     var_har: Array
     var_lhar: Array
-    """Of the variance."""
+    """Forecasts of the variance, by the same three."""
     lower: Array
     upper: Array
     """Bounds of the log return."""
     base_lower: Array
     base_upper: Array
-    """The same from past returns alone (persistence with an empirical interval)."""
+    """Bounds from past returns alone (persistence with an empirical interval)."""
     har_lower: Array
     har_upper: Array
-    """The same with HAR's volatility, made as the model's."""
+    """Bounds with HAR's volatility, made as the model's."""
     lhar_lower: Array
     lhar_upper: Array
-    """The same with the seasonal HAR's volatility, made as the model's."""
+    """Bounds with the seasonal HAR's volatility, made as the model's."""
 
     @classmethod
     def empty(cls, rows: int) -> Forecasts:

@@ -65,7 +65,7 @@ MAX_COLUMNS = 1000
 MAX_NAME = 100
 """Characters of a column's name; the rest is left away."""
 MAX_CHARACTERS = 100_000
-"""Of a line among the first."""
+"""Characters of a line among the first."""
 LINES = 60
 """Lines at the beginning among which the header must be."""
 SAMPLE = 200

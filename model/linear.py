@@ -253,9 +253,9 @@ class Seasonal:
     """``offsets[season] + sum(weights * clip((x - mean) / std))``: an intercept for each season (hour of the week)."""
 
     slopes: Linear
-    """Its intercept is 0."""
+    """The weights; their intercept is 0."""
     offsets: Array
-    """One a season."""
+    """The intercept of each season."""
 
     def predict(self, inputs: Matrix, season: npt.NDArray[np.integer[Any]]) -> Array:
         """The forecast of each row, shape (n,); a missing input counts as its mean."""

@@ -18,7 +18,7 @@ from model.rows import Features
 COPIES = 2
 """Training holds as much again as the matrix: the rows that it bins, and the binned ones."""
 SHARE = 0.5
-"""Of the memory for the matrix and its copies; the rest is for bars, labels and forecasts, about as much."""
+"""The share of the memory for the matrix and its copies; the rest is for bars, labels and forecasts, about as much."""
 
 
 def fits(rows: int, columns: int, memory: int) -> bool:

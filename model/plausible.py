@@ -17,7 +17,7 @@ HOUR = np.timedelta64(3600, "s")
 TIMES = 2.0
 """An Open that is so many times the Close of the hour before, or less than one over it, is of another unit."""
 TIMES_AFTER_GAP = 5.0
-"""The same after missing hours."""
+"""As `TIMES`, after missing hours."""
 WIDE = 3.0
 """An Open further from the Close before than so many usual hours' ranges, and than `JUMP`, is a jump."""
 JUMP = 0.01

@@ -30,9 +30,9 @@ class Run:
     overall: Scores
     by_fold: list[Scores]
     recent: Scores
-    """Of the last `evaluate.RECENT` folds."""
+    """The scores of the last `evaluate.RECENT` folds."""
     seconds: dict[str, float]
-    """Of each stage, for the log; no file depends on the clock."""
+    """Seconds of each stage, for the log; no file depends on the clock."""
     shap: dict[str, list[tuple[str, float]]]
     """For each target its features and their mean absolute SHAP values, largest first."""
 

@@ -25,7 +25,7 @@ class Taken:
     """The rows of a piece that a fit takes, in order."""
 
     numbers: Numbers
-    """Of the hours, among all."""
+    """The numbers of the hours, among all."""
     inputs: Any
     """Shape (n, p)."""
     labels: Array
@@ -49,10 +49,10 @@ class Weighing:
     stop: int
     half_life: float
     mean: float
-    """Of `boost.aged` over all rows of the period."""
+    """The mean of `boost.aged` over all rows of the period."""
 
     def of(self, numbers: Numbers) -> Array | None:
-        """Of these rows; None: all the same."""
+        """The weights of these rows; None: all the same."""
         return boost.weights(numbers, self.stop, self.half_life, self.mean)
 
 
@@ -184,7 +184,7 @@ class OfTarget:
         ]
 
     def stretch(self, start: int, stop: int, half_life: float = 0, of_har: bool = False) -> Stretch:
-        """Those from `start` to `stop`, with what they count; of HAR's regressors or of the booster's inputs."""
+        """The rows from `start` to `stop`, with their weights; inputs are HAR's regressors or the booster's."""
         width = boost.HAR if of_har else len(self.columns)
         return Stretch(self.pieces, self._taken, start, stop, half_life, of_har, width)
 

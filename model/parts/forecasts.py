@@ -44,7 +44,7 @@ class Draft:
     ret: Array
     """With those of the tail, as the next two."""
     logs: dict[str, Array]
-    """Of the log variance, by name."""
+    """Forecasts of the log variance, by name."""
 
 
 # What workers do.

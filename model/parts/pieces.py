@@ -31,7 +31,7 @@ T = TypeVar("T")
 HOUR = np.timedelta64(3600, "s")
 NEVER = np.datetime64("NaT", "s")
 LARGEST = ("longest_gap",)
-"""Of the counts of repairs those of which the largest counts, and not the sum."""
+"""The repairs of which the largest count of all pieces is told, and not the sum."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +64,12 @@ class Summary:
     opens: float
     closes: float
     counts: dict[str, int]
-    """Its ``hours`` that have prices, those ``following`` another one, those that are ``flat``: of one price."""
+    """How many ``hours`` have prices, how many are ``following`` another one, how many are ``flat``: of one price."""
     flow: dict[str, tuple[int, int, bool]]
-    """See `repair.flow_of`, of each column; empty without order flow."""
+    """What `repair.flow_of` gives for each column; empty without order flow."""
     lowest: float
     highest: float
-    """Of its closes."""
+    """The lowest and the highest Close."""
 
 
 # What workers do.
@@ -127,7 +127,7 @@ def joined(pieces: Sequence[Bars | None]) -> Bars:
 
 
 def _columns(bars: Bars) -> list[Any]:
-    """Its arrays in the order in which `Bars.map` goes through them."""
+    """The arrays of the bars in the order in which `Bars.map` goes through them."""
     arrays: list[Any] = []
     bars.map(arrays.append)
     return arrays
@@ -209,7 +209,7 @@ class Pieces:
         self.told: list[Summary] = self.gather(
             [self.submit(k, summary, loaded[k], _name(group)) for k, group in enumerate(groups)]
         )
-        """Of all files; those in which no hour was traded are no pieces."""
+        """The summaries of all files; those in which no hour was traded are no pieces."""
         there = [k for k, part in enumerate(self.told) if part.counts["hours"]]
         self.homes, self.parts = [self.homes[k] for k in there], [self.told[k] for k in there]
         return [loaded[k] for k in there]

@@ -38,7 +38,7 @@ class Sums:
     blocks: npt.NDArray[np.int64]
     """Numbers of the blocks, in order."""
     values: Array
-    """Of each block, what `_columns` gives."""
+    """What `_columns` gives for each block."""
     ranks: npt.NDArray[np.int64]
     """How often each bin had a fall and a rise, for each AUC, shape (AUCs, 2, BINS)."""
 

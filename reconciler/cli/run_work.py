@@ -120,7 +120,7 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
 
 
 class SingleWork:
-    """One task."""
+    """The work of one run: a task, or nothing where one with the same inputs succeeded."""
 
     def __init__(
         self, where: Target, here: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str, overrides: Overrides,

@@ -325,7 +325,7 @@ class Patience:
         self._lock = threading.Lock()
 
     def tell(self, waiting: Waiting) -> None:
-        """Say it, unless something was said a moment ago."""
+        """Say that AWS is waited for, unless something was said a moment ago."""
         if waiting.seconds <= 2:
             return
         if self._terminal.live:

@@ -261,7 +261,7 @@ OWN = (
 
 
 def every(caller: functions.Functions) -> tuple[Correction, ...]:
-    """All of them, in the order in which they are put in. caller: what calls functions."""
+    """Every correction of moto, in the order in which they are put in. caller: what calls functions."""
     return (
         *OWN,
         *iam_corrections.CORRECTIONS,

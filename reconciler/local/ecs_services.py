@@ -30,7 +30,7 @@ class ServiceNotFound(ECSException):
 
 
 class ServiceNotActive(ECSException):
-    """It was deleted."""
+    """The service was deleted."""
 
     code = "ServiceNotActiveException"
 

@@ -171,7 +171,7 @@ def _invoke_calls(functions: Functions) -> None:
 
 
 def corrections(functions: Functions) -> tuple[Correction, ...]:
-    """Those that are made here. functions: what calls them."""
+    """The corrections of Lambda that are made here. functions: what calls them."""
     source = "https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"
     return (Correction("functions run without Docker", source, functools.partial(_invoke_calls, functions)),)
 

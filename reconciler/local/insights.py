@@ -42,7 +42,7 @@ class Meter:
         self._memory, self._busy = 0, 0.0  # since the last event: bytes at most, seconds of a processor
 
     def start(self) -> None:
-        """Its programs begin to run."""
+        """Measure from now on: the task's programs begin to run."""
         self._written = time.monotonic()
         if self._on:
             threading.Thread(target=self._measure, name=f"measures task {self._task.id}", daemon=True).start()

@@ -287,7 +287,7 @@ def _every_bucket(account_id: str) -> Iterator[tuple[S3Backend, FakeBucket]]:
 
 
 def _contents(account_id: str) -> Iterator[s3_content.Content]:
-    """Of every version that is there."""
+    """The content of every version of every object."""
     for _, bucket in _every_bucket(account_id):
         for versions in list(dict.values(bucket.keys)):
             for version in versions:

@@ -54,7 +54,7 @@ class _Types(dict[str, Any]):
     """What each instance type has, by its name."""
 
     def all(self) -> dict[str, Any]:
-        """All of them."""
+        """Every instance type, read when first asked for."""
         from moto.utilities.utils import load_resource
 
         if not self:

@@ -200,7 +200,7 @@ class _Layout:
     def _copy_from_stage(
         self, step: Step, laid: Laid, sources: Sequence[str], target: str, *, into_folder: bool
     ) -> None:
-        """Of an earlier stage: its files, or the environment that it installed into. Of another image: nothing."""
+        """From an earlier stage copy its files, or what it installed into; of another image nothing."""
         instruction = step.instruction
         name = step.fill(instruction.flags["from"])
         number = self._number(name, step.stage)

@@ -105,7 +105,7 @@ def _of_rest(request: Request, model: Any) -> Asked:
 
 
 def _body(environ: dict[str, Any]) -> bytes:
-    """As it was before it was packed."""
+    """The request's body, unpacked."""
     if environ.get("HTTP_CONTENT_ENCODING") == "gzip":
         environ = environ.copy()
         plain_requests.unpack(environ)

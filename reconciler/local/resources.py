@@ -244,7 +244,7 @@ def _parameter_name(text: str) -> str:
 
 
 def _parameter(name: str, place: Place) -> str:
-    """Its ARN, of whatever version or label: a name has no colon."""
+    """A parameter's ARN, without a version or label: a name has no colon."""
     if name.startswith("arn:"):
         return ":".join(name.split(":")[:6])
     return place.arn("ssm", f"parameter/{name.partition(':')[0].lstrip('/')}")

@@ -77,7 +77,7 @@ def _addresses_are_confirmed() -> None:
 
 
 def corrections(functions: Functions) -> tuple[Correction, ...]:
-    """Those that are made here. functions: what rules call."""
+    """The corrections of rules and topics that are made here. functions: what rules call."""
     return (
         Correction(
             "rules call functions",
