@@ -118,6 +118,11 @@ class Aws:
         other.before_write, other._slots = (lambda: None), threading.BoundedSemaphore(CONNECTIONS)
         return other
 
+    @property
+    def sent_elsewhere(self) -> bool:
+        """Whether S3 may have sent a request to another region, where it was answered as if it were this one."""
+        return self._clients.sent_elsewhere
+
     def client(self, service: str) -> Any:
         """The one boto3 client of a service. For transfers; everything else uses `call`."""
         return self._clients.get(service)

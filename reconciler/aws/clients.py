@@ -22,6 +22,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Operations that answer in pages, and that botocore has no paginator for.
 UNLISTED = {"DescribeCapacityProviders": [("nextToken", "nextToken")]}
 CONNECTIONS = 32  # that are open at a time, and so requests in flight
+# How S3 answers what is another region's: it sends there, or doesn't know the signature, which is the region's own.
+ELSEWHERE = (301, 302, 307, 400)
 
 
 class Clients:
@@ -39,6 +41,7 @@ class Clients:
         self._is_write, self._before_write = is_write, before_write
         self._refused: UserError | NoRole | None = None  # that the credentials can't work
         self._looked = False
+        self.sent_elsewhere = False  # some request to S3 may have been sent to another region
         self._clients: dict[str, Any] = {}
         self._replaced: list[Any] = []
         self._lock = threading.Lock()
@@ -100,6 +103,8 @@ class Clients:
             )
         client.meta.events.register("before-parse", refuse)
         client.meta.events.register("after-call.s3.HeadObject", head)
+        # Before botocore goes there, which it does without a word, and from then on at once.
+        client.meta.events.register_first("needs-retry.s3", self._see)
         if service == TRANSFER:
             client.meta.events.register("before-call.s3", self._check)
             for operation in ("PutObject", "CompleteMultipartUpload"):
@@ -130,6 +135,10 @@ class Clients:
 
             return boto3.session.Session(botocore_session=self._session).client
         return self._session.create_client
+
+    def _see(self, response: tuple[Any, Any] | None, **others: Any) -> None:
+        if response is not None and response[0].status_code in ELSEWHERE:
+            self.sent_elsewhere = True
 
     def _check(self, model: Any, **others: Any) -> None:
         if self._is_write(model.name):

@@ -10,7 +10,7 @@ from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.attached import AttachedSpec, not_allowed, note, to_detach
 from reconciler.core.canonical import Policy, PolicyDocument, policy
-from reconciler.core.errors import AwsError, UserError
+from reconciler.core.errors import AwsError, Denied, UserError
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Immutable, Observed, Restricts, Spec, Value
 from reconciler.kinds.base import Kind
@@ -96,22 +96,32 @@ class Bucket(Kind[BucketSpec]):
     pattern: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}"
 
     def read(self, aws: Aws, want: BucketSpec) -> Observed[BucketSpec] | None:
-        """Nine reads, one more where it has versions, and so may be copied, and one where ACLs count."""
+        """Eight reads, one more where it has versions, and so may be copied, and one where ACLs count.
+
+        One more says what it is that S3 sends to another region, or lets nobody read.
+        """
         operations = (
-            "HeadBucket", "GetBucketVersioning", "GetBucketEncryption", "GetPublicAccessBlock",
-            "GetBucketLifecycleConfiguration", "GetBucketTagging", "GetBucketPolicy", "GetBucketOwnershipControls",
-            "GetBucketNotificationConfiguration", *((REPLICATION,) if want.versioning else ()),
+            "GetBucketVersioning", "GetBucketEncryption", "GetPublicAccessBlock", "GetBucketLifecycleConfiguration",
+            "GetBucketTagging", "GetBucketPolicy", "GetBucketOwnershipControls", "GetBucketNotificationConfiguration",
+            *((REPLICATION,) if want.versioning else ()),
         )  # fmt: skip
-        found = aws.each(lambda operation: aws.find("s3", operation, Bucket=want.name), operations)
+        try:
+            found = aws.each(lambda operation: aws.find("s3", operation, Bucket=want.name), operations)
+        except Denied:
+            aws.find("s3", "HeadBucket", Bucket=want.name)
+            raise
         answers = dict(zip(operations, found, strict=True))
-        if answers["HeadBucket"] is None or answers["GetBucketVersioning"] is None:
+        if answers["GetBucketVersioning"] is None:
             return None
         if REPLICATION not in answers:
             versions = answers["GetBucketVersioning"].get("Status") == "Enabled"
             answers[REPLICATION] = aws.find("s3", REPLICATION, Bucket=want.name) if versions else None
+        head = aws.find("s3", "HeadBucket", Bucket=want.name) if aws.sent_elsewhere else {}
+        if head is None:
+            return None
         ownership = _ownership(answers["GetBucketOwnershipControls"])
         acl = None if ownership == OWNER else aws.find("s3", "GetBucketAcl", Bucket=want.name)
-        spec = _spec(want, answers, aws.region).model_copy(
+        spec = _spec(want, answers, head.get("BucketRegion") or aws.region).model_copy(
             update={"ownership": ownership, "grants": _grants(acl) if acl else ()}
         )
         return Observed(spec, {"arn": f"arn:{aws.partition}:s3:::{want.name}"}, note(spec))
@@ -210,7 +220,7 @@ def _spec(want: BucketSpec, answers: Mapping[str, Any], region: str) -> BucketSp
                 *(text for _, _, text in _notifications(answers["GetBucketNotificationConfiguration"]))]  # fmt: skip
     return BucketSpec(
         name=want.name,
-        region=answers["HeadBucket"].get("BucketRegion") or region,
+        region=region,
         public_access_block=tuple(one for one in BLOCKS if blocked.get(one)),
         policy=policy(document["Policy"]) if document else Policy(),
         versioning=answers["GetBucketVersioning"].get("Status") == "Enabled",

@@ -24,7 +24,7 @@ S3 = (
     Case(
         "a new bucket can't be read yet",
         ("bucket",),
-        (error("s3", "HeadBucket", "404", times=4, status=404, skip=1),),
+        (error("s3", "GetBucketVersioning", "NoSuchBucket", times=4, status=404, skip=1),),
         calls={"CreateBucket": 1},
     ),
     Case("a new bucket takes no objects yet", ("object",), (error("s3", "PutObject", "NoSuchBucket", status=404),)),
@@ -39,15 +39,18 @@ S3 = (
     Case(
         "a bucket that may not be seen",
         ("bucket",),
-        (error("s3", "HeadBucket", "403", times=EVER, status=403),),
+        (
+            error("s3", "HeadBucket", "403", times=EVER, status=403),
+            error("s3", "*", "AccessDenied", "Access Denied", EVER, 403),
+        ),
         act="plan",
-        fails="s3:HeadBucket.*another account.*data.bucket.name",
+        fails="taken by another AWS account.*data.bucket.name",
         wait=(0, 0),
     ),
     Case(
         "a bucket of another region",
         ("bucket",),
-        (error("s3", "HeadBucket", "301", times=EVER, status=301) | {"headers": {"x-amz-bucket-region": "eu-west-1"}},),
+        (error("s3", "*", "PermanentRedirect", "", EVER, 301) | {"headers": {"x-amz-bucket-region": "eu-west-1"}},),
         act="plan",
         fails="S3 says that the bucket is in eu-west-1; .*another region",
         wait=(0, 0),

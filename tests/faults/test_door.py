@@ -30,7 +30,8 @@ from tests.golden import golden
 from tests.lab_client import LabHandle
 
 COMMAND = "reconciler apply"
-ELSEWHERE = error("s3", "HeadBucket", "301", times=EVER, status=301) | {"headers": {"x-amz-bucket-region": "eu-west-1"}}
+MOVED = "The bucket you are attempting to access must be addressed using the specified endpoint."
+ELSEWHERE = error("s3", "*", "PermanentRedirect", MOVED, EVER, 301) | {"headers": {"x-amz-bucket-region": "eu-west-1"}}
 TAKEN = error("s3", "CreateBucket", "BucketAlreadyExists", status=409)
 
 
