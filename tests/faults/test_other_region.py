@@ -17,10 +17,10 @@ from reconciler.kinds.s3_bucket import Bucket, BucketSpec
 
 HOME, OTHER = "us-east-1", "eu-west-1"
 SIGNED_FOR = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/s3/")
+OWNER = "<Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
 EMPTY = {  # what is answered of a bucket without anything
     "versioning": (200, "<VersioningConfiguration/>"), "notification": (200, "<NotificationConfiguration/>"),
-    "ownershipControls": (200, "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
-                               "</OwnershipControls>"),
+    "ownershipControls": (200, f"<OwnershipControls>{OWNER}</OwnershipControls>"),
     "encryption": (404, "ServerSideEncryptionConfigurationNotFoundError"), "tagging": (404, "NoSuchTagSet"),
     "publicAccessBlock": (404, "NoSuchPublicAccessBlockConfiguration"), "policy": (404, "NoSuchBucketPolicy"),
     "lifecycle": (404, "NoSuchLifecycleConfiguration"), "replication": (404, "ReplicationConfigurationNotFoundError"),
