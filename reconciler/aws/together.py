@@ -56,9 +56,13 @@ class Together:
 
 
 class Shared:
-    """Answers that serve several readers, kept as long as one look at everything lasts: `with` it."""
+    """Answers that serve several readers, kept as long as one look at everything lasts: `with` it.
+
+    size: how many resources are looked at.
+    """
 
     def __init__(self) -> None:
+        self.size = 0
         self._answers: dict[str, Future[Any]] | None = None
         self._lock = threading.Lock()
 

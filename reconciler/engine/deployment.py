@@ -122,6 +122,7 @@ class Deployment:
         resources = {spec.address: early[spec.address] for spec in specs if spec.address in early}
         reads: list[Any] = [partial(read_record, self.aws, self.deploy.name)]
         reads += self._reads(spec for spec in specs if spec.address not in resources)
+        self.aws.shared.size = len(specs)
         with self.aws.shared if len(specs) >= MANY else nullcontext():
             recorded, *kinds = self.aws.together(*reads)
         recorded = self._files(recorded, [observed for kind in kinds for observed in kind.values()])

@@ -1,15 +1,16 @@
 """What IAM's kinds share: the policies of roles and users, and one look at the whole account.
 
-The look takes two reads for all roles, users and policies, where that is allowed and the account is small. It is a
-short cut while everything is observed, and never the last word: only what it shows to be exactly as wanted is believed.
-Anything else (absent, different, or no such permission) is read by name, so that a plan is the same with and without
-it, and no other permissions are needed than those on the deploy's own resources.
+The look takes two reads for all roles, users and policies, where that is allowed and the account is small; a large
+deploy reads more pages. It is a short cut while everything is observed, and never the last word: only what it shows to
+be exactly as wanted is believed. Anything else (absent, different, or no such permission) is read by name, so that a
+plan is the same with and without it, and no other permissions are needed than those on the deploy's own resources.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -17,9 +18,11 @@ from pydantic import Field
 from reconciler.aws.calls import Aws
 from reconciler.core.attached import OpenSpec
 from reconciler.core.canonical import PolicyDocument, StringSet, policy
+from reconciler.core.errors import Denied
 from reconciler.core.spec import Grants, Holds, Immutable, Restricts
 
-ITEMS = 300  # an account with more is read by name: its pages would come one after another
+ITEMS = 300  # of one page
+SAVES = 100  # resources of a deploy for which one more page is read: pages come one after another
 DETAILS = ("Role", "User", "LocalManagedPolicy")
 Details = Mapping[str, Any]
 NAME = r"[A-Za-z0-9_+=,.@-]{1,128}"
@@ -135,30 +138,41 @@ class Account:
 
 def read_account(aws: Aws) -> Account:
     """What could be read of it; empty outside of a whole observation. Raises AwsError."""
-    return aws.shared.once("iam account", lambda: _read_account(aws)) or Account()
+    return aws.shared.once("iam account", lambda: _read_account(aws, 1 + aws.shared.size // SAVES)) or Account()
 
 
-def _read_account(aws: Aws) -> Account:
+def _read_account(aws: Aws, most: int) -> Account:
+    """most: pages; an account with more is read by name."""
     details, listed = aws.together(
-        lambda: aws.allowed("iam", "GetAccountAuthorizationDetails", Filter=list(DETAILS), MaxItems=ITEMS),
-        lambda: aws.allowed("iam", "ListRoles", MaxItems=ITEMS),
+        lambda: _pages(aws, "GetAccountAuthorizationDetails", most, Filter=list(DETAILS)),
+        lambda: _pages(aws, "ListRoles", most),
     )
-    if details is None or details.get("IsTruncated"):
+    if not details or details[-1].get("IsTruncated"):
         return Account()
     # What the details of roles leave out: description and longest session.
-    more = {role["RoleName"]: role for role in (listed or {}).get("Roles", ())}
+    more = {role["RoleName"]: role for page in listed for role in page.get("Roles", ())}
     return Account(
         {
             role["RoleName"]: {**more[role["RoleName"]], **role}
-            for role in details["RoleDetailList"]
+            for page in details
+            for role in page["RoleDetailList"]
             if role["RoleName"] in more
         },
-        {user["UserName"]: user for user in details["UserDetailList"]},
+        {user["UserName"]: user for page in details for user in page["UserDetailList"]},
         {
             (one["Arn"], version["VersionId"]): version["Document"]
-            for one in details["Policies"]
+            for page in details
+            for one in page["Policies"]
             for version in one["PolicyVersionList"]
             if "Document" in version
         },
         whole=True,
     )
+
+
+def _pages(aws: Aws, operation: str, most: int, **params: Any) -> list[Details]:
+    """The first pages of an answer; none where it is denied."""
+    try:
+        return list(islice(aws.answers("iam", operation, MaxItems=ITEMS, **params), most))
+    except Denied:
+        return []

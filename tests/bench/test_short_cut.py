@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from bench.subjects import deploy_file
+from reconciler.core.canonical import policy
+from reconciler.kinds.iam_role import Role, RoleSpec
 from tests.bench.test_requests import project as project
 from tests.engine.project import Project
 from tests.lab_client import LabHandle
@@ -69,3 +72,23 @@ def test_the_plan_is_the_same_without_them(
         assert plan(project) == usual, without.__name__
         assert 0 < len(lab.log()) - asked <= 12
         lab.rules()
+
+
+@pytest.mark.parametrize(
+    ("size", "asked"),
+    [
+        (18, {DETAILS[0]: 1, DETAILS[1]: 1, "GetRole": 1, "ListAttachedRolePolicies": 1, "ListRolePolicies": 1}),
+        (100, {DETAILS[0]: 2, DETAILS[1]: 1}),
+    ],
+)
+def test_a_large_deploy_reads_the_next_page_too(size: int, asked: dict[str, int], lab: LabHandle) -> None:
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    want = RoleSpec(name="one", trust=policy({"Version": "2012-10-17", "Statement": [trust]}))
+    aws = lab.aws()
+    Role().create(aws, want)
+    lab.rules({"service": "iam", "op": DETAILS[0], "times": 1, "do": "answer", "body": CUT})
+    lab.zero()
+    aws.shared.size = size
+    with aws.shared:
+        assert Role().observe(aws, [want])["one"].spec == want
+    assert Counter(row["op"] for row in lab.log()) == asked
