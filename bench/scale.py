@@ -7,6 +7,7 @@ It exits with 1 when something is left undone, and `plan` with 2 when there are 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -103,7 +104,8 @@ class Shown(Steps):
 
 
 def main(verb: str, count: int) -> int:
-    """Plan, or plan and do it."""
+    """Plan, or plan and do it, as the command line does."""
+    gc.set_threshold(100_000, 50, 100)  # as it is set there
     deploy = load(Path("deploy.yaml"), environ=os.environ)
     endpoint = os.environ["AWS_ENDPOINT_URL"]
     aws = Aws(deploy.region, endpoint_url=endpoint, read_only=verb == "plan")

@@ -21,7 +21,8 @@ TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Operations that answer in pages, and that botocore has no paginator for.
 UNLISTED = {"DescribeCapacityProviders": [("nextToken", "nextToken")]}
-CONNECTIONS = 32  # that are open at a time, and so requests in flight
+# That are open at a time, and so requests in flight: at 40 ms a request, as many as one process can make and read.
+CONNECTIONS = 64
 # How S3 answers what is another region's: it sends there, or doesn't know the signature, which is the region's own.
 ELSEWHERE = (301, 302, 307, 400)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,24 +23,31 @@ class Fresh:
     """The names, and when they were made. Safe to use from many threads."""
 
     def __init__(self) -> None:
-        self._made: dict[str, float] = {}
+        self._made: Mapping[str, float] = {}  # never changed but replaced, since others may be looking through it
+        self._lock = threading.Lock()
 
     def add(self, made: Mapping[str, Any], now: float) -> None:
         """Note what the parameters of a creation, or the answer to it, name."""
-        self._made |= {str(made[key]): now for key in (*NAMES, "GroupId") if isinstance(made.get(key), str)}
+        names = {str(made[key]): now for key in (*NAMES, "GroupId") if isinstance(made.get(key), str)}
+        with self._lock:
+            self._made = {**self._made, **names}
 
     def see(self, service: str, answer: Mapping[str, Any], now: float) -> None:
         """Note what an answer shows to be new: it may have been made by a command that was stopped."""
+        names: dict[str, float] = {}
         for part in answer.values() if service in CREATED else ():
             for one in part if isinstance(part, list) else [part]:
                 for name, time in CREATED[service] if isinstance(one, Mapping) else ():
                     made = _seconds(one.get(time))
                     if isinstance(one.get(name), str) and abs(now - made) < SECONDS:
-                        self._made.setdefault(str(one[name]), made)
+                        names[str(one[name])] = made
+        if names:
+            with self._lock:
+                self._made = {**names, **self._made}
 
     def names(self, params: Mapping[str, Any], now: float) -> bool:
         """Whether a call names something that is fresh, by name or in an ARN."""
-        made = [name for name, when in list(self._made.items()) if when >= now - SECONDS]
+        made = [name for name, when in self._made.items() if when >= now - SECONDS]
         return any(name in value for value in _texts(params) for name in made)
 
 
