@@ -77,7 +77,7 @@ def first_files(folder: Path, rows: int) -> Iterator[Path]:
 class Process:
     """A process that is watched."""
 
-    what: str
+    name: str
     child: subprocess.Popen[bytes]
     peak: int = 0
     """MB resident."""
@@ -179,8 +179,8 @@ def run(data: Path, workers: int, limit: int, rounds: int, keep: Path) -> dict[s
         program = watched.start("program", [sys.executable, "-m", "bench.parts", "--one", given], TMPDIR=str(keep))
         while program.child.poll() is None and not any(p.over for p in watched.processes):
             time.sleep(TICK)
-        seconds, ended = time.perf_counter() - began, [p.what for p in watched.processes if p.over]
-        others = [p for p in watched.processes if p.what.startswith("worker")]
+        seconds, ended = time.perf_counter() - began, [p.name for p in watched.processes if p.over]
+        others = [p for p in watched.processes if p.name.startswith("worker")]
         done = not ended and program.child.poll() == 0
         return {
             "workers": workers,

@@ -25,9 +25,9 @@ def test_nothing_is_left_behind(project: Project, lab: LabHandle) -> None:
         command, cwd=project.folder, env=lab.environment, capture_output=True, text=True, check=False, timeout=120
     )
     assert ended.returncode == 0, ended.stderr
-    found = json.loads(ended.stdout)
+    report = json.loads(ended.stdout)
     for name in ("row", "at once"):
-        first, last = found[name][0], found[name][-1]
+        first, last = report[name][0], report[name][-1]
         assert (last["threads"], last["files"]) == (first["threads"], first["files"]), name
         assert last["memory"] - first["memory"] < GROWTH, name
-    assert found["exit codes"] == [0] * COMMANDS
+    assert report["exit codes"] == [0] * COMMANDS

@@ -33,11 +33,11 @@ COMMANDS = {
 
 @pytest.fixture
 def project(lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    found = use(lab, tmp_path, monkeypatch)
+    made = use(lab, tmp_path, monkeypatch)
     shutil.copy(ROOT / "Dockerfile", tmp_path)
     (tmp_path / "data").mkdir()
-    found.write("data/sample.csv", "Open time,Open\n2018-01-01 00:00:00,1\n")
-    return found
+    made.write("data/sample.csv", "Open time,Open\n2018-01-01 00:00:00,1\n")
+    return made
 
 
 def requests(lab: LabHandle) -> dict[str, int]:
@@ -50,18 +50,18 @@ def requests(lab: LabHandle) -> dict[str, int]:
 @pytest.mark.parametrize("name", ["deploy.yaml", "with a user for CI"])
 def test_no_request_is_made_unseen(name: str, project: Project, lab: LabHandle) -> None:
     project.write("deploy.yaml", (ROOT / "deploy.yaml").read_text() if name == "deploy.yaml" else deploy_file())
-    found = {}
+    counted = {}
     for command, arguments in COMMANDS.items():
         lab.zero()
         project.ok(*arguments)
-        found[command] = requests(lab)
+        counted[command] = requests(lab)
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     if WRITE:
-        sums = {command: sum(counts.values()) for command, counts in found.items()}
-        GOLDEN.write_text(json.dumps(golden | {name: {"sums": sums} | found}, indent=1) + "\n")
+        sums = {command: sum(counts.values()) for command, counts in counted.items()}
+        GOLDEN.write_text(json.dumps(golden | {name: {"sums": sums} | counted}, indent=1) + "\n")
         pytest.skip("written anew")
     del golden[name]["sums"]
-    assert found == golden[name]
+    assert counted == golden[name]
 
 
 def test_the_models_that_are_cut_have_all_that_is_called(lab: LabHandle) -> None:
@@ -75,6 +75,6 @@ def test_the_models_that_are_cut_have_all_that_is_called(lab: LabHandle) -> None
     for service, operation in sorted(named):
         stem = method_of(operation)
         client = clients.get(service)
-        found = any(name.startswith(stem) for name in dir(client)) or clients.get(service, operation)
-        assert found is True or hasattr(found, stem), f"{service}:{operation}"
+        known = any(name.startswith(stem) for name in dir(client)) or clients.get(service, operation)
+        assert known is True or hasattr(known, stem), f"{service}:{operation}"
     clients.close()

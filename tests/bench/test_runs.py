@@ -21,8 +21,8 @@ def test_its_lab_starts_outside_of_the_tests(tmp_path: Path, monkeypatch: pytest
 
 def test_each_command_is_measured_with_the_records_of_the_bench(tmp_path: Path) -> None:
     """Each asks for the account first. A hundred thousand runs add a request of `best` for each segment."""
-    found = runs.measured(tmp_path / "runs", 30, 0.0, 1, lambda text: None)
-    requests = {name.rpartition(", ")[0]: by[OURS][0].requests for name, by in found.items()}
+    by_case = runs.measured(tmp_path / "runs", 30, 0.0, 1, lambda text: None)
+    requests = {name.rpartition(", ")[0]: by[OURS][0].requests for name, by in by_case.items()}
     assert {name: requests[name] for name in runs.COMMANDS} == {
         "runs": 5, "runs best": 5, "look-up of a fingerprint": 2, "charts of CI": 5,
     }  # fmt: skip

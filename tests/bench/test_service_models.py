@@ -17,11 +17,11 @@ REGIONS = ("us-east-1", "eu-central-1", "ca-west-1", "us-gov-west-1", "cn-north-
 
 def session(cache: Path | None) -> Any:
     """A session with small models."""
-    found = get_session()
-    paths = found.get_component("data_loader").search_paths
-    found.register_component("data_loader", Models(paths, cache))
-    found.set_credentials("x", "x")
-    return found
+    made = get_session()
+    paths = made.get_component("data_loader").search_paths
+    made.register_component("data_loader", Models(paths, cache))
+    made.set_credentials("x", "x")
+    return made
 
 
 @pytest.fixture
@@ -40,13 +40,13 @@ def test_a_client_is_the_same_with_small_models(region: str, kept: Path) -> None
     whole, small = get_session(), session(kept)
     whole.set_credentials("x", "x")
     for service in SERVICES:
-        one = whole.create_client(service, region_name=region).meta
+        whole_meta = whole.create_client(service, region_name=region).meta
         other = small.create_client(service, region_name=region).meta
-        assert other.endpoint_url == one.endpoint_url
-        assert other.service_model.signing_name == one.service_model.signing_name
-        for name in USUAL.get(service, one.service_model.operation_names):
+        assert other.endpoint_url == whole_meta.endpoint_url
+        assert other.service_model.signing_name == whole_meta.service_model.signing_name
+        for name in USUAL.get(service, whole_meta.service_model.operation_names):
             for side in ("input_shape", "output_shape"):
-                ours, theirs = (getattr(meta.service_model.operation_model(name), side) for meta in (other, one))
+                ours, theirs = (getattr(meta.service_model.operation_model(name), side) for meta in (other, whole_meta))
                 assert (ours and list(ours.members.items()).__repr__()) == (
                     theirs and list(theirs.members.items()).__repr__()
                 )

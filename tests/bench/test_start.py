@@ -59,17 +59,17 @@ def test_nothing_is_loaded_that_is_not_needed(
     arguments: tuple[str, ...], code: int, without: set[str], tmp_path: Path
 ) -> None:
     (tmp_path / "bad.yaml").write_text(BAD)
-    found = loaded(tmp_path, *arguments, code=code)
-    assert "reconciler.cli.main" in found
-    assert found & without == set()
+    modules = loaded(tmp_path, *arguments, code=code)
+    assert "reconciler.cli.main" in modules
+    assert modules & without == set()
 
 
 @pytest.mark.parametrize("word", ["--help", "-h"])
 def test_the_list_of_commands_loads_nothing_else(word: str, tmp_path: Path) -> None:
-    found = loaded(tmp_path, word, code=0)
-    ours = {one for one in found if one.partition(".")[0] == "reconciler"}
+    modules = loaded(tmp_path, word, code=0)
+    ours = {module for module in modules if module.partition(".")[0] == "reconciler"}
     assert ours == {"reconciler", "reconciler.cli", "reconciler.cli.top_help", "reconciler.cli.program_name"}
-    assert found & (AWS | FILE | DEAR | OF_PYDANTIC | {"argparse", "dataclasses", "pathlib", "re", "typing"}) == set()
+    assert modules & (AWS | FILE | DEAR | OF_PYDANTIC | {"argparse", "dataclasses", "pathlib", "re", "typing"}) == set()
 
 
 @pytest.mark.parametrize("width", [1, 40, 78, 118, 1000])
@@ -85,29 +85,29 @@ def test_the_list_of_commands(width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "width"), [("80", 78), ("120", 118), ("", 78), ("0", 78), ("wide", 78)]
+    ("given", "width"), [("80", 78), ("120", 118), ("", 78), ("0", 78), ("wide", 78)]
 )  # fmt: skip
-def test_its_width_is_argparses(said: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", said)
-    assert columns() == width or (not said.isdecimal() and os.isatty(1))
+def test_its_width_is_argparses(given: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", given)
+    assert columns() == width or (not given.isdecimal() and os.isatty(1))
     assert parser("reconciler").format_help() == text("reconciler", columns())
 
 
 def test_what_the_embedded_aws_loads_before_its_first_answer(tmp_path: Path) -> None:
     """Of moto the services that it puts right, and whatever these need; nothing of what a client plans with."""
-    found = imported(tmp_path, "-c", "import reconciler.local.embedded")
-    services = {one.split(".")[1] for one in found if one.startswith("moto.")} - MOTO_ITSELF
+    modules = imported(tmp_path, "-c", "import reconciler.local.embedded")
+    services = {module.split(".")[1] for module in modules if module.startswith("moto.")} - MOTO_ITSELF
     assert services == {
         "awslambda", "cloudwatch", "dynamodb", "dynamodbstreams", "ec2", "ecr", "ecs", "events", "iam", "kinesis",
         "logs", "s3", "s3bucket_path", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts",
     }  # fmt: skip
-    ours = {one.split(".")[1] for one in found if one.startswith("reconciler.")}
+    ours = {module.split(".")[1] for module in modules if module.startswith("reconciler.")}
     assert ours <= {"aws", "core", "image", "local", "permissions", "version"}
-    assert found & {"pydantic", "tenacity", "reconciler.aws.calls", "reconciler.image.docker"} == set()
+    assert modules & {"pydantic", "tenacity", "reconciler.aws.calls", "reconciler.image.docker"} == set()
 
 
 def test_the_start_of_the_embedded_aws_is_said_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(lifecycle, "_start", lambda home: told.append("started"))
     lifecycle.ensure_running(tmp_path / "local", told.append)
-    assert [one.split(";")[0] for one in told] == ["starting the embedded AWS", "started"]
+    assert [line.split(";")[0] for line in told] == ["starting the embedded AWS", "started"]
