@@ -15,16 +15,27 @@ ROOT = Path(__file__).resolve().parents[1]
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
+SHOWN = 2_000  # characters of what a lab that has ended wrote last
+
+
 class Lab:
-    """A running lab, as a context manager. latency: milliseconds before each answer. module: what serves it."""
+    """A running lab, as a context manager. latency: milliseconds before each answer. module: what serves it.
+
+    log_file: what it writes to its standard error; beside its home, so that it can be read when it has ended.
+    """
 
     def __init__(self, home: Path, latency: float = 0.0, *, module: str = "tests.lab") -> None:
         command = [sys.executable, "-m", module, "0", "--home", str(home), "--until-eof"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        self.log_file = home.with_name(f"{home.name}.log")
+        with self.log_file.open("wb") as errors:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT
+            )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
-        if not self.url:
-            raise RuntimeError("the lab did not start; its error stands above")
+        if not self.url.startswith("http:"):
+            self._process.kill()
+            raise RuntimeError(f"the lab did not start: {self.url or self.ended()}")
         self.reset()
         self.latency(latency)
 
@@ -42,8 +53,33 @@ class Lab:
         try:
             connection.request(method, f"/__lab/{name}")
             return json.loads(connection.getresponse().read())
+        except (OSError, http.client.HTTPException) as error:
+            raise RuntimeError(f"the lab doesn't answer ({type(error).__name__}): {self.ended()}") from error
         finally:
             connection.close()
+
+    def ended(self) -> str:
+        """How it ended, if it did, and what it wrote last."""
+        try:
+            code: int | None = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            code = None
+        how = "it runs" if code is None else f"it ended by signal {-code}" if code < 0 else f"it ended with {code}"
+        return f"{how}; {self.log_file}: ... {self.log_file.read_text(errors='replace')[-SHOWN:]}"
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @property
+    def memory(self) -> float:
+        """MB that it has now; 0 where the system doesn't say."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
+        except OSError:
+            return 0.0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def reset(self) -> None:
         """Forget every resource, the log, the latency and the rate."""
@@ -65,9 +101,13 @@ class Lab:
         """The requests so far, in order: n, t (seconds), service, op, status, fault."""
         return list(self.control("GET", "log"))
 
-    def launches(self) -> int:
-        """How many tasks were launched since the log was forgotten."""
-        return sum(row["op"] == "RunTask" for row in self.log())
+    def operations(self) -> dict[str, int]:
+        """How many there were since the log was forgotten, by service and operation, without reading the log."""
+        return dict(self.control("GET", "count")["operations"])
+
+    def launches(self) -> list[float]:
+        """When each task was launched since the log was forgotten, in seconds."""
+        return [row["t"] for row in self.control("GET", "log/RunTask") if row["status"] == 200]
 
     @property
     def requests(self) -> int:

@@ -17,13 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.lab import ROOT, Lab
 
+SAID = "apply.log"
 DEPLOY = """\
 name: tiny
 data: prices.csv
@@ -37,12 +36,11 @@ run:
 
 
 def started(lab: Lab, folder: Path, *more: str) -> subprocess.Popen[str]:
-    """`apply`, under way."""
+    """`apply`, under way. What it says is in the folder's `apply.log`."""
     command = [sys.executable, "-m", "reconciler", "apply", "--json", "--on-interrupt", "detach", *more]
     environment = {**lab.environment, "PYTHONPATH": os.fspath(ROOT)}
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    with (folder / SAID).open("ab") as said:
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=said, text=True)
 
 
 def ended(running: subprocess.Popen[str]) -> tuple[int, dict[str, Any], float]:
@@ -52,16 +50,6 @@ def ended(running: subprocess.Popen[str]) -> tuple[int, dict[str, Any], float]:
     _, status, used = os.wait4(running.pid, 0)
     running.returncode = os.waitstatus_to_exitcode(status)
     return running.returncode, json.loads(out) if out.strip() else {}, used.ru_maxrss / 1024
-
-
-def launched(lab: Lab) -> list[float]:
-    """When each task was launched."""
-    return [row["t"] for row in lab.log() if row["op"] == "RunTask" and row["status"] == 200]
-
-
-def counted(lab: Lab) -> Mapping[str, int]:
-    """Requests by operation."""
-    return dict(sorted(Counter(f"{row['service']}:{row['op']}" for row in lab.log()).items()))
 
 
 def sweep(count: int, parallel: int, folder: Path, lab: Lab) -> dict[str, Any]:
@@ -80,17 +68,17 @@ def sweep(count: int, parallel: int, folder: Path, lab: Lab) -> dict[str, Any]:
         began = time.perf_counter()
         running = started(lab, folder)
         if part == "interrupted":
-            while lab.launches() < count // 3 and running.poll() is None:
-                time.sleep(0.2 + count / 2_000)  # the whole log is read each time
+            while lab.operations().get("ecs:RunTask", 0) < count // 3 and running.poll() is None:
+                time.sleep(0.2)
             running.send_signal(signal.SIGINT)
         code, answer, memory = ended(running)
-        times = launched(lab)
+        times = lab.launches()
         tasks += times
         rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
         measured[part] = {
-            "code": code, "seconds": round(time.perf_counter() - began, 1), "MB": round(memory), "tasks": len(times),
-            "launches a second": round(rate, 1), "requests": counted(lab),
-            "runs": (answer.get("sweep") or {}).get("counts"),
+            "code": code, "seconds": round(time.perf_counter() - began, 1), "MB": round(memory),
+            "server MB": round(lab.memory), "tasks": len(times), "launches a second": round(rate, 1),
+            "requests": lab.operations(), "runs": (answer.get("sweep") or {}).get("counts"),
         }  # fmt: skip
     measured["tasks"] = len(tasks)
     return measured

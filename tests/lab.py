@@ -7,7 +7,9 @@ DIR/server.json makes it the `--local` of that home.
 Everything goes over real HTTP. Control requests are neither counted nor delayed:
 
     GET  /__lab/log                  [{n, t, service, op, status, fault}]
-    GET  /__lab/count                {requests, max_in_flight, per_service: {service: max in flight}}
+    GET  /__lab/log/OPERATION        those of this operation alone
+    GET  /__lab/count                {requests, max_in_flight, per_service: {service: max in flight},
+                                      operations: {service:OPERATION: requests}}
     POST /__lab/reset                forget every resource, the log and the rules
     POST /__lab/zero                 forget the log alone
     POST /__lab/latency?ms=40        sleep this long before each answer
@@ -44,6 +46,7 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from pathlib import Path
@@ -79,6 +82,7 @@ class Lab:
         self.order = Order()
         self.tokens: dict[str, tuple[float, float]] = {}
         self.log: list[dict[str, Any]] = []
+        self.operations: Counter[str] = Counter()  # of the log, which may be too long to be read again and again
         self.in_flight: dict[str, int] = {}
         self.most_in_flight: dict[str, int] = {}
 
@@ -111,6 +115,7 @@ class Lab:
                 "status": None, "fault": rule["do"],
             }  # fmt: skip
             self.log.append(row)
+            self.operations[f"{service}:{op}"] += 1
             self.in_flight[service] = self.in_flight.get(service, 0) + 1
             for name, now in ((service, self.in_flight[service]), ("*", sum(self.in_flight.values()))):
                 self.most_in_flight[name] = max(self.most_in_flight.get(name, 0), now)
@@ -202,12 +207,15 @@ class Lab:
         if name == "reset":
             self.inner.reset()
         with self.lock:
-            if name == "log":
-                out = list(self.log)
+            if name.startswith("log"):
+                only = name.removeprefix("log").removeprefix("/")
+                out = [row for row in self.log if only in ("", row["op"])]
             elif name == "count":
                 most = {k: v for k, v in self.most_in_flight.items() if k != "*"}
-                total = self.most_in_flight.get("*", 0)
-                out = {"requests": len(self.log), "max_in_flight": total, "per_service": most}
+                out = {
+                    "requests": len(self.log), "max_in_flight": self.most_in_flight.get("*", 0), "per_service": most,
+                    "operations": dict(self.operations),
+                }  # fmt: skip
             elif name == "latency":
                 self.latency = asked["ms"] / 1000
             elif name == "rate":
@@ -221,7 +229,7 @@ class Lab:
                 self.rules, self.order = json.loads(environ["wsgi.input"].read()), Order()
                 self.released.clear()
             elif name in ("zero", "reset"):
-                self.log = []
+                self.log, self.operations = [], Counter()
                 self.most_in_flight = {}
                 if name == "reset":
                     self.released.set()

@@ -217,12 +217,10 @@ def _as_method(operation: Any) -> Any:
 
 
 def _find(backend: EC2ContainerServiceBackend, cluster_name: str, name: str) -> Task | None:
-    """A task by its ARN or id."""
-    task_id = name.split("/")[-1]
-    for arn, task in list(backend.tasks.get(cluster_name, {}).items()):
-        if arn.endswith(f"/{task_id}") and isinstance(task, Task):
-            return task
-    return None
+    """A task by its ARN or id, without a look at the others, of which there may be thousands."""
+    cluster = backend._get_cluster(cluster_name)
+    task: object = backend.tasks.get(cluster_name, {}).get(_task_arn(cluster.arn, cluster_name, name.split("/")[-1]))
+    return task if isinstance(task, Task) else None
 
 
 def _task_arn(cluster_arn: str, cluster_name: str, task_id: str) -> str:

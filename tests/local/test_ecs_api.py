@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from reconciler.local.ecs_tasks import _find
+from reconciler.local.task import Task
 from tests.local_fixtures import EmbeddedAws, unique
 from tests.waiting import until
 
@@ -214,3 +217,22 @@ def test_task_definition_tags_come_back(embedded_aws: EmbeddedAws) -> None:
         family=family, containerDefinitions=[{"name": "c", "image": "i", "memory": 64}], tags=tags
     )
     assert ecs.describe_task_definition(taskDefinition=family, include=["TAGS"])["tags"] == tags
+
+
+class Unlisted(dict[str, Any]):
+    """Tasks among which one is found without a look at the others."""
+
+    def __iter__(self) -> Any:
+        pytest.fail("all tasks were looked at")
+
+    items = values = keys = __iter__  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("name", ["{id}", "{arn}", "some/{id}"])
+def test_of_ten_thousand_tasks_one_is_found_at_once(name: str) -> None:
+    task: Any = object.__new__(Task)
+    task.id, task.arn = "a" * 32, f"arn:aws-cn:ecs:cn-north-1:123456789012:task/mine/{'a' * 32}"
+    cluster = SimpleNamespace(name="mine", arn="arn:aws-cn:ecs:cn-north-1:123456789012:cluster/mine")
+    backend: Any = SimpleNamespace(tasks={"mine": Unlisted({task.arn: task})}, _get_cluster=lambda _: cluster)
+    assert _find(backend, "mine", name.format(id=task.id, arn=task.arn)) is task
+    assert _find(backend, "mine", "b" * 32) is None
