@@ -8,11 +8,13 @@ take no more threads than ten.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, TypeVar
 
+MANY = 4  # times as many reads as threads, from which on none has a future of its own
 T = TypeVar("T")
 
 
@@ -35,6 +37,8 @@ class Together:
         """Run all of them; their results in order. An error is raised once none is under way any more."""
         if not reads:
             return []
+        if len(reads) > MANY * self._workers:
+            return self._many(reads)
         futures = [self.start(read) for read in reads[1:]]
         found: dict[int, T] = {}
         try:
@@ -46,6 +50,31 @@ class Together:
             return [found[number] if number in found else futures[number - 1].result() for number in range(len(reads))]
         finally:
             _leave(futures)
+
+    def _many(self, reads: Sequence[Callable[[], T]]) -> list[T]:
+        """The same, for what needs more room as a future than its answer does. Once one has failed none is begun."""
+        left, found, failed = deque(range(len(reads))), dict[int, T](), dict[int, BaseException]()
+
+        def work() -> None:
+            while not failed:
+                try:
+                    number = left.popleft()
+                except IndexError:
+                    return
+                try:
+                    found[number] = reads[number]()
+                except BaseException as error:
+                    failed[number] = error
+
+        helpers = [self.start(work) for _ in range(self._workers)]
+        try:
+            work()
+        finally:
+            left.clear()
+            _leave(helpers)
+        if failed:
+            raise failed[min(failed)]
+        return [found.pop(number) for number in range(len(reads))]
 
     def close(self) -> None:
         """End its threads; a later read starts them again."""

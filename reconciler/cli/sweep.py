@@ -19,14 +19,14 @@ from reconciler.cli.under_way import say_others
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
 from reconciler.config.sweep import Sweep
 from reconciler.core.errors import AwsError, Interrupted, ReconcilerError
-from reconciler.core.plain_json import plain
+from reconciler.core.plain_json import Rows, plain
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.fingerprint import fingerprint
 from reconciler.run.fleet import Fleet
 from reconciler.run.hand_over import given_over
-from reconciler.run.job import Decision, decide, function_of, supervisor
+from reconciler.run.job import Decision, base_of, decide, function_of, supervisor
 from reconciler.run.launch import Launch, new_run
 from reconciler.run.notify import of_sweep
 from reconciler.run.place import NotOurs
@@ -98,7 +98,8 @@ class SweepWork:
     def decide(self) -> None:
         """Read each combination's newest run, where there is one."""
         self.runs.look_ahead(len(self.found))
-        self.decisions = self.here.aws.each(lambda overrides: decide(self.here, self.runs, overrides), self.found)
+        base, self.decisions = base_of(self.here), []  # what was decided before isn't held beside it
+        self.decisions = self.here.aws.each(lambda overrides: decide(self.here, self.runs, overrides, base), self.found)
 
     @property
     def launches(self) -> bool:
@@ -215,7 +216,7 @@ class SweepWork:
         """How it ended, for --json."""
         counts = dict(Counter(run.state.value for run in self.all))
         result: Result = "some-failed" if code == SOME_FAILED else "succeeded" if self.todo else "nothing-to-run"
-        swept = Swept(self.id, counts, [OneOf(verdict(run, code), run) for run in self.all])
+        swept = Swept(self.id, counts, Rows(self.all, lambda run: OneOf(verdict(run, code), run)))
         return Ended(Verdict(result, code, None), sweep=swept)
 
     def _interrupted(self, fleet: Fleet) -> None:

@@ -14,13 +14,14 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from reconciler.cli.os_errors import silence
 from reconciler.cli.program_name import program, typed
 from reconciler.cli.style import codes, coloured
 from reconciler.core.errors import Interrupted, ReconcilerError, from_aws
-from reconciler.core.plain_json import finite, plain
+from reconciler.core.plain_json import Rows, finite, plain
 from reconciler.core.secret import KNOWN
 from reconciler.core.text import dumps, guard, line, output
 
@@ -136,7 +137,18 @@ class Terminal:
     def json(self, value: Any) -> None:
         """The one object of --json."""
         self.told = True
-        self._put(sys.stdout, dumps(finite(KNOWN.hide_all(plain(value))), indent=2) + "\n", json=True)
+        tree = KNOWN.hide_all(plain(value))
+        text = dumps(finite(tree), indent=2) + "\n"
+        for rows in _rows(tree):
+            before, _, text = text.partition(f'"{rows}"')
+            self._put(sys.stdout, f"{before}[", json=True)
+            line = before.rpartition("\n")[2]
+            margin = "\n" + " " * (len(line) - len(line.lstrip()))
+            for number, one in enumerate(rows):
+                row = dumps(finite(KNOWN.hide_all(one)), indent=2).replace("\n", f"{margin}  ")
+                self._put(sys.stdout, f"{',' if number else ''}{margin}  {row}", json=True)
+            text = f"{margin if rows else ''}]{text}"
+        self._put(sys.stdout, text, json=True)
 
     def json_line(self, value: Any) -> None:
         """One of several objects of --json, on a line of its own."""
@@ -232,6 +244,14 @@ class Terminal:
             if stream is sys.stdout:
                 told = f"{self._red('error:')} standard output can't be written: {self.lost}"
                 self._put(sys.stderr, self._harmless(told) + "\n")
+
+
+def _rows(tree: Any) -> Iterator[Rows[Any]]:
+    """The long lists in a tree of plain values, in their order."""
+    if isinstance(tree, Rows):
+        yield tree
+    for part in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from _rows(part)
 
 
 def _is_json(text: str) -> bool:

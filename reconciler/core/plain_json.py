@@ -8,12 +8,42 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 DEEPEST = 100  # lists and mappings in one another
 DIGITS = 400  # of a whole number; no float holds more than 309
+
+
+I = TypeVar("I")  # noqa: E741  an item that a row is made of
+R = TypeVar("R")
+
+
+class Rows(Sequence[R]):
+    """A list of which each part is made when it is asked for, so that a long one isn't held twice. In JSON it stands as
+    its mark, in place of which `Terminal.json` prints one part after the other.
+    """
+
+    def __init__(self, items: Sequence[I], make: Callable[[I], R]) -> None:
+        self._items, self._make = items, make
+        self.mark = f"rows-{os.urandom(16).hex()}"
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, place: Any) -> Any:
+        """One of them, or a list of some."""
+        found = self._items[place]
+        return [self._make(one) for one in found] if isinstance(place, slice) else self._make(found)
+
+    def __str__(self) -> str:
+        return self.mark
+
+    def plain(self) -> Rows[Any]:
+        """The same, as plain values."""
+        return Rows(self._items, lambda one: plain(self._make(one)))
 
 
 ABSENT: Any = type("Absent", (), {})()  # the value of a field that is left out
@@ -130,4 +160,6 @@ def plain(value: Any) -> Any:
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
+    if isinstance(value, Rows):
+        return value.plain()
     return value.value if isinstance(value, Enum) else value

@@ -65,6 +65,8 @@ class Fleet:
     _later: list[tuple[float, Run]] = field(default_factory=list)  # when it goes on
     _seen: dict[str, Seen] = field(default_factory=dict)  # of those that are active
     _asked: float = field(default=0.0, init=False)  # when the records of those that wait were read
+    _room: float = field(default=RATE * TICK, init=False)  # launches that the rate lets be made now,
+    _filled: float = field(default=0.0, init=False)  # as of then
 
     @property
     def aws(self) -> Aws:
@@ -74,6 +76,7 @@ class Fleet:
     def work(self, runs: Sequence[Run]) -> list[Run]:
         """See all of them to their end; they are returned in order. Raises AwsError; Interrupted from the clock."""
         self._queue.extend(runs)
+        self._filled = self.aws.clock.now()
         looked = float("-inf")
         while self._queue or self._later or self.active:
             began = self.aws.clock.now()
@@ -96,11 +99,13 @@ class Fleet:
         if not self._later or now - self._asked < max(LOOK, len(self._later) / READS):
             return
         self._asked, waiting, self._later = now, self._later, []
+        stopped = []
         for (at, run), known in zip(waiting, self.aws.each(self._known, [run for _, run in waiting]), strict=True):
             if known.state.over or known.state is State.STOPPING:
-                self._go_on(known, Seen(known=now))  # which needs no room
+                stopped.append((known, Seen(known=now)))  # which needs no room
             else:
                 self._later.append((at if known == run else 0.0, known))
+        self._go_on(stopped)
 
     def _known(self, run: Run) -> Run:
         """A run as it is known by now, as far as its record can be read."""
@@ -119,16 +124,19 @@ class Fleet:
 
     def _start_some(self) -> None:
         """As many as there is room for and ECS lets launch in a tick."""
-        room = max(min(self.max_parallel - len(self.active), int(RATE * TICK)), 0)
         now = self.aws.clock.now()
+        # What a slow tick left unused is made up for, within a second: Fargate lets a hundred be launched at once.
+        self._room = min(self._room + RATE * (now - self._filled), RATE)
+        self._filled = now
+        room = max(min(self.max_parallel - len(self.active), int(self._room)), 0)
         due = [entry for entry in sorted(self._later, key=lambda entry: entry[0]) if entry[0] <= now][:room]
         self._later = [entry for entry in self._later if entry not in due]
         batch = [run for _, run in due]
         while len(batch) < room and self._queue:
             batch.append(self._queue.popleft())
+        self._room -= len(batch)
         batch = self._with_budgets(batch)
-        for run, seen in self.aws.each(self._start, batch):
-            self._go_on(run, seen)
+        self._go_on(self.aws.each(self._start, batch))
 
     def _with_budgets(self, batch: list[Run]) -> list[Run]:
         """Runs that are about to be launched, each with its part of what is left."""
@@ -161,25 +169,30 @@ class Fleet:
             raise self.launch.place.refusal(run.attempts[-1])
         return run, seen
 
-    def _go_on(self, run: Run, seen: Seen) -> None:
-        """Do what comes next for a run that isn't active."""
+    def _go_on(self, runs: Sequence[tuple[Run, Seen]]) -> None:
+        """Do what comes next for runs that aren't active. Their ends are written at the same time: one after the other,
+        three round trips each, would take longer than the launches may.
+        """
+        for run, seen, later in self.aws.each(self._written, runs):
+            if later is not None:
+                self._later.append((later, run))
+            elif run.state.over:
+                self.over[run.id] = run
+            else:
+                self.active[run.id], self._seen[run.id] = run, seen
+            self.screen.changed(run)
+
+    def _written(self, one: tuple[Run, Seen]) -> tuple[Run, Seen, float | None]:
+        """A run whose end, or pause, is written down; and when it goes on, None where it is over or under way."""
+        run, seen = one
         decision = self.seer.decide(run, seen)
         if isinstance(decision, step.End | step.Retry):
             try:
                 run = self.seer.written(run, decision)
             except Changed:  # somebody else goes on with it: of an end its record says whether it was written
-                run = self._newest(run if isinstance(decision, step.End) else decision.run)
-                self._later.append((0.0, run))
-            else:
-                if isinstance(decision, step.End):
-                    self.over[run.id] = run
-                else:
-                    self._later.append((decision.at, run))
-        elif isinstance(decision, step.Launch):
-            self._later.append((0.0, run))
-        else:
-            self.active[run.id], self._seen[run.id] = run, seen
-        self.screen.changed(run)
+                return self._newest(run if isinstance(decision, step.End) else decision.run), seen, 0.0
+            return run, seen, decision.at if isinstance(decision, step.Retry) else None
+        return run, seen, 0.0 if isinstance(decision, step.Launch) else None
 
     def _look(self) -> None:
         """Look at all tasks under way, and take those that have stopped."""
@@ -196,11 +209,11 @@ class Fleet:
                 stopped = {"task": task_id(run.task_arn), "reason": decision.reason}
                 self.aws.find("ecs", "StopTask", cluster=self.launch.cluster, **stopped)
             elif not isinstance(decision, step.Wait):
+                del self._seen[run.id]  # with all that ECS said of its task
                 ended.append((self.active.pop(run.id), seen))
         if (deadline := self.launch.deadline) is not None:
             self.aws.each(lambda one: deadline.remove(self.aws, one[0].attempts[-1]), ended)
-        for run, seen in ended:
-            self._go_on(run, seen)
+        self._go_on(ended)
 
     def _describe(self) -> list[Mapping[str, Any]]:
         arns = [run.task_arn for run in self.active.values()]

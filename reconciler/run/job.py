@@ -45,8 +45,13 @@ class Decision:
     run: Run | None = None
 
 
-def inputs_of(here: Deployment, overrides: Overrides = NONE) -> dict[str, Any]:
-    """What a run of this deployment is made of."""
+def inputs_of(here: Deployment, overrides: Overrides = NONE, base: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What a run of this deployment is made of. base: what `base_of` gives, for whoever asks for many."""
+    return recorded(overrides.onto(base or base_of(here), here.deploy.task.container), here.names.bucket)
+
+
+def base_of(here: Deployment) -> dict[str, Any]:
+    """The same, before anything is different for a run, and before what is secret in it is marked."""
     address = Address("task-definition", str(here.deploy.task.family))
     task = here.graph.nodes[address].spec
     assert isinstance(task, TaskDefinitionSpec)
@@ -54,15 +59,18 @@ def inputs_of(here: Deployment, overrides: Overrides = NONE) -> dict[str, Any]:
     inputs = run_inputs(task, image, here.data, here.given.marks(here.deploy))
     if workers := here.deploy.run.workers:
         inputs["workers"] = workers.model_dump(include={"engine", "count", "cpu", "memory"})
-    return recorded(overrides.onto(inputs, here.deploy.task.container), here.names.bucket)
+    return inputs
 
 
-def decide(here: Deployment, runs: Runs, overrides: Overrides = NONE) -> Decision:
-    """What `run.when` and the record of runs say. Reads one object, and all records where that can't be read.
+def decide(
+    here: Deployment, runs: Runs, overrides: Overrides = NONE, base: dict[str, Any] | None = None
+) -> Decision:  # fmt: skip
+    """What `run.when` and the record of runs say. Reads one object, and all records where that can't be read. base: as
+    in `inputs_of`.
 
     Raises Unreadable where nobody can say whether there was such a run: a training that is paid for is no answer.
     """
-    inputs = inputs_of(here, overrides)
+    inputs = inputs_of(here, overrides, base)
     mark = fingerprint(inputs)
     when = here.deploy.run.when
     if when == "never":

@@ -20,6 +20,7 @@ import pytest
 from reconciler.cli.arguments import parser
 from reconciler.cli.style import COLOURS, codes, coloured
 from reconciler.cli.terminal import Terminal
+from reconciler.core.plain_json import Rows
 from reconciler.core.secret import KNOWN
 from reconciler.local import stop
 from tests.cli.conftest import DEPLOY, DOCKERFILE, PROGRAM, Project
@@ -308,3 +309,26 @@ def test_json_with_a_number_that_reads_like_a_secret_hides_the_texts(capsys: pyt
     assert json.loads(capsys.readouterr().out) == {
         "code (hidden)": 1234567890, "text": 'a "(hidden)" b', "more": [0.5123456789],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_list_that_is_printed_row_by_row_looks_like_any(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """So that what a sweep of ten thousand prints isn't held as a whole."""
+    made: list[int] = []
+
+    def row(n: int) -> dict[str, object]:
+        made.append(n)
+        return {"n": n, "text": "a\nb", "parts": [n, {"x": []}]}
+
+    for rows in ([row(n) for n in range(count)], Rows(range(count), row)):
+        made.clear()
+        Terminal(json=True).json({"first": 1, "of": {"runs": rows, "more": [rows]}, "last": "#"})
+    assert made == [*range(count)] * 2
+    text = capsys.readouterr().out
+    assert text[: len(text) // 2] == text[len(text) // 2 :]
+    assert len(json.loads(text[: len(text) // 2])["of"]["runs"]) == count
+
+
+def test_rows_are_a_list_to_read() -> None:
+    rows = Rows([1, 2, 3], str)
+    assert (len(rows), rows[0], rows[-1], rows[1:], [*rows]) == (3, "1", "3", ["2", "3"], ["1", "2", "3"])

@@ -76,8 +76,8 @@ def test_soak(lane: Lane) -> None:
     assert table
     assert all(row[1:3] == wanted[int(row[0].removeprefix("N="))] for row in table), "the table, which has some of all"
     launched = sorted(one["attempts"][0]["launched"] for one in runs.values())
-    # Two batches a second; the third of a moment later may have begun.
-    assert max(bisect_left(launched, at + 1) - n for n, at in enumerate(launched)) <= 1.5 * RATE
+    # What a slow look left unused is made up for: of a second at most.
+    assert max(bisect_left(launched, at + 1) - n for n, at in enumerate(launched)) <= 2 * RATE
     waits, kept = [], recorded(lane.client("s3"))
     for n, one in runs.items():
         assert one["exit_code"] == (30 + n % 3 if n % 3 else 0)
