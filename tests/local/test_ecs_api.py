@@ -225,7 +225,7 @@ class Unlisted(dict[str, Any]):
     def __iter__(self) -> Any:
         pytest.fail("all tasks were looked at")
 
-    items = values = keys = __iter__  # type: ignore[assignment]
+    items = values = keys = __iter__
 
 
 @pytest.mark.parametrize("name", ["{id}", "{arn}", "some/{id}"])
