@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -32,13 +33,13 @@ def files_of(data: DataFile, base: Path) -> list[Here]:
     """The files that one entry names, in the order in which S3 lists their keys.
 
     base: the folder of deploy.yaml. Names that begin with a dot are left out unless the pattern has that dot, as in a
-    shell. A link counts as the file that it leads to, if that is below the same folder. Raises Refused.
+    shell. A link counts as the file that it leads to, if that is below the same folder. What no name of the pattern can
+    be in isn't looked into. Raises Refused.
     """
     if not data.tree:
         return [Here(str(data.key), base / data.file)]
-    top, wanted = base / data.folder, _pattern(data.pattern)
-    named = (name for name in _walk(top) if wanted.fullmatch(name))
-    files = [Here(data.prefix + name, top / name) for name in islice(named, MOST + 1)]
+    top = base / data.folder
+    files = [Here(data.prefix + name, top / name) for name in islice(_walk(top, data.pattern.split("/")), MOST + 1)]
     if len(files) > MOST:
         raise Refused(f"it names more than {MOST:,} files", hint="pack them into archives")
     for file in files:
@@ -46,21 +47,59 @@ def files_of(data: DataFile, base: Path) -> list[Here]:
     return sorted(files, key=lambda file: os.fsencode(file.key))
 
 
-def _walk(top: Path) -> Iterator[str]:
-    """What isn't a folder, as paths below the top with slashes. No link to a folder is followed."""
-    waiting = [""]
+def _walk(top: Path, words: Sequence[str]) -> Iterator[str]:
+    """The names below the top that a pattern is of. words: the pattern, split at its slashes. No link to a folder is
+    followed: one that the pattern leads into is refused.
+    """
+    waiting = [("", _begin(words, {0}))]
     while waiting:
-        inside = waiting.pop()
+        inside, at = waiting.pop()
         try:
             with os.scandir(top / inside) as entries:
                 for entry in entries:
+                    after = _after(words, at, entry.name)
+                    further = any(place < len(words) for place in after)
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(f"{inside}{entry.name}/")
-                    else:
+                        if further:
+                            waiting.append((f"{inside}{entry.name}/", after))
+                    elif len(words) in after:
                         yield inside + entry.name
+                    elif further and _is_folder(entry):
+                        raise _link_to_folder(ascii(entry.path)[1:-1])
         except OSError as error:
             reason = f"{ascii(str(top / inside))[1:-1]} can't be read: {error.strerror}"
             raise Refused(reason, hint="allow reading it, or name the files by a pattern that leaves it out") from None
+
+
+def _begin(words: Sequence[str], places: set[int]) -> set[int]:
+    """These places of a pattern, and those that follow where `**` stands for no folder."""
+    for place in sorted(places):
+        while place < len(words) - 1 and words[place] == "**":
+            place += 1
+            places.add(place)
+    return places
+
+
+def _after(words: Sequence[str], at: set[int], name: str) -> set[int]:
+    """Where in a pattern one is after a name, from these places; its length: at the end."""
+    places = set()
+    for place in at:
+        if place < len(words) and _word(words[place]).fullmatch(name):
+            places.add(place + 1)
+            if words[place] == "**":
+                places.add(place)
+    return _begin(words, places)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _link_to_folder(shown: str) -> Refused:
+    return Refused(f"{shown} is a link to a folder", hint="put the files there, or remove the link")
 
 
 def _check(file: Here, top: Path) -> None:
@@ -84,21 +123,15 @@ def _check(file: Here, top: Path) -> None:
                 hint="put the file there, or name it by itself in data:",
             )
         if target.is_dir():
-            raise Refused(f"{shown} is a link to a folder", hint="put the files there, or remove the link")
+            raise _link_to_folder(shown)
         if not target.exists():
             raise Refused(f"{shown} is a link to a file that doesn't exist", hint="remove it")
     if not file.path.is_file():
         raise Refused(f"{shown} is not a regular file", hint="remove it, or name the files by a pattern")
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    """A pattern of paths: `*` and `?` within a name, `**` for any folders; none of them for a dot at a beginning."""
-    parts, words = [], text.split("/")
-    for i, word in enumerate(words):
-        last = i == len(words) - 1
-        if word == "**":
-            parts.append(r"(?:[^./][^/]*/)*" + (r"[^./][^/]*" if last else ""))
-        else:
-            inner = "".join({"*": "[^/]*", "?": "[^/]"}.get(c, re.escape(c)) for c in re.sub(r"\*+", "*", word))
-            parts.append(("" if word.startswith(".") else r"(?!\.)") + inner + ("" if last else "/"))
-    return re.compile("".join(parts), re.DOTALL)
+@cache
+def _word(text: str) -> re.Pattern[str]:
+    """One name of a pattern: `*` and `?` stand for anything but a dot at its beginning."""
+    inner = "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in re.sub(r"\*+", "*", text))
+    return re.compile(("" if text.startswith(".") else r"(?!\.)") + inner, re.DOTALL)

@@ -153,6 +153,38 @@ def test_a_folder_that_may_not_be_read_is_named(base: Path) -> None:
     (base / "data" / "sub" / "deep").chmod(0o700)
 
 
+@pytest.mark.parametrize("pattern", ["data/*.csv", "data/**", "data/a*/*", "data/**/*.csv"])
+def test_what_no_name_of_a_pattern_can_be_in_is_not_looked_into(
+    base: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    looked, scandir = set[str](), os.scandir
+
+    def noted(folder: Path) -> object:
+        looked.add(str(folder.relative_to(base / "data")))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    names(base, pattern)
+    assert "sub/.git" not in looked
+    assert ("sub/deep" in looked) is ("**" in pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "refused"),
+    {
+        "data/**/*.csv": True, "data/*/c.csv": True, "data/li*/*": True, "data/*/**": True, "data/**": True,
+        "data/*.csv": False, "data/s*/*": False, "data/sub/**": False,
+    }.items(),
+)  # fmt: skip
+def test_a_link_to_a_folder_is_refused_where_the_pattern_leads_into_it(base: Path, pattern: str, refused: bool) -> None:
+    (base / "data" / "linked").symlink_to("sub")
+    if refused:
+        with pytest.raises(Refused, match="data/linked is a link to a folder"):
+            names(base, pattern)
+    else:
+        names(base, pattern)
+
+
 def test_a_link_to_a_file_of_the_folder_is_that_file(base: Path) -> None:
     (base / "data" / "z.csv").symlink_to("sub/c.csv")
     assert set(names(base, "data/")) == {*SHOWN, "z.csv"}
