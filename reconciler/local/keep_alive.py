@@ -12,21 +12,23 @@ import contextlib
 import errno
 import re
 import socket
-import tempfile
 import traceback
 from collections.abc import Callable, Iterable
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from werkzeug.serving import WSGIRequestHandler
 
-SPOOL_BYTES = 2**24
+from reconciler.local.received import Received
+
 COPY_BYTES = 2**20
+READ_BYTES = 2**18  # at a time: what is hashed and written next is still near
 NO_BODY = (204, 304)
 CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 LONGEST_LINE = 1024
 MOST_TRAILERS = 64
 MOST_UNPROVED = 2**20  # bytes of a body, which are read before its signature can be checked
 MOST_UNREAD, HANG_UP_SECONDS = 2**16, 1.0
+UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
@@ -44,7 +46,7 @@ class KeepAliveHandler(WSGIRequestHandler):
         """Answer one request."""
         environ = self.make_environ()
         environ.pop("wsgi.input_terminated", None)
-        with cast(IO[bytes], tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)) as body:
+        with Received() as body:
             try:
                 self._read_body(environ, body)
             except BadBody as error:
@@ -53,7 +55,7 @@ class KeepAliveHandler(WSGIRequestHandler):
             except OSError as error:
                 if error.errno not in FULL:
                     raise
-                told = f"{error.strerror}: uploads are first written to {tempfile.gettempdir()}. Make room there."
+                told = f"{error.strerror}: uploads are written to {body.folder}. Make room there."
                 text = f"<Error><Code>InsufficientStorage</Code><Message>{told}</Message></Error>"
                 self._refuse(environ, text.encode(), "application/xml")
                 return
@@ -120,7 +122,7 @@ class KeepAliveHandler(WSGIRequestHandler):
         self._headers_buffer: list[bytes] = []
         self.wfile.write(head if bare else head + body)
 
-    def _read_body(self, environ: dict[str, Any], body: IO[bytes]) -> None:
+    def _read_body(self, environ: dict[str, Any], body: Received) -> None:
         """Read the request's body into `body`. Raises BadBody."""
         lengths, codings = (self.headers.get_all(name, []) for name in ("Content-Length", "Transfer-Encoding"))
         if codings:
@@ -131,8 +133,12 @@ class KeepAliveHandler(WSGIRequestHandler):
         elif lengths:
             if len(lengths) > 1 or re.fullmatch(r"[0-9]{1,15}", lengths[0].strip()) is None:
                 raise BadBody("the body must have one length")
-            self._copy(int(lengths[0]), body, environ)
-        environ["CONTENT_LENGTH"] = str(body.tell())
+            if (environ["REQUEST_METHOD"], environ.get("HTTP_X_AMZ_CONTENT_SHA256")) == ("PUT", UNSIGNED_CHUNKS):
+                self._read_aws_chunks(int(lengths[0]), body, environ)
+            else:
+                self._copy(int(lengths[0]), body, environ)
+        if body.trailer is None:  # else the signature covers the length with all chunks
+            environ["CONTENT_LENGTH"] = str(body.tell())
         body.seek(0)
 
     def _refuse(self, environ: dict[str, Any], text: bytes, kind: str) -> None:
@@ -148,17 +154,19 @@ class KeepAliveHandler(WSGIRequestHandler):
             self.connection.settimeout(HANG_UP_SECONDS)
             self.rfile.read(MOST_UNREAD)
 
-    def _copy(self, size: int, body: IO[bytes], environ: dict[str, Any]) -> None:
+    def _copy(self, size: int, body: Received, environ: dict[str, Any]) -> None:
         if body.tell() + size > MOST_UNPROVED and not cast(Any, self.server.app).knows(environ):
             raise BadBody("the body is too large for a request whose access key isn't known")
+        body.expect(size)
+        room = memoryview(bytearray(min(size, READ_BYTES)))
         while size > 0:
-            part = self.rfile.read(min(size, COPY_BYTES))
+            part = room[: self.rfile.readinto(room[:size])]
             if not part:
                 raise BadBody("the body is shorter than it says")
             body.write(part)
             size -= len(part)
 
-    def _read_chunks(self, body: IO[bytes], environ: dict[str, Any]) -> None:
+    def _read_chunks(self, body: Received, environ: dict[str, Any]) -> None:
         while True:
             head = CHUNK.fullmatch(self.rfile.readline(LONGEST_LINE))
             if head is None:
@@ -174,6 +182,28 @@ class KeepAliveHandler(WSGIRequestHandler):
             if not line.strip(b"\r\n"):
                 return
         raise BadBody("the body has too many trailers")
+
+    def _read_aws_chunks(self, left: int, body: Received, environ: dict[str, Any]) -> None:
+        """Read so many bytes of an upload whose chunks no signature covers, and leave what is around the content."""
+
+        def line() -> bytes:
+            nonlocal left
+            text = self.rfile.readline(min(LONGEST_LINE, left))
+            left -= len(text)
+            return text
+
+        while head := CHUNK.fullmatch(line()):
+            size = int(head[1], 16)
+            if size == 0 and left <= LONGEST_LINE * MOST_TRAILERS:
+                body.trailer = self.rfile.read(left)
+                return
+            if size > left:
+                break
+            self._copy(size, body, environ)
+            left -= size
+            if line().strip(b"\r\n"):
+                break
+        raise BadBody("the chunks of the body aren't whole")
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
         """Write errors to standard error, which is the server's log."""

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import binascii
 import contextlib
+import errno
 import hashlib
 import importlib
 import os
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
-from io import BufferedReader
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 from moto.core.common_models import BaseModel
 from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML, MissingKey, NoSuchUpload, S3ClientError
@@ -31,15 +33,21 @@ from werkzeug.datastructures import Headers
 
 from reconciler.local.correction import Correction
 from reconciler.local.keep_alive import FULL
+from reconciler.local.received import Received
 
 LEAST = 2**12  # bytes; what is shorter needs no less room on a disk, and stays in memory
 BLOCK = 2**20
 NAME = re.compile(r"[a-z0-9_]{8}")  # of a file, as `tempfile` gives it
 # What moto reckons with, where it is installed: module, function, bytes of the checksum. Else it takes CRC-32.
 CRCS = {"CRC64NVME": ("awscrt.checksums", "crc64nvme", 8), "CRC32C": ("crc32c", "crc32c", 4)}
+OF_UPLOADS = (set[str](), {"uploadId", "partNumber"})  # what is asked for beside the key, of an object and of a part
+# What a file system answers that can't copy within itself, or only sometimes: https://man7.org/linux/man-pages/man2/copy_file_range.2.html
+NO_COPY = frozenset((errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
+FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")  # of whose bodies moto takes a part
 SOURCE = "https://github.com/getmoto/moto/blob/master/moto/"
+Piece = tuple[int, str]
 Mark = list[int]  # what of a file tells that nothing has written to it since
-Description = Mapping[str, Any]  # file, size, mark, sha256
+Description = Mapping[str, Any]  # file, size, mark, pieces: (size, SHA-256) of each, one after the other
 
 
 class DiskFull(S3ClientError):
@@ -73,6 +81,14 @@ class Content:
 
     def __len__(self) -> int:
         return self.size
+
+    @property
+    def piece(self) -> Piece:
+        """What it is as a piece of another: of one that was written at once."""
+        if self.path is None:
+            return self.size, hashlib.sha256(self._data).hexdigest()
+        [(size, sha256)] = self.description["pieces"]
+        return size, sha256
 
     def close(self) -> None:
         """Remove the file: the object was deleted. One that was replaced has it until the new one has a record, so that
@@ -137,7 +153,7 @@ class Stretch:
 def use(folder: Path) -> None:
     """Have the files there from now on. Raises OSError."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    Content.folder = folder
+    Content.folder = Received.folder = folder
     Content.kept.clear()
 
 
@@ -177,7 +193,7 @@ def recalled(of: Description) -> Content:
         raise Removed(of["file"]) from None
     with file:
         if (mark := _mark(file.fileno())) != of["mark"]:
-            if hashlib.file_digest(file, "sha256").hexdigest() != of["sha256"]:
+            if not _has(file, of.get("pieces") or [[of["size"], of["sha256"]]]):  # before 0.2: of the whole
                 raise ValueError("its content is another than what was written")
             found.description = {**of, "mark": mark}
     found.hold()
@@ -192,23 +208,56 @@ def _mark(handle: int) -> Mark:
     return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
-def _written(blocks: Iterable[bytes], *hashes: Any, described: bool = True) -> Content:
+def _has(file: BufferedReader, pieces: Iterable[tuple[int, str]]) -> bool:
+    """Whether a file has these pieces and nothing more."""
+    for size, wanted in pieces:
+        checksum = hashlib.sha256()
+        while size > 0 and (block := file.read(min(BLOCK, size))):
+            checksum.update(block)
+            size -= len(block)
+        if size or checksum.hexdigest() != wanted:
+            return False
+    return not file.read(1)
+
+
+def _received(body: Received) -> Content:
+    """The content that a request has brought into a file, which is its own from now on."""
+    assert body.path is not None
+    body.take()
+    content = Content(path=body.path, size=body.size)
+    content.description = _description(body.path, body.fileno(), [(body.size, body.sha256)])
+    return content
+
+
+def _description(path: Path, handle: int, pieces: Sequence[Piece]) -> Description:
+    return {"file": path.name, "size": sum(size for size, _ in pieces), "mark": _mark(handle), "pieces": pieces}
+
+
+def _written(blocks: Iterable[bytes], *hashes: Any) -> Content:
     """A new file with these bytes, each of which the hashes get, too. Raises DiskFull, OSError."""
-    sha256 = hashlib.sha256()
+    sha256, size = hashlib.sha256(), 0
+
+    def fill(file: FileIO) -> list[Piece]:
+        nonlocal size
+        for block in blocks:
+            _write(file, block)
+            size += len(block)
+            for one in (*hashes, sha256):
+                one.update(block)
+        return [(size, sha256.hexdigest())]
+
+    return _new(fill)
+
+
+def _new(fill: Callable[[FileIO], Sequence[Piece]]) -> Content:
+    """A new file, with what is written into it. Raises DiskFull, OSError."""
     try:
         handle, name = tempfile.mkstemp(prefix="", dir=Content.folder)
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
-                for block in blocks:
-                    _write(file, block)
-                    for one in (*hashes, sha256) if described else hashes:
-                        one.update(block)
+                pieces = fill(file)
                 found = Content(path=Path(name), size=file.tell())
-                if described:
-                    found.description = {
-                        "file": Path(name).name, "size": found.size, "mark": _mark(file.fileno()),
-                        "sha256": sha256.hexdigest(),
-                    }  # fmt: skip
+                found.description = _description(Path(name), file.fileno(), pieces)
                 return found
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -237,10 +286,13 @@ def objects_are_on_disk() -> None:
     def put(self: Any, new: Any) -> None:
         if isinstance(new, str):
             new = new.encode()
-        if not isinstance(new, Content):
+        if isinstance(new, Received):
+            self._etag = self._etag or new.md5
+            new = _received(new)
+        elif not isinstance(new, Content):
             blocks, md5 = [new] if isinstance(new, bytes) else new, md5_hash()
             if isinstance(new, Stretch) or len(new) >= LEAST:
-                new = _written(blocks, md5, described=not isinstance(self.name, int))  # a part, which isn't kept
+                new = _written(blocks, md5)
             else:
                 md5.update(new)
                 new = Content(new)
@@ -249,6 +301,47 @@ def objects_are_on_disk() -> None:
         self.contentsize = len(new)
 
     FakeKey.value = property(value, put)  # type: ignore[assignment,method-assign]
+
+
+def _what_comes_into_a_file_is_not_copied() -> None:
+    """moto reads an upload into memory, several times over, and writes it from there."""
+    original: Any = S3Response.setup_class
+
+    def setup_class(self: Any, request: Any, *args: Any, **kwargs: Any) -> None:
+        environ = request.environ
+        body = environ.get("wsgi.input")
+        as_file = _is_content(environ, body)
+        trailer = getattr(body, "trailer", None)
+        if not as_file and trailer is None:
+            original(self, request, *args, **kwargs)
+            return
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(), "0"
+        original(self, request, *args, **kwargs)
+        self.body = body if as_file else body.read()
+        self.raw_body = trailer or b""  # where moto looks for a checksum
+
+    S3Response.setup_class = setup_class  # type: ignore[method-assign]
+
+
+def _is_content(environ: Mapping[str, Any], body: object) -> bool:
+    """Whether the body is in a file, and is as it stands what an object or a part will have."""
+    if environ["REQUEST_METHOD"] != "PUT" or not isinstance(body, Received) or body.path is None:
+        return False
+    named = {name for name, _ in parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)} - {"x-id"}
+    if named not in OF_UPLOADS or "HTTP_X_AMZ_COPY_SOURCE" in environ or "/" not in environ["PATH_INFO"].strip("/"):
+        return False
+    if body.trailer is None and str(environ.get("HTTP_X_AMZ_CONTENT_SHA256", "")).startswith("STREAMING-"):
+        return False
+    if str(environ.get("CONTENT_TYPE", "")).lower().startswith(FORMS):
+        return False
+    algorithm = str(environ.get("HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM", "")).upper()
+    # Else moto reckons it of the body.
+    return not algorithm or bool(body.trailer) or f"HTTP_X_AMZ_CHECKSUM_{algorithm}" in environ
+
+
+def _objects_come_and_stay_on_disk() -> None:
+    objects_are_on_disk()
+    _what_comes_into_a_file_is_not_copied()
 
 
 class _Running:
@@ -276,9 +369,19 @@ class _Running:
 
 
 class _Checksum(MultipartChecksumBuilder):
-    """moto's, which gets each part block by block."""
+    """moto's, which gets each part block by block, or its SHA-256 where that is what it reckons with."""
 
     _running: _Running | None = None
+
+    @property
+    def needs_no_more(self) -> bool:
+        """Whether the parts' SHA-256 are enough."""
+        return bool(self.checksum_type == "COMPOSITE" and self.checksum_algorithm == "SHA256")
+
+    def known(self, sha256: str) -> None:
+        """A part has this one."""
+        self.checksum.extend(bytes.fromhex(sha256))
+        self.part_count += 1
 
     def passed(self, part: Iterable[bytes]) -> Iterator[bytes]:
         """The blocks of a part, once they are reckoned with."""
@@ -353,6 +456,33 @@ def _objects_are_sent_and_copied_in_blocks() -> None:
     S3Backend.upload_part_copy = upload_part_copy  # type: ignore[method-assign]
 
 
+def _append(file: FileIO, part: Content, checksum: _Checksum) -> None:
+    """Write a part behind what is there: the system copies what nothing here has to look at."""
+    if checksum.needs_no_more and part.path is not None and hasattr(os, "copy_file_range"):
+        begin = file.tell()
+        try:
+            with opened(part.path) as source:
+                _copied(source, file, part.size)
+        except OSError as error:
+            if error.errno not in NO_COPY:
+                raise
+            file.seek(begin)
+            file.truncate()
+        else:
+            checksum.known(part.piece[1])
+            return
+    for block in checksum.passed(part.blocks()):
+        _write(file, block)
+
+
+def _copied(source: BufferedReader, file: FileIO, size: int) -> None:
+    while size > 0:
+        copied = os.copy_file_range(source.fileno(), file.fileno(), size)
+        if copied == 0:
+            raise OSError("a part's file is shorter than it was")
+        size -= copied
+
+
 def _parts_are_put_together_on_disk() -> None:
     """A part goes as soon as it is in the whole, so that they need no room twice."""
 
@@ -371,13 +501,14 @@ def _parts_are_put_together_on_disk() -> None:
         algorithm, kind = (self.metadata.get(f"x-amz-checksum-{name}") for name in ("algorithm", "type"))
         checksum = _Checksum(algorithm, kind)
 
-        def contents() -> Iterator[bytes]:
+        def fill(file: FileIO) -> list[Piece]:
             for part in parts:
-                yield from checksum.passed(part._value_buffer.blocks())
+                _append(file, part._value_buffer, checksum)
                 part.dispose()
+            return [part._value_buffer.piece for part in parts]
 
         try:
-            self.whole = _written(contents())
+            self.whole = _new(fill)
         except FileNotFoundError:  # it was uploaded again meanwhile, or the upload given up
             raise InvalidPart from None
         self.dispose()  # the parts that it doesn't have
@@ -469,7 +600,7 @@ def _what_is_deleted_is_forgotten() -> None:
 
 
 CORRECTIONS = (
-    Correction("objects are on disk", f"{SOURCE}s3/models.py", objects_are_on_disk),
+    Correction("objects are on disk", f"{SOURCE}s3/models.py", _objects_come_and_stay_on_disk),
     Correction(
         "objects are sent and copied in blocks", f"{SOURCE}s3/responses.py", _objects_are_sent_and_copied_in_blocks
     ),

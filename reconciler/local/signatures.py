@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from botocore.auth import HmacV1QueryAuth, S3SigV4Auth, SigV4Auth
 from botocore.credentials import Credentials
 
+from reconciler.local.keep_alive import UNSIGNED_CHUNKS
 from reconciler.local.keys import Keys, same
 
 CREDENTIAL = r"(?P<key>\w{1,128})/(?P<day>\d{8})/(?P<region>[a-z0-9-]{1,40})/(?P<service>[a-z0-9-]{1,64})/aws4_request"
@@ -33,7 +34,6 @@ SKEW_SECONDS = 3600.0  # AWS: 900
 MOST_SECONDS = 7 * 86400  # that a presigned address holds
 UNSIGNED, EMPTY = "UNSIGNED-PAYLOAD", hashlib.sha256(b"").hexdigest()
 SIGNED_CHUNKS = ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER")
-UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 BLOCK = 2**20
 HOW = 'eval "$(python -m reconciler local env)" gives this shell the key of the embedded AWS'
 
@@ -231,14 +231,18 @@ def _payload(environ: dict[str, Any], claim: _Claim) -> str:
         return UNSIGNED
     if said in (UNSIGNED, UNSIGNED_CHUNKS, *SIGNED_CHUNKS):
         return said
+    checksum = getattr(environ["wsgi.input"], "sha256", "") or _sha256(environ["wsgi.input"])
+    if said and not same(said, checksum):
+        message = "The provided 'x-amz-content-sha256' header does not match what was computed."
+        raise BadSignature("XAmzContentSHA256Mismatch", message, claim.service)
+    return checksum
+
+
+def _sha256(body: IO[bytes]) -> str:
     checksum = hashlib.sha256()
-    body: IO[bytes] = environ["wsgi.input"]
     for block in iter(lambda: body.read(BLOCK), b""):
         checksum.update(block)
     body.seek(0)
-    if said and not same(said, checksum.hexdigest()):
-        message = "The provided 'x-amz-content-sha256' header does not match what was computed."
-        raise BadSignature("XAmzContentSHA256Mismatch", message, claim.service)
     return checksum.hexdigest()
 
 

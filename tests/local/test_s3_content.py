@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
+import http.client
+import json
 import os
 import resource
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +19,9 @@ from typing import Any
 
 import pytest
 from boto3.s3.transfer import TransferConfig
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from moto.core.common_models import BaseModel
 from moto.s3.exceptions import MissingKey
@@ -28,9 +34,10 @@ from tests.local_fixtures import EmbeddedAws
 from tests.waiting import until
 
 SIZE, BLOCK = 200 * 2**20, 2**20
-MOST = 150 * 2**20  # bytes of growth: parts of 8 MiB in flight, of which moto makes several copies each
+MOST = 30 * 2**20  # bytes of growth, whatever the parts in flight have
 CONFIG = TransferConfig(max_concurrency=2, multipart_chunksize=8 * 2**20)
 BUCKET = "content"
+TAGS = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
 SMALL, LARGE = b"s" * 100, b"l" * 100_000
 
 
@@ -116,6 +123,108 @@ def test_what_is_large_is_never_in_memory(aws: EmbeddedAws, home: Path, tmp_path
     s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "one"}, {"Key": "two"}]})
     assert objects(home) == []
     assert memory.most - memory.first < MOST
+
+
+def test_an_upload_whose_chunks_are_unsigned_is_what_stands_in_them(aws: EmbeddedAws, home: Path) -> None:
+    """As the AWS CLI's CRT client sends it, without TLS too."""
+    s3, path = aws.client("s3"), f"/{BUCKET}/chunked"
+    for parts in ([b"a"], [SMALL, LARGE], [LARGE, b"", LARGE], [b"0\r\n"]):
+        content = b"".join(parts)
+        assert aws_chunked(aws, path, [one for one in parts if one])[0] == 200
+        found = s3.get_object(Bucket=BUCKET, Key="chunked")
+        assert (found["Body"].read(), found["ETag"]) == (content, f'"{hashlib.md5(content).hexdigest()}"')
+    for parts, cut in (([LARGE], -3), ([LARGE], -30), ([LARGE], 50_000)):
+        status, _ = aws_chunked(aws, path, parts, cut=cut)
+        assert status == 400 if cut != -3 else 200, "its trailer is none of the content"
+    assert aws_chunked(aws, path, [LARGE], spoiled=True)[0] == 400
+    assert aws_chunked(aws, f"{path}?tagging", [TAGS])[0] == 200
+    assert s3.get_object_tagging(Bucket=BUCKET, Key="chunked")["TagSet"] == [{"Key": "a", "Value": "b"}]
+    s3.delete_object(Bucket=BUCKET, Key="chunked")
+    assert objects(home) == []
+
+
+def aws_chunked(
+    aws: EmbeddedAws, path: str, parts: list[bytes], *, cut: int | None = None, spoiled: bool = False
+) -> tuple[int, bytes]:
+    body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\nx-amz-checksum-crc32:AA==\r\n\r\n"
+    body = (body.replace(b"\r\n0\r\n", b"x\r\n0\r\n") if spoiled else body)[:cut]
+    headers = {
+        "X-Amz-Content-SHA256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "Content-Encoding": "aws-chunked",
+        "X-Amz-Decoded-Content-Length": str(sum(map(len, parts))), "X-Amz-Trailer": "x-amz-checksum-crc32",
+    }  # fmt: skip
+    keys = aws.running.keys
+    request = AWSRequest("PUT", aws.endpoint_url + path, headers=headers, data=b"")
+    signer = S3SigV4Auth(Credentials(keys.access_key_id, keys.secret_access_key), "s3", "us-east-1")
+    signer.payload = lambda request: headers["X-Amz-Content-SHA256"]
+    signer.add_auth(request)
+    connection = http.client.HTTPConnection(aws.endpoint_url.removeprefix("http://"), timeout=20)
+    try:
+        connection.request("PUT", path, body, dict(request.headers.items()))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("refuses", [errno.EXDEV, errno.EINVAL, None])
+def test_a_part_is_copied_by_the_system_or_here(
+    refuses: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems can't, and say so late."""
+    real = os.copy_file_range
+
+    def copy(source: int, target: int, size: int) -> int:
+        if refuses:
+            real(source, target, 1000)
+            raise OSError(refuses, "no")
+        return real(source, target, min(size, 30_000))
+
+    monkeypatch.setattr(os, "copy_file_range", copy)
+    monkeypatch.setattr(s3_content.Content, "folder", tmp_path)
+    parts = [s3_content._written([one]) for one in (b"a" * 70_000, LARGE)]
+    checksum = s3_content._Checksum("SHA256", "COMPOSITE")
+
+    def fill(file: Any) -> list[Any]:
+        for part in (*parts, s3_content.Content(SMALL)):
+            s3_content._append(file, part, checksum)
+        return [part.piece for part in (*parts, s3_content.Content(SMALL))]
+
+    whole = s3_content._new(fill)
+    digests = b"".join(hashlib.sha256(one).digest() for one in (b"a" * 70_000, LARGE, SMALL))
+    assert whole.whole() == b"a" * 70_000 + LARGE + SMALL
+    assert checksum.build() == ("COMPOSITE", base64.b64encode(hashlib.sha256(digests).digest()).decode(), 3)
+
+
+CHANGES: dict[str, tuple[Callable[[bytes], bytes], bool]] = {
+    "the same": (lambda data: data, True),
+    "another byte": (lambda data: b"b" + data[1:], False),
+    "longer": (lambda data: data + b"x", False),
+    "shorter": (lambda data: data[:-1], False),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_was_put_together_is_known_again_by_its_parts(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change, is_there = CHANGES[name]
+    monkeypatch.setattr(s3_content.Content, "folder", tmp_path)
+    monkeypatch.setattr(s3_content.Content, "kept", {})
+    pieces = [(len(one), hashlib.sha256(one).hexdigest()) for one in (LARGE, SMALL)]
+
+    def fill(file: Any) -> list[tuple[int, str]]:
+        file.write(LARGE + SMALL)
+        return pieces
+
+    whole = s3_content._new(fill)
+    assert whole.path is not None
+    description = json.loads(json.dumps(whole.description))
+    whole.path.write_bytes(change(whole.whole()))
+    if is_there:
+        assert s3_content.recalled(description).whole() == LARGE + SMALL
+    else:
+        with pytest.raises(ValueError, match="another"):
+            s3_content.recalled(description)
 
 
 def test_parts_copied_from_ranges_make_a_whole_and_an_upload_that_is_given_up_leaves_nothing(
