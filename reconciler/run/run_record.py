@@ -7,7 +7,7 @@ written whole by one PutObject, so a crash leaves the old one or the new one. Wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import ReconcilerError
@@ -116,8 +116,9 @@ class Runs(Store):
                 head, etag = index.load()
                 if not found and not etag:
                     break
-                both = made.beside(head or Head(), {*found, *old.rows, *old.left})
-                more = self._recorded_since(index, both, found)
+                known = {*found, *old.rows, *old.left}
+                both = made.beside(head or Head(), known)
+                more = self._sealed_since(index, old, head or Head(), known.difference(made.left))
                 if index.write(index.sealed(both.with_runs(more)), etag):
                     count += len(more)
                     break
@@ -125,8 +126,8 @@ class Runs(Store):
                 raise ReconcilerError("others wrote the index of runs each time", hint="run it again")
         return count
 
-    def _recorded_since(self, index: Index, head: Head, known: Sequence[str]) -> list[Seen]:
-        """Runs that are newer than those that are known, and not in the head: another has put them into a segment."""
-        listed = index.listed(known[-1] if known else "")
-        more = set(filter(is_run_id, listed)).difference(known, head.rows, head.left)
+    def _sealed_since(self, index: Index, before: Head, head: Head, known: Container[str]) -> list[Seen]:
+        """The runs that aren't known, and that others have put into a segment since that head."""
+        segments = [index.segment(one) for one in head.segments if one not in before.segments]
+        more = {one for rows in segments if rows is not None for one in rows.ids if one not in known}
         return [one for one in self.aws.each(self.look, sorted(more, key=moment)) if one is not None]

@@ -374,7 +374,8 @@ def test_an_index_made_anew_has_what_others_have_put_into_a_segment_meanwhile(
 ) -> None:
     """A sweep ends while the records are read: so many of its runs that the first of them leave the head."""
     kept, sealed = small
-    put(s3, *(run(number) for number in range(sealed - 10)))
+    put(s3, *(run(number) for number in range(sealed - 10) if number != 5))
+    put(s3, run(6, state=State.RUNNING), later=True)
     count = 0
 
     def somebody(operation: str) -> None:
@@ -382,7 +383,7 @@ def test_an_index_made_anew_has_what_others_have_put_into_a_segment_meanwhile(
         count += operation == "GetObject"
         if count == 9:  # the names were listed
             s3.before = lambda operation: None
-            put(s3, *(run(number) for number in range(sealed - 10, sealed + 3 * kept)))
+            put(s3, run(5), run(6), *(run(number) for number in range(sealed - 10, sealed + 3 * kept)))
 
     s3.before = somebody
     record(s3).rebuild()
