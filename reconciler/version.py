@@ -15,9 +15,9 @@ COMMIT = PACKAGE / "commit.txt"  # written into a wheel when it is built (setup.
 
 def version() -> str:
     """`0.1.0 (commit 03da12726bb0)`; `-dirty` behind a checkout with changes; `commit unknown` if nothing tells."""
-    commit = _built() or _checkout() or _installed() or "unknown"
-    short = commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
-    return f"{__version__} (commit {short if commit != 'unknown' else commit})"
+    known_commit = _built() or _checkout() or _installed() or "unknown"
+    short = known_commit[:12] + ("-dirty" if known_commit.endswith("-dirty") else "")
+    return f"{__version__} (commit {short if known_commit != 'unknown' else known_commit})"
 
 
 def _built() -> str:

@@ -162,7 +162,7 @@ def _read(path: Path) -> _Known:
 
 def _sums(file: BinaryIO, size: int) -> Checksums:
     sha256, md5, parts = hashlib.sha256(), hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    each, of_part, left = part_size(size), hashlib.sha256(), part_size(size)
+    per_part, of_part, left = part_size(size), hashlib.sha256(), part_size(size)
     while block := file.read(BLOCK):
         sha256.update(block)
         if size < PART:
@@ -172,10 +172,10 @@ def _sums(file: BinaryIO, size: int) -> Checksums:
         left -= len(block)
         if left <= 0:
             parts.update(of_part.digest())
-            of_part, left = hashlib.sha256(), each
+            of_part, left = hashlib.sha256(), per_part
     if size < PART:
         return Checksums(sha256.hexdigest(), md5.hexdigest())
-    if left < each:
+    if left < per_part:
         parts.update(of_part.digest())
     return Checksums(sha256.hexdigest(), parts.hexdigest())
 

@@ -35,15 +35,15 @@ class Rows(Sequence[R]):
 
     def __getitem__(self, place: Any) -> Any:
         """One of them, or a list of some."""
-        found = self._items[place]
-        return [self._make(one) for one in found] if isinstance(place, slice) else self._make(found)
+        selected = self._items[place]
+        return [self._make(item) for item in selected] if isinstance(place, slice) else self._make(selected)
 
     def __str__(self) -> str:
         return self.mark
 
     def plain(self) -> Rows[Any]:
-        """The same, as plain values."""
-        return Rows(self._items, lambda one: plain(self._make(one)))
+        """These rows as plain values."""
+        return Rows(self._items, lambda item: plain(self._make(item)))
 
 
 ABSENT: Any = type("Absent", (), {})()  # the value of a field that is left out
