@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
@@ -107,6 +108,9 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
         elif reason := OBJECT_KEY.problem(file.key or ""):
             message = f"the {'folder' if file.tree else 'file'}'s name can't be its key in the bucket: {reason}"
             yield Problem(place, message, "set another key with key:", (("data", "files", i, "key"),))
+        elif f"{file.key}/".startswith(f"{RUNS}/"):
+            message = f"its key {file.key} is in {RUNS}/, which holds the record of runs and what they wrote"
+            yield Problem(place, message, "give it another key:", (("data", "files", i, "key"),))
         for n, other in enumerate(deploy.data.files):
             if n != i and other.tree and f"{file.key}/".startswith(other.prefix) and file.key != other.key:
                 message = f"its key {file.key} is in {other.prefix}, the folder of {show_path(('data', 'files', n))}"
@@ -315,7 +319,8 @@ def _look_into(place: Path, folder: FilePath, data: DataFile) -> Iterator[Proble
     else:
         if not files:
             hidden = "; names that begin with a dot are left out" if data.pattern == "**" else ""
-            yield Problem(place, f"{{value}} names no file{hidden}", "put the data there, or name another folder")
+            fix = _classes(data.file) or "put the data there, or name another folder"
+            yield Problem(place, f"{{value}} names no file{hidden}", fix)
 
 
 def _look(path: Path, base: FilePath, written: str, kind: str, relative_to: Path = ()) -> Iterator[Problem]:
@@ -340,9 +345,18 @@ def _look(path: Path, base: FilePath, written: str, kind: str, relative_to: Path
         yield Problem(path, f"{{value}} can't be accessed: {reason}", f"write a path {where}", uses)
 
 
+def _classes(written: str) -> str | None:
+    """A hint for who takes a path for a shell's pattern."""
+    if re.search(r"\[.+\]|\{.*,.*\}", written):
+        return "only * and ? stand for other text; write one entry for each name"
+    return None
+
+
 def _near(path: FilePath, written: str) -> str | None:
     if written.startswith("~"):
         return "~ is not expanded; write ${HOME}"
+    if hint := _classes(written):
+        return hint
     try:
         names = [p.name for p in path.parent.iterdir() if p.exists()]
     except (OSError, ValueError):
