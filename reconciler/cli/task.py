@@ -41,6 +41,13 @@ CTRL_C = "; Ctrl-C shows the end at once"
 MISSED = 10  # results that aren't copied and are said
 
 
+def pull_text(task: Mapping[str, Any]) -> str:
+    """How long the images were pulled before a task could start, to go on a line; empty where that was no time."""
+    began, over = task.get("pullStartedAt"), task.get("pullStoppedAt")
+    took = (over - began).total_seconds() if began and over else 0.0
+    return f", of which {seconds(took)} for the pull of its image" if took >= 1 else ""
+
+
 class Screen:
     """Shows a run as it goes."""
 
@@ -90,7 +97,8 @@ class Screen:
         self.several = len(task.get("containers", ())) > 1
         self._state = state
         self.tick()
-        self.terminal.say(self.terminal.style(f"  {state:<14} {self._elapsed()}", "dim"))
+        pulled = pull_text(task) if state == "RUNNING" else ""
+        self.terminal.say(self.terminal.style(f"  {state:<14} {self._elapsed()}{pulled}", "dim"))
 
     def line(self, container: str, text: str, timestamp: float) -> None:
         """Show a log line; for a person at a terminal a structured one is made readable. Raises Interrupted."""

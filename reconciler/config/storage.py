@@ -242,6 +242,12 @@ class Image(Section):
         description="The ECR repository. With `uri` there is none, unless it is given here.",
         examples=[{"keep_images": 25}],
     )
+    compression: Literal["gzip", "zstd"] | None = Field(
+        None,
+        description="How layers are compressed; setting it builds the image again. Default: zstd, which tasks unpack "
+        "sooner; gzip with `fail_on`, or where the engine can't.",
+        examples=["gzip"],
+    )
     fail_on: Literal["critical", "high"] | None = Field(
         None,
         description="Stop before the run when the scan finds vulnerabilities this severe or worse.",

@@ -344,6 +344,8 @@ def _image(deploy: Deploy, base: Path, own_files: Sequence[Path]) -> tuple[Image
         fixed_tags=image.repository.immutable_tags,
         moving_tags=image.repository.moving_tags,
         used_by=used_by(deploy),
+        compression=image.compression,
+        scanned=image.fail_on is not None,
     )
 
 

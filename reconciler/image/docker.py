@@ -27,6 +27,7 @@ from reconciler.image.login import logged_in
 
 LOCAL = "reconciler.local"  # a registry that doesn't exist: images under it are never pulled or pushed by mistake
 DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+REFUSED = re.compile(r"zstd|compression|exporter|media-?types", re.I)
 FINAL = re.compile(r"does not exist|is not authorized|immutable|name unknown|no such image|invalid reference", re.I)
 # BuildKit's names of its own steps and their parts, and layers that wait for their turn: what takes time or goes wrong
 # has other lines.
@@ -43,6 +44,10 @@ CLIENTS = re.compile(
 )
 ATTEMPTS = 5
 LOOPBACK = ("127.", "localhost", "[::1]")
+# Docker's newer image store keeps and pushes layers as they were compressed. By force, since those that are there, as
+# of the base, would stay as they are: compressed in either way, or not at all if the base came from a file.
+CONTAINERD_STORE = "io.containerd.snapshotter"
+COMPRESSED = "type=docker,compression={},force-compression=true,oci-mediatypes=true"
 
 
 @dataclass(frozen=True)
@@ -93,9 +98,11 @@ class CommandLineEngine:
             elif self.builder == "buildkit":
                 env["DOCKER_BUILDKIT"] = "1"
             arguments = self._build_arguments(request, tag, self._cache(request, env, output), env)
-            code, lines = tell(
-                [*arguments, "--file", str(dockerfile), str(context)], env, _without_noise(output), request.stopped
-            )
+            arguments += ["--file", str(dockerfile), str(context)]
+            for kept in self._kept(request):
+                code, lines = tell([*arguments, *kept], env, _without_noise(output), request.stopped)
+                if code == 0 or not REFUSED.search(last_words(lines)):
+                    break
         if code != 0:
             raise ReconcilerError(
                 f"the image can't be built ({self.name}, exit code {code}): {last_words(lines)}",
@@ -142,7 +149,7 @@ class CommandLineEngine:
         """
         inputs = request.inputs
         start = {
-            "buildx": ["buildx", "build", "--load", "--provenance=false", "--progress=plain"],
+            "buildx": ["buildx", "build", "--provenance=false", "--progress=plain"],
             "buildkit": ["build", "--progress=plain"],
             "classic": ["build"],
             "podman": ["build", "--format=docker"],
@@ -159,6 +166,22 @@ class CommandLineEngine:
         for name, value in request.labels.items():
             arguments += ["--label", f"{name}={value}"]
         return arguments
+
+    def _kept(self, request: BuildRequest) -> list[list[str]]:
+        """Options by which the engine keeps what was built: the second ones, if it doesn't know the first ones."""
+        if self.builder != "buildx":
+            return [[]]  # by itself
+        how = COMPRESSED.format("zstd" if request.zstd else "gzip")
+        return [["--output", how], ["--load"]] if self.keeps_compression else [["--load"]]
+
+    @property
+    def keeps_compression(self) -> bool:
+        """Whether it keeps layers as they are compressed: Docker's own BuildKit with its newer image store."""
+        store = try_run([self.command, "info", "--format", "{{json .DriverStatus}}"], self.environment) or ""
+        if CONTAINERD_STORE not in store:
+            return False
+        builder = try_run([self.command, "buildx", "inspect"], self.environment) or ""
+        return re.search(r"^Driver:\s*docker\s*$", builder, re.M) is not None  # another's layers go through a file
 
     def _cache(self, request: BuildRequest, environment: Mapping[str, str], output: Output) -> list[str]:
         """Options to reuse the layers of the image in the repository, and to leave what the next build needs."""

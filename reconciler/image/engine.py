@@ -25,8 +25,8 @@ class Login:
 class BuildRequest:
     """What to build. repository: the name that it will have there; cache: an image whose layers may be reused.
 
-    base: which base image the engine has, where that isn't pinned (see `reconciler.image.base`). stopped: whether the
-    user has interrupted.
+    base: which base image the engine has, where that isn't pinned (see `reconciler.image.base`). zstd: whether
+    the layers may be compressed so, by an engine that can. stopped: whether the user has interrupted.
     """
 
     inputs: Inputs
@@ -35,6 +35,7 @@ class BuildRequest:
     cache: str | None = None
     login: Callable[[], Login] | None = None
     base: str = ""
+    zstd: bool = False
     stopped: Callable[[], bool] = lambda: False
 
 

@@ -74,11 +74,13 @@ def read_inputs(
     build_args: Mapping[str, str] | None = None,
     platform: str = "linux/amd64",
     leave_out: Sequence[str] = (),
+    compression: str | None = None,
 ) -> Inputs:
     """Read and hash everything that a build would see.
 
     context: the folder; dockerfile: its path in the context; leave_out: further paths of the context that never
-    belong to it, such as the folder that results are copied to. Raises UserError.
+    belong to it, such as the folder that results are copied to. compression: of the layers, if the user chose it.
+    Raises UserError.
     """
     if not context.is_dir():
         raise UserError(f"image.context: there is no folder {str(context)!r}", hint="it is relative to deploy.yaml")
@@ -96,6 +98,8 @@ def read_inputs(
     full["(platform)"] = platform
     if target:
         full["(target)"] = target
+    if compression:
+        full["(compression)"] = compression
     full |= {f"(base {name})": "by digest" if "@" in name else "by name" for name in parsed.bases(target)}
     lines = "\n".join(f"{name}\0{value}" for name, value in sorted(full.items()))
     return Inputs(

@@ -52,6 +52,8 @@ class Build(Value):
     platform: str = "linux/amd64"
     leave_out: tuple[str, ...] = ()
     labels: dict[str, str] = Field({})
+    compression: str | None = None  # as the user chose it
+    zstd: bool = True  # where the engine can
     fixed_tags: bool = False  # a tag can't move to another image, so that none is built for a newer base
     moving_tags: tuple[str, ...] = ()  # but for these patterns
     base: str = ""
@@ -66,10 +68,12 @@ class Build(Value):
             build_args=self.build_args,
             platform=self.platform,
             leave_out=self.leave_out,
+            compression=self.compression,
         )
 
 
 MB = 1_000_000
+RATE = 50 * MB  # bytes a second: a guess that is said with what follows from it, since AWS gives no rate
 
 
 class ImageSpec(Spec):
@@ -97,14 +101,19 @@ class ImageSpec(Spec):
         return INPUTS_TAG + self.inputs
 
 
-def pulled(size: int, largest: int) -> str:
-    """What the size of an image means for the start of a task. size, largest: bytes of all layers, and of the largest.
+def pulled(manifest: Manifest) -> str:
+    """What the size of an image means for the start of a task; empty for one of no size, as without a registry.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-pull-behavior.html
     """
+    layers = manifest.layers
+    if sum(layers) < MB:
+        return ""
+    size = f"{sum(layers) / MB:.0f} MB {f'with {how}' if (how := manifest.compression) else 'and not compressed'}"
     return (
-        f"each task on Fargate pulls all of it before it starts, since none is kept: {size / MB:.0f} MB compressed, "
-        f"the largest layer {largest / MB:.0f} MB"
+        f"image size: {size}, {len(layers)} layers, the largest {max(layers) / MB:.0f} MB; each task on Fargate pulls "
+        f"and unpacks all of it before it starts, since none is kept: at {RATE / MB:.0f} MB a second the pull alone "
+        f"takes {sum(layers) / RATE:.0f} s"
     )
 
 
@@ -189,8 +198,8 @@ class ImageKind(Kind[ImageSpec]):
         self._untag(aws, want, marks_of(aws, want.name, [one for one in unused if one.digest != manifest.digest]))
         shown = (want.tag, *want.tags_wanted, *want.tags_once)
         self._report(f"image {uri}@{manifest.digest}, tagged {', '.join(shown)}")
-        if (size := sum(manifest.layers)) >= MB:
-            self._report(pulled(size, max(manifest.layers)))
+        if said := pulled(manifest):
+            self._report(said)
 
     def update(self, aws: Aws, want: ImageSpec, seen: Observed[ImageSpec], changes: Changes) -> None:
         """Another image if its inputs changed, else only its tags. Raises ReconcilerError."""
@@ -234,7 +243,14 @@ class ImageKind(Kind[ImageSpec]):
         newest = max(_ours(aws, want.name), key=_age, default=None)
         cache = f"{uri}:{INPUTS_TAG}{_inputs_of(newest)}" if newest else None
         request = BuildRequest(
-            inputs, want.name, want.build.labels, cache, lambda: ecr_login(aws), want.build.base, stopped
+            inputs,
+            want.name,
+            want.build.labels,
+            cache,
+            lambda: ecr_login(aws),
+            want.build.base,
+            want.build.zstd,
+            stopped,
         )
         image = engine.find(request)
         if image is None:

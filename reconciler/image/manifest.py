@@ -53,6 +53,14 @@ class Manifest:
         found = json.loads(self.text).get("layers") or ()
         return tuple(one["size"] for one in found if isinstance(one, dict) and isinstance(one.get("size"), int))
 
+    @property
+    def compression(self) -> str:
+        """How its layers are compressed: `gzip`, `zstd`, both as `gzip and zstd`; empty for what has none."""
+        types = [
+            str(one.get("mediaType")) for one in json.loads(self.text).get("layers") or () if isinstance(one, dict)
+        ]
+        return " and ".join(one for one in ("gzip", "zstd") if any(found.endswith(one) for found in types))
+
     def annotated(self, annotations: Mapping[str, str]) -> Manifest:
         """The same image with these annotations: same configuration, same layers, in OCI's format."""
         document: dict[str, Any] = json.loads(self.text)

@@ -69,7 +69,8 @@ def check(
     if found.status not in FINISHED:
         raise ReconcilerError(
             f"image.fail_on is {fail_on!r}, and {image} has no finished scan ({found.status})",
-            hint="set image.repository.scan_on_push, look at the image in the ECR console, or leave out image.fail_on",
+            hint="set image.repository.scan_on_push, look at the image in the ECR console, or leave out image.fail_on; "
+            "if the scanner can't read its layers, set image.compression: gzip",
         )
     if count := found.at_least(fail_on):
         raise ReconcilerError(

@@ -58,12 +58,16 @@ def image_spec(
     fixed_tags: bool = False,
     moving_tags: Sequence[str] = (),
     used_by: UsedBy | None = None,
+    compression: str | None = None,
+    scanned: bool = False,
 ) -> tuple[ImageSpec, tuple[str, ...]]:
     """The spec of an image that is built, and the changed files of the work tree that go into it.
 
     repository: its name; platform: as in `task.platform`; leave_out: paths of the context that never belong to it.
     fixed_tags: whether tags can't move, but for the patterns moving_tags; then a newer base image on this machine is no
     change, since the tag of the inputs would have to move. used_by: who needs it, where ECR deletes old images.
+    compression: gzip or zstd, if the user chose it; scanned: whether nothing runs without a scan, which ECR's basic one
+    isn't known to make of zstd.
     Where changed files go in, a tag that holds the commit gets `-dirty`.
     Raises UserError.
     """
@@ -74,6 +78,7 @@ def image_spec(
         build_args=build_args,
         platform=PLATFORMS[platform],
         leave_out=leave_out,
+        compression=compression,
     )
     tree = work_tree(context)
     dirty: tuple[str, ...] = ()
@@ -87,7 +92,8 @@ def image_spec(
         context=str(context), dockerfile=dockerfile, target=target, build_args=dict(build_args or {}),
         platform=PLATFORMS[platform], leave_out=tuple(leave_out), labels=labels, files=dict(inputs.record),
         base="" if fixed_tags else base_here(inputs.parsed.bases(target)),
-        fixed_tags=fixed_tags, moving_tags=tuple(moving_tags),
+        fixed_tags=fixed_tags, moving_tags=tuple(moving_tags), compression=compression,
+        zstd=compression == "zstd" or (compression is None and not scanned),
     )  # fmt: skip
     once = tuple(tag for tag in named if tag not in wanted)
     spec = ImageSpec(

@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.image.command import try_run
@@ -102,6 +102,9 @@ class DockerRunner:
         self._images, self._find_digest = images, find_digest
         self._environment = dict(environment)
         self._tasks: dict[str, str] = {}  # task id -> the docker command that has containers of it
+        self._pulled: set[str] = (
+            set()
+        )  # digests, of which Docker's newer store has another id than when built
         self._lock = threading.Lock()
 
     def pull(self, task: TaskSpec, container: ContainerSpec) -> str:
@@ -116,6 +119,7 @@ class DockerRunner:
             answer = _docker(image.command, ["pull", "--quiet", image.reference], self._environment)
             if answer.returncode != 0:
                 raise StartError("CannotPullContainerError", f"{image.reference}: {answer.stderr.strip()}")
+            self._pulled.add(image.digest)
         return image.digest
 
     def start(self, task: TaskSpec, container: ContainerSpec, output: Output) -> Running:
@@ -123,6 +127,8 @@ class DockerRunner:
         image = find_local_image(self._images, container.image, self._find_digest)
         if image is None:
             raise StartError("CannotPullContainerError", f"{container.image}: not found")
+        if image.digest in self._pulled and image.reference is not None:
+            image = replace(image, image=image.reference)
         with self._lock:
             self._tasks[task.id] = image.command
         arguments, variables = _create(task, container, image, self._images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +26,13 @@ class GuardedRegistry:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def handle(self) -> None:
+                """An engine that asks for TLS first has to see that this is HTTP, or it gives up."""
+                if self.connection.recv(1, socket.MSG_PEEK) == b"\x16":
+                    self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                else:
+                    super().handle()
 
             def handle_any(self) -> None:
                 body = self._body()

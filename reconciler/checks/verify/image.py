@@ -39,4 +39,6 @@ def _there(live: Live, name: str, digest: str | None, tag: str, uri: str) -> Fin
     details = (answer or {}).get("imageDetails")
     if not details:
         return ng("in the repository", f"{uri} isn't there", f"{APPLY} builds and pushes it")
-    return ok("in the repository", f"{name}@{details[0]['imageDigest'][:19]}")
+    size = details[0].get("imageSizeInBytes") or 0
+    compressed = f", {size / 1e6:,.0f} MB compressed, which each task on Fargate pulls" if size >= 1e6 else ""
+    return ok("in the repository", f"{name}@{details[0]['imageDigest'][:19]}{compressed}")
