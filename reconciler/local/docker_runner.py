@@ -102,9 +102,7 @@ class DockerRunner:
         self._images, self._find_digest = images, find_digest
         self._environment = dict(environment)
         self._tasks: dict[str, str] = {}  # task id -> the docker command that has containers of it
-        self._pulled: set[str] = (
-            set()
-        )  # digests, of which Docker's newer store has another id than when built
+        self._pulled: set[str] = set()  # digests, of which Docker's newer store has another id than when built
         self._lock = threading.Lock()
 
     def pull(self, task: TaskSpec, container: ContainerSpec) -> str:

@@ -100,7 +100,10 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if facts.dockerfiles or answers.uri or deploy is not None:
         start = ""
     else:
-        start = files.dockerfile(facts.program, facts.requirements)
+        needed: tuple[str, ...] = ()
+        if facts.requirements == "pyproject.toml":
+            needed = files.dependencies((folder / facts.requirements).read_text(encoding="utf-8", errors="replace"))
+        start = files.dockerfile(facts.program, facts.requirements, needed)
     text = files.deploy_yaml(answers)
     if deploy is None:
         deploy = _check(text)

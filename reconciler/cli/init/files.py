@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ OF_DOCKER = """\
     DOCKER_CERT_PATH: /certs/client
 """
 SCHEMA = "deploy.schema.json"
+# A requirement that a Dockerfile can hold as it is: a name with extras, versions, markers; no address, no variable.
+NEEDED = r"[A-Za-z0-9][A-Za-z0-9.,;<>=!~*+()'\"\[\] _-]*"
 
 
 @dataclass(frozen=True)
@@ -138,13 +141,33 @@ def gitignore(results: str) -> str:
     return "\n".join([*lines, ".venv/", "__pycache__/"]) + "\n"
 
 
-def dockerfile(program: str, requirements: str) -> str:
-    """A Dockerfile for a Python program with its requirements, which come first, since they change least."""
+def dependencies(project: str) -> tuple[str, ...]:
+    """What a pyproject.toml says that the program needs, as pip takes it. project: its text."""
+    try:
+        found = tomllib.loads(project).get("project", {}).get("dependencies", [])
+    except (tomllib.TOMLDecodeError, AttributeError, RecursionError):
+        return ()  # pip says what is wrong with it
+    if not isinstance(found, list) or not all(isinstance(one, str) and re.fullmatch(NEEDED, one) for one in found):
+        return ()
+    return tuple(found)
+
+
+def dockerfile(program: str, requirements: str, needed: Sequence[str] = ()) -> str:
+    """A Dockerfile for a Python program with its requirements, which come first, since they change least.
+
+    needed: those of a pyproject.toml, which has more in it, and can be installed only with the program.
+    """
+    first = (
+        "# The dependencies of pyproject.toml: a change of the program alone doesn't install them again.\n"
+        f"RUN python -m pip install --no-cache-dir {' '.join(map(shlex.quote, needed))}\n"
+        if needed
+        else ""
+    )
     install = {
         "requirements.txt": "COPY requirements.txt .\n"
         "RUN python -m pip install --no-cache-dir -r requirements.txt\n"
         "COPY . .\n",
-        "pyproject.toml": "COPY . .\nRUN python -m pip install --no-cache-dir .\n",
+        "pyproject.toml": f"{first}COPY . .\nRUN python -m pip install --no-cache-dir .\n",
     }.get(requirements, "COPY . .\n")
     return (
         "FROM python:3.13-slim\n"

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from reconciler.cli.init import files
 from reconciler.cli.init.look import context_of, entries, look, path_on
 from reconciler.config import load
 from reconciler.image.dockerfile import copies
+from reconciler.local.package_commands import installation
 from tests.cli.conftest import Project
 from tests.cli.test_json import holds
 from tests.lab_client import ROOT
@@ -442,6 +444,37 @@ def test_a_dockerfile_copies_all_once(requirements: str) -> None:
     assert text.count("COPY . .") == 1
     assert ("pip install" in text) is bool(requirements)
     assert text.endswith('CMD ["python", "train.py"]\n')
+
+
+@pytest.mark.parametrize(
+    ("project", "needed"),
+    [
+        ('[project]\ndependencies = ["numpy>=2", "a[b]; python_version > \'3\'"]\n',
+         ("numpy>=2", "a[b]; python_version > '3'")),
+        ('[project]\ndependencies = ["a", "x @ https://user:planted@host/x.whl"]\n', ()),
+        ('[project]\ndependencies = ["--index-url=https://host", "a"]\n', ()),
+        ('[project]\ndependencies = ["$TOKEN"]\n', ()),
+        ('[project]\ndependencies = "numpy"\n', ()),
+        ("[project]\n", ()), ("project = 3\n", ()), ("broken [", ()), ("", ()),
+    ],
+)  # fmt: skip
+def test_the_dependencies_of_a_project(project: str, needed: tuple[str, ...]) -> None:
+    assert files.dependencies(project) == needed
+
+
+def test_a_change_of_the_program_does_not_install_its_dependencies_again(fresh: Project) -> None:
+    """They are a layer before that of the program, whichever file says them; and an engine of ours runs that line."""
+    fresh.write("train.py", "")
+    fresh.write("pyproject.toml", "[project]\nname = 'x'\ndependencies = [\"numpy>=2; python_version > '3'\"]\n")
+    fresh.ok("init", "--data", "s3://bucket/prices.csv")
+    text = (fresh.folder / "Dockerfile").read_text()
+    lines = text.splitlines()
+    first = next(line for line in lines if "pip install" in line)
+    assert lines.index(first) < lines.index("COPY . .") < lines.index("RUN python -m pip install --no-cache-dir .")
+    assert shlex.split(first)[-1] == "numpy>=2; python_version > '3'"
+    assert installation(first.removeprefix("RUN "), "/app", {}) is not None
+    listed = files.dockerfile("train.py", "requirements.txt").splitlines()
+    assert listed.index("RUN python -m pip install --no-cache-dir -r requirements.txt") < listed.index("COPY . .")
 
 
 def test_the_workflow_of_an_environment(fresh: Project) -> None:
