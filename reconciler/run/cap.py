@@ -37,7 +37,7 @@ class Limits:
 
 def limit_of(run: Run, limits: Limits) -> float | None:
     """The run's limit in US dollars: the file's, or its part of that of its sweep, if that is less."""
-    known = [one for one in (limits.cap.dollars if limits.cap else None, run.budget) if one is not None]
+    known = [amount for amount in (limits.cap.dollars if limits.cap else None, run.budget) if amount is not None]
     return min(known, default=None)
 
 
@@ -50,10 +50,10 @@ def seconds_left(run: Run, limits: Limits) -> float | None:
     limit = limit_of(run, limits)
     if limits.cap is None or limit is None:
         return None
-    *before, last = [price_of(run, one, limits) for one in run.attempts]
+    *before, last = [price_of(run, attempt, limits) for attempt in run.attempts]
     if last is None or None in before:
         return 0.0
-    times = [paid(one, then.launched) for one, then in pairwise(run.attempts)]
+    times = [paid(attempt, then.launched) for attempt, then in pairwise(run.attempts)]
     spent = sum((price or 0.0) * time / 3600 for price, time in zip(before, times, strict=True))
     return max(0.0, min((limit - spent) / last * 3600 - limits.cap.margin, LONGEST))
 
@@ -72,10 +72,10 @@ def share(limit: float, taken: float, waiting: int, run: Run, limits: Limits) ->
 
 def cost_at_most(run: Run, limits: Limits) -> float:
     """What a run that is over has cost at most, in US dollars; its budget where that isn't known."""
-    known = [(one, price_of(run, one, limits)) for one in run.attempts if one.task_arn]
-    if any(price is None or one.stopped is None for one, price in known):
+    known = [(attempt, price_of(run, attempt, limits)) for attempt in run.attempts if attempt.task_arn]
+    if any(price is None or attempt.stopped is None for attempt, price in known):
         return run.budget or 0.0
-    return sum((price or 0.0) * paid(one, one.stopped or 0.0) / 3600 for one, price in known)
+    return sum((price or 0.0) * paid(attempt, attempt.stopped or 0.0) / 3600 for attempt, price in known)
 
 
 def paid(attempt: Attempt, over: float) -> float:
@@ -139,7 +139,7 @@ def too_long(run: Run, limits: Limits, task: Mapping[str, Any], now: float) -> s
 
 
 def said(run: Run, limits: Limits, now: float) -> str:
-    """That a run ended for its limit."""
+    """That a run was stopped at its limit of cost or time, for people."""
     limit, first, last = limit_of(run, limits), run.attempts[0].launched, run.attempts[-1]
     after = span(max((last.stopped or now) - first, 0.0))
     return f"stopped at your limit{'' if limit is None else f' of {dollars(limit)}'} after {after}"

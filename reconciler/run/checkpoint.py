@@ -47,17 +47,23 @@ def variables(output: str, attempt: int) -> dict[str, str]:
 
 
 def look(calls: Any, bucket: str, run_id: str) -> Checkpoint:
-    """What there is now. calls: as in `reconciler/run/stored.py`, and whatever they raise."""
-    objects = [one for page in _pages(calls, "ListObjectsV2", bucket, run_id) for one in _its(run_id, page, "Contents")]
+    """What the checkpoint holds now. calls: as in `reconciler/run/stored.py`, and whatever they raise."""
+    objects = [
+        s3_object
+        for page in _pages(calls, "ListObjectsV2", bucket, run_id)
+        for s3_object in _its(run_id, page, "Contents")
+    ]
     if not objects:
         return Checkpoint(0, 0)
-    newest = max(objects, key=lambda one: (one["LastModified"], one["Key"]))  # S3 tells seconds
+    newest = max(objects, key=lambda s3_object: (s3_object["LastModified"], s3_object["Key"]))  # S3 tells seconds
     path = newest["Key"].removeprefix(checkpoint_prefix(run_id)).lstrip("/")
-    return Checkpoint(len(objects), sum(one["Size"] for one in objects), path, newest["LastModified"].timestamp())
+    return Checkpoint(
+        len(objects), sum(s3_object["Size"] for s3_object in objects), path, newest["LastModified"].timestamp()
+    )
 
 
 def remove(calls: Any, bucket: str, run_id: str) -> list[str]:
-    """Remove it with all its versions. Returns what S3 says of those that stay."""
+    """Remove the checkpoint with all its versions. Returns what S3 says of those that stay."""
     why: list[str] = []
     for page in _pages(calls, "ListObjectVersions", bucket, run_id):
         why += _delete(calls, bucket, [*_its(run_id, page, "Versions"), *_its(run_id, page, "DeleteMarkers")])
@@ -65,16 +71,18 @@ def remove(calls: Any, bucket: str, run_id: str) -> list[str]:
 
 
 def leave(calls: Any, bucket: str, run_id: str) -> list[str]:
-    """Mark what there is, so that the lifecycle rule removes it, and remove what was overwritten. Returns the same."""
+    """Mark what there is, so that the lifecycle rule removes it, and remove what was overwritten. Returns
+    what S3 says of versions that can't be removed.
+    """
     why: list[str] = []
     key, value = CHECKPOINT_MARK
     for page in _pages(calls, "ListObjectVersions", bucket, run_id):
         versions, markers = _its(run_id, page, "Versions"), _its(run_id, page, "DeleteMarkers")
-        why += _delete(calls, bucket, [one for one in versions if not one["IsLatest"]] + markers)
-        for one in versions:
-            if one["IsLatest"]:
+        why += _delete(calls, bucket, [version for version in versions if not version["IsLatest"]] + markers)
+        for version in versions:
+            if version["IsLatest"]:
                 tags = {"TagSet": [{"Key": key, "Value": value}]}
-                calls.find("s3", "PutObjectTagging", Bucket=bucket, Key=one["Key"], Tagging=tags)
+                calls.find("s3", "PutObjectTagging", Bucket=bucket, Key=version["Key"], Tagging=tags)
     return why
 
 
@@ -90,12 +98,12 @@ def _pages(calls: Any, operation: str, bucket: str, run_id: str) -> Iterator[Map
 def _its(run_id: str, page: Mapping[str, Any], part: str) -> list[Any]:
     """What is the checkpoint's: the object of that name, and all below it."""
     prefix = checkpoint_prefix(run_id)
-    return [one for one in page.get(part) or () if one["Key"] == prefix or one["Key"].startswith(f"{prefix}/")]
+    return [entry for entry in page.get(part) or () if entry["Key"] == prefix or entry["Key"].startswith(f"{prefix}/")]
 
 
-def _delete(calls: Any, bucket: str, found: list[Any]) -> list[str]:
-    if not found:
+def _delete(calls: Any, bucket: str, versions: list[Any]) -> list[str]:
+    if not versions:
         return []
-    keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+    keys = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
     answer = calls.call("s3", "DeleteObjects", Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-    return [f"{one['Key']} ({one.get('Code')})" for one in answer.get("Errors") or ()]
+    return [f"{failure['Key']} ({failure.get('Code')})" for failure in answer.get("Errors") or ()]

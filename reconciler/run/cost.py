@@ -81,7 +81,7 @@ def _run_lines(deploy: Deploy, hours: float) -> list[Line]:
 
 
 def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[Line]:
-    """So many tasks for so long."""
+    """What `many` tasks cost for `hours` hours."""
     if provider in deploy.own_providers:
         return [Line("instances", f"{provider}: yours, at EC2's price", None)]
     if provider in deploy.managed_providers:
@@ -90,10 +90,10 @@ def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[
     cpu, memory = prices.FARGATE.get(region, {}).get(task.platform, (None, None))
     times, span = f"{many} tasks x " if many > 1 else "", f"{_number(hours)} h"
 
-    def line(what: str, amount: float, unit: str, price: float | None) -> Line:
+    def line(item: str, amount: float, unit: str, price: float | None) -> Line:
         shown = "unknown price" if price is None else f"${price:g}"
         text = f"{times}{_number(amount)}{unit} x {span} x {shown}"
-        return Line(what, text, None if price is None else many * amount * hours * price)
+        return Line(item, text, None if price is None else many * amount * hours * price)
 
     lines = [line("vCPU", task.cpu / 1024, "", cpu), line("memory", task.memory / 1024, " GB", memory)]
     if (more := (task.ephemeral_storage or 0) - prices.FREE_STORAGE) > 0:
@@ -104,13 +104,13 @@ def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[
 
 
 def _managed_lines(deploy: Deploy, many: int, hours: float) -> list[Line]:
-    """So many tasks on managed instances of their own, each at what the dearest costs that it may get."""
+    """`many` tasks on managed instances of their own, each at what the dearest costs that it may get."""
     price, times = managed_price(deploy), f"{many} tasks x " if many > 1 else ""
     shown = "unknown price" if price is None else f"${price:.4g} at most"
     types = allowed(deploy.requirements) if deploy.task.gpu_type else ()
-    without = [prices.instance_hourly(deploy.region, one.name) for one in types]
+    without = [prices.instance_hourly(deploy.region, instance_type.name) for instance_type in types]
     if price is None and without and None not in without:
-        shown = f"${max(one or 0.0 for one in without):.4g} at most and an unknown fee"
+        shown = f"${max(hourly or 0.0 for hourly in without):.4g} at most and an unknown fee"
     hours += IDLE / 3600  # for which it is kept after its task
     dollars = None if price is None else many * hours * price
     known = FEE if price is not None else "without its disk"
@@ -122,7 +122,10 @@ def _managed_in_a_line(deploy: Deploy) -> str:
     task, region = deploy.task, deploy.region
     if task.gpu is None:
         return "Cost: a run is on a managed instance, at EC2's price for one of its size and its disk, and AWS's fee."
-    costs = {one.name: prices.managed_hourly(region, one.name) for one in allowed(deploy.requirements)}
+    costs = {
+        instance_type.name: prices.managed_hourly(region, instance_type.name)
+        for instance_type in allowed(deploy.requirements)
+    }
     known = sorted((price, name) for name, price in costs.items() if price is not None)
     unknown = {name: prices.instance_hourly(region, name) for name, price in costs.items() if price is None}
     if not known and not any(unknown.values()):
@@ -144,13 +147,13 @@ def _managed_in_a_line(deploy: Deploy) -> str:
 
 
 def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
-    """A month: its runs, and what is stored."""
-    one = total(run_lines(deploy, amounts))
-    shown = "unknown" if one is None else f"${_number(one)}"
+    """What a month costs: its runs, its service, its function and what is stored."""
+    run_cost = total(run_lines(deploy, amounts))
+    shown = "unknown" if run_cost is None else f"${_number(run_cost)}"
     logs = prices.LOGS.get(deploy.region)
     kept = min(deploy.logs.retention_days or DAYS, DAYS) / DAYS  # of a month's log there is so much at a time
     log = amounts.log * amounts.runs * tasks(deploy) * kept
-    lines = [Line("runs", f"{_number(amounts.runs)} x {shown}", None if one is None else amounts.runs * one)]
+    lines = [Line("runs", f"{_number(amounts.runs)} x {shown}", None if run_cost is None else amounts.runs * run_cost)]
     if (service := deploy.service) is not None and service.desired_count:
         kept_running = _task_lines(deploy, service.desired_count, DAYS * 24, str(service.capacity))
         whole = total(kept_running)
@@ -162,13 +165,13 @@ def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
         text = f"{_number(amounts.runs)} x {calls} calls of {SECONDS} s with {MEMORY:g} GB"
         known = None if call is None else amounts.runs * calls * (call[0] + SECONDS * MEMORY * call[1])
         lines.append(Line("function", text if call else f"{text}, unknown price", known))
-    for what, size, price in (
+    for item, size, price in (
         ("image in ECR", amounts.image, prices.ECR.get(deploy.region)),
         ("data in S3", amounts.data, prices.S3.get(deploy.region)),
         ("log kept", log, logs[1] if logs else None),
     ):
         text = f"{_number(size)} GB x {'unknown price' if price is None else f'${price:g}'}"
-        lines.append(Line(what, text, None if price is None else size * price))
+        lines.append(Line(item, text, None if price is None else size * price))
     return lines
 
 
@@ -204,25 +207,32 @@ def in_a_line(deploy: Deploy) -> str:
     if first in deploy.managed_providers:
         return _managed_in_a_line(deploy)
     if first in deploy.own_providers:
-        what = f"on instances of yours ({first}), at EC2's price"
+        price_text = f"on instances of yours ({first}), at EC2's price"
         if (workers := deploy.run.workers) is None:
-            return f"Cost: a run is {what}."
+            return f"Cost: a run is {price_text}."
         theirs = total([line for line in _run_lines(deploy, 1.0) if line.what.startswith(OF_WORKERS)])
         price = "at an unknown price" if theirs is None else f"at ${theirs:.4f} an hour"
-        return _in_a_line(deploy, f"{what}, and its workers on Fargate {price}", None, spot=SPOT in workers.capacity)
+        return _in_a_line(
+            deploy, f"{price_text}, and its workers on Fargate {price}", None, spot=SPOT in workers.capacity
+        )
     hour = total(_run_lines(deploy, 1.0))
     if hour is None:
         return f"Cost: the table of {prices.DATE} has no prices of {deploy.region} for {deploy.task.platform}."
     workers = deploy.run.workers
     spot = SPOT in (*deploy.run.capacity, *(workers.capacity if workers else ()))
-    what = f"${hour:.4f} an hour"
+    price_text = f"${hour:.4f} an hour"
     if on_ec2 := [deploy.managed_providers.get(name, name) for name in others if name not in FARGATE]:
-        return _in_a_line(deploy, f"{what} on {first}, and at EC2's price on {' and '.join(on_ec2)}", None, spot=spot)
-    return _in_a_line(deploy, what, hour, spot=spot)
+        return _in_a_line(
+            deploy, f"{price_text} on {first}, and at EC2's price on {' and '.join(on_ec2)}", None, spot=spot
+        )
+    return _in_a_line(deploy, price_text, hour, spot=spot)
 
 
-def _in_a_line(deploy: Deploy, what: str, hour: float | None, *, spot: bool) -> str:
-    """With what a run costs at most. hour: US dollars; None where that isn't known."""
+def _in_a_line(deploy: Deploy, price_text: str, hour: float | None, *, spot: bool) -> str:
+    """The line with what a run costs at most.
+
+    price_text: what it costs by the hour, for people; hour: that in US dollars, None where it isn't known.
+    """
     limit, most = deploy.run.max_duration, ""
     if limit and hour is not None:  # from its launch until nothing is paid for it, though nobody watches
         longest = max(map(allowance, deploy.run.capacity)) + limit + margin(deploy)
@@ -230,5 +240,5 @@ def _in_a_line(deploy: Deploy, what: str, hour: float | None, *, spot: bool) -> 
     if deploy.run.capped:
         sweep = deploy.run.sweep
         caps = {"run.max_cost": deploy.run.max_cost, "run.sweep.max_cost": sweep.max_cost if sweep else None}
-        most += "".join(f", at most ${one:.4f} by {name}" for name, one in caps.items() if one)
-    return f"Cost: a run is {what}{most}{'; Spot is less' if spot else ''}. `cost` shows the sums."
+        most += "".join(f", at most ${cap:.4f} by {name}" for name, cap in caps.items() if cap)
+    return f"Cost: a run is {price_text}{most}{'; Spot is less' if spot else ''}. `cost` shows the sums."

@@ -98,7 +98,7 @@ class Crew:
             team = self._team = self._team or team_of(self.calls, self.run)
             started = all(self._start(team, number, address) for number in missing(team.size.count, self._known, now))
             self._conflict = None
-            return started and not any(one.task and just_ended(one.task, now) for one in self._known.values())
+            return started and not any(worker.task and just_ended(worker.task, now) for worker in self._known.values())
         except (*self.calls.FAILURES, NoWorker) as error:
             # The program waits for them, and ends by itself if they don't come.
             self._looked = now + PAUSE
@@ -130,22 +130,22 @@ class Crew:
             for task in workers_of(self.calls, self.where.cluster, self.run.attempts[-1].token):
                 self._learn(task, new=True, over=over)
             self._listed = True
-        arns = [str(one.task["taskArn"]) for one in self._known.values() if one.task is not None]
+        arns = [str(worker.task["taskArn"]) for worker in self._known.values() if worker.task is not None]
         for at in range(0, len(arns), AT_ONCE):
             for task in described(self.calls, self.where.cluster, arns[at : at + AT_ONCE]):
                 self._learn(task, new=False, over=over)
-        for number, one in self._known.items():
-            if one.task is not None:
-                self.seen(number, one.task)
+        for number, worker in self._known.items():
+            if worker.task is not None:
+                self.seen(number, worker.task)
 
     def _learn(self, task: Mapping[str, Any], *, new: bool, over: bool) -> None:
         number = number_of(str(task.get("group", "")))
-        one, created = self._known.get(number, Known()), task.get("createdAt")
-        newer = not new or one.task is None or (created and created.timestamp() >= one.launched)
-        launched = created.timestamp() if created else one.launched
+        worker, created = self._known.get(number, Known()), task.get("createdAt")
+        newer = not new or worker.task is None or (created and created.timestamp() >= worker.launched)
+        launched = created.timestamp() if created else worker.launched
         # ECS forgets the earlier ones: how often it was launched tells the newest.
-        launches = max(one.launches, launches_of(task))
-        self._known[number] = Known(launches, task if newer else one.task, max(launched, one.launched))
+        launches = max(worker.launches, launches_of(task))
+        self._known[number] = Known(launches, task if newer else worker.task, max(launched, worker.launched))
         if is_lost(task, over=over or just_ended(task, self.now())) and task["taskArn"] not in self.lost:
             self.lost[str(task["taskArn"])] = text = how_ended(task)
             self.said(f"{text}; after {LAUNCHES} launches there is no other" if launches >= LAUNCHES else text)
@@ -232,11 +232,13 @@ def code_of(error: Exception) -> str:
 
 
 def team_of(calls: Calls, run: Run) -> Team:
-    """Two reads. Raises NoWorker, and what calls raise."""
-    found = calls.call("ecs", "DescribeTaskDefinition", taskDefinition=run.task_definition, include=["TAGS"])
-    arn = next((str(tag["value"]) for tag in found.get("tags") or () if tag["key"] == WORKERS_TAG), "")
-    variables = [one for c in found["taskDefinition"]["containerDefinitions"] for one in c.get("environment") or ()]
-    count = next((one.get("value", "") for one in variables if one["name"] == COUNT), "")
+    """What the workers of a run are launched with. Two reads. Raises NoWorker, and what calls raise."""
+    answer = calls.call("ecs", "DescribeTaskDefinition", taskDefinition=run.task_definition, include=["TAGS"])
+    arn = next((str(tag["value"]) for tag in answer.get("tags") or () if tag["key"] == WORKERS_TAG), "")
+    variables = [
+        variable for c in answer["taskDefinition"]["containerDefinitions"] for variable in c.get("environment") or ()
+    ]
+    count = next((variable.get("value", "") for variable in variables if variable["name"] == COUNT), "")
     if not arn or not count.isdigit():
         raise NoWorker(f"the definition of run {run.id}, {run.task_definition}, doesn't tell of its workers")
     theirs = calls.call("ecs", "DescribeTaskDefinition", taskDefinition=arn)["taskDefinition"]
@@ -253,12 +255,12 @@ def workers_of(calls: Calls, cluster: str, token: str) -> list[Mapping[str, Any]
     """The worker tasks of an attempt that ECS knows, those that have stopped within the last hour too, the oldest
     first. Raises what calls raise.
     """
-    found: list[Mapping[str, Any]] = []
+    tasks: list[Mapping[str, Any]] = []
     for status in STATUSES:
         arns = list(_arns(calls, cluster, token, status))
         for at in range(0, len(arns), AT_ONCE):
-            found += described(calls, cluster, arns[at : at + AT_ONCE])
-    return sorted(found, key=lambda task: str(task.get("createdAt", "")))
+            tasks += described(calls, cluster, arns[at : at + AT_ONCE])
+    return sorted(tasks, key=lambda task: str(task.get("createdAt", "")))
 
 
 def how_workers_are(calls: Calls, cluster: str, run: Run) -> str:
@@ -281,22 +283,22 @@ def _arns(calls: Calls, cluster: str, token: str, status: str) -> Iterator[str]:
         yield from page.get("taskArns") or ()
 
 
-def end_of_run(calls: Calls, deploy: str, cluster: str, said: Callable[[str], None], run: Run) -> None:
+def end_of_run(calls: Calls, deploy: str, cluster: str, tell: Callable[[str], None], run: Run) -> None:
     """Stop what is left of the workers of a run that is over, and take its certificate away, also where they can't be
-    stopped. said: told what hinders it.
+    stopped. tell: told what hinders it.
     """
     if size_of(run) is None:
         return
     try:
         stop_workers(calls, cluster, run.attempts, "its run is over")
     except calls.FAILURES as error:
-        said(f"what run {run.id} left of its workers stays: {error}")
-    delete_certificate(calls, deploy, said, run)
+        tell(f"what run {run.id} left of its workers stays: {error}")
+    delete_certificate(calls, deploy, tell, run)
 
 
-def delete_certificate(calls: Calls, deploy: str, said: Callable[[str], None], run: Run) -> None:
-    """Take away the certificate of a run's tasks. said: told what hinders it."""
+def delete_certificate(calls: Calls, deploy: str, tell: Callable[[str], None], run: Run) -> None:
+    """Take away the certificate of a run's tasks. tell: told what hinders it."""
     try:
         calls.find("ssm", "DeleteParameter", Name=secret_name(deploy, run.id))
     except calls.FAILURES as error:
-        said(f"the certificate of run {run.id} stays: {error}")
+        tell(f"the certificate of run {run.id} stays: {error}")

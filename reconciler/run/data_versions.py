@@ -97,7 +97,7 @@ def old_data(aws: Aws, bucket: str, deploy: str, run: Run, named: Iterable[str])
     named: the keys that the program is given, for a run whose record doesn't tell. Raises UserError for what is gone.
     """
     place, told = _Place(aws, bucket, deploy, run), run.inputs.get("data")
-    sure = isinstance(told, dict) and all(isinstance(one, str) for one in told.values())
+    sure = isinstance(told, dict) and all(isinstance(content, str) for content in told.values())
     wanted: dict[str, str] = dict(told) if sure and isinstance(told, dict) else dict.fromkeys(named, "")
 
     def look(key: str, content: str) -> Old:
@@ -105,8 +105,8 @@ def old_data(aws: Aws, bucket: str, deploy: str, run: Run, named: Iterable[str])
             return _given(place, key, content)
         return (_folder if key.endswith("/") else _file)(place, key, content)
 
-    found = aws.each(lambda one: look(*one), sorted(wanted.items()))
-    return found, "" if sure or not wanted else f"{UNSAID}: what the bucket had at its launch is taken"
+    data = aws.each(lambda item: look(*item), sorted(wanted.items()))
+    return data, "" if sure or not wanted else f"{UNSAID}: what the bucket had at its launch is taken"
 
 
 def _given(place: _Place, uri: str, content: str) -> Old:
@@ -116,15 +116,15 @@ def _given(place: _Place, uri: str, content: str) -> Old:
         return Old(uri, (), moved=False, bucket=where.bucket)
     there = replace(place, bucket=where.bucket)
     listed, markers = _listed(there, uri, where.path, alone=not where.is_folder)
-    changes = {one["LastModified"] for one in (*listed, *markers) if not place.is_later(one)}
+    changes = {entry["LastModified"] for entry in (*listed, *markers) if not place.is_later(entry)}
     for moment in sorted(changes, reverse=True)[:TRIED]:
         then = _at(listed, markers, moment)
         _check_count(uri, len(then))
         listing, versions = Listing(where), []
-        for key, one in sorted(then.items(), key=lambda item: item[0].encode()):
+        for key, version in sorted(then.items(), key=lambda item: item[0].encode()):
             if not key.endswith("/"):
-                listing.add(one)
-                versions.append(Version(key, one["VersionId"], one["Size"], bool(one["IsLatest"])))
+                listing.add(version)
+                versions.append(Version(key, version["VersionId"], version["Size"], bool(version["IsLatest"])))
         if listing.content == content:
             return Old(uri, tuple(versions), moved=True, bucket=where.bucket)
     raise _gone(place, uri, "no versions are there whose ETags are those of then")
@@ -138,30 +138,32 @@ def _file(place: _Place, key: str, sha: str) -> Old:
         return Old(key, (Version(key, head.get("VersionId", ""), head["ContentLength"], newest=True),), moved=False)
     # Of all that begins with the key S3 lists the key itself first, and its newest version.
     listed = place.aws.pages("s3", "ListObjectVersions", "Versions", Bucket=place.bucket, Prefix=key)
-    those = list(takewhile(lambda one: one["Key"] == key, listed))
-    for one in sorted(those, key=place.is_later)[:TRIED]:
-        if not sha and place.is_later(one):
+    versions = list(takewhile(lambda entry: entry["Key"] == key, listed))
+    for entry in sorted(versions, key=place.is_later)[:TRIED]:
+        if not sha and place.is_later(entry):
             break
-        version = Version(key, one["VersionId"], one["Size"], bool(one["IsLatest"]))
+        version = Version(key, entry["VersionId"], entry["Size"], bool(entry["IsLatest"]))
         if not sha or _sha(place, version)[0] == sha:
             return Old(key, (version,), moved=not version.newest)
-    why = f"{len(those)} versions are there, and none is what it was" if those else "nothing is there"
+    why = f"{len(versions)} versions are there, and none is what it was" if versions else "nothing is there"
     raise _gone(place, key, why)
 
 
 def _folder(place: _Place, prefix: str, content: str) -> Old:
     listed, markers = _listed(place, prefix, prefix)
-    now = {one["Key"] for one in listed if one["IsLatest"]}
+    now = {version["Key"] for version in listed if version["IsLatest"]}
     known: dict[Version, tuple[str, bool]] = {}  # what was asked of a version
     for back in range(MOMENTS):  # what came after the launch may be of its second
         then = _at(listed, markers, place.launched - timedelta(seconds=back))
-        files = {key: one for key, one in then.items() if not key.endswith("/")}
+        files = {key: version for key, version in then.items() if not key.endswith("/")}
         _check_count(prefix, len(files))
-        versions = tuple(Version(k, one["VersionId"], one["Size"], bool(one["IsLatest"])) for k, one in files.items())
-        asked = [one for one in versions if content and one not in known]
+        versions = tuple(
+            Version(k, version["VersionId"], version["Size"], bool(version["IsLatest"])) for k, version in files.items()
+        )
+        asked = [version for version in versions if content and version not in known]
         known |= zip(asked, place.aws.each(partial(_sha, place), asked), strict=True)
-        if not content or _is_content(place, prefix, content, {one: known[one] for one in versions}):
-            changed = any(not one.newest for one in versions) or now != files.keys()
+        if not content or _is_content(place, prefix, content, {version: known[version] for version in versions}):
+            changed = any(not version.newest for version in versions) or now != files.keys()
             return Old(prefix, versions, moved=changed)
     raise _gone(place, prefix, "the files of then aren't what they were")
 
@@ -169,7 +171,7 @@ def _folder(place: _Place, prefix: str, content: str) -> Old:
 def _is_content(place: _Place, prefix: str, content: str, told: Mapping[Version, tuple[str, bool]]) -> bool:
     """Whether these versions are what a folder was. told: of each the SHA-256, and whether the deploy uploaded it."""
     for mine in (True, False):  # what others put there isn't in the hash, unless it is the same as ours
-        shas = {one.key.removeprefix(prefix): sha for one, (sha, owner) in told.items() if owner or not mine}
+        shas = {version.key.removeprefix(prefix): sha for version, (sha, owner) in told.items() if owner or not mine}
         if FolderSpec(name=f"{place.bucket}/{prefix}", files=shas).content == content:
             return True
     return False
@@ -177,57 +179,57 @@ def _is_content(place: _Place, prefix: str, content: str, told: Mapping[Version,
 
 def _at(listed: Sequence[Any], markers: Sequence[Any], moment: datetime) -> dict[str, Any]:
     """The versions that a reader got then, by key."""
-    gone = {id(one) for one in markers}
-    found: dict[str, Any] = {}
+    gone = {id(marker) for marker in markers}
+    versions: dict[str, Any] = {}
     # S3 lists the newest version of a key first, which counts where two are of one second.
-    for one in sorted([*listed, *markers], key=lambda one: one["LastModified"], reverse=True):
-        if one["LastModified"] <= moment:
-            found.setdefault(one["Key"], one)
-    return {key: one for key, one in sorted(found.items()) if id(one) not in gone}
+    for entry in sorted([*listed, *markers], key=lambda entry: entry["LastModified"], reverse=True):
+        if entry["LastModified"] <= moment:
+            versions.setdefault(entry["Key"], entry)
+    return {key: version for key, version in sorted(versions.items()) if id(version) not in gone}
 
 
-def _listed(place: _Place, what: str, prefix: str, *, alone: bool = False) -> tuple[list[Any], list[Any]]:
+def _listed(place: _Place, name: str, prefix: str, *, alone: bool = False) -> tuple[list[Any], list[Any]]:
     """All versions and delete markers, in S3's order. alone: of the object with this key only, which S3 lists first.
 
-    what: how it is named in an error. Raises UserError as soon as there are more than are looked at.
+    name: how it is named in an error. Raises UserError as soon as there are more than are looked at.
     """
     versions, markers, there = list[Any](), list[Any](), dict[str, bool]()
     try:
         for page in place.aws.answers("s3", "ListObjectVersions", Bucket=place.bucket, Prefix=prefix):
-            found, gone = page.get("Versions") or [], page.get("DeleteMarkers") or []
-            those = [[one for one in part if not alone or one["Key"] == prefix] for part in (found, gone)]
-            versions += those[0]
-            markers += those[1]
-            for one in sorted([*those[0], *those[1]], key=lambda one: one["LastModified"], reverse=True):
-                if not place.is_later(one) and not one["Key"].endswith("/"):
+            page_versions, gone = page.get("Versions") or [], page.get("DeleteMarkers") or []
+            kept = [[entry for entry in part if not alone or entry["Key"] == prefix] for part in (page_versions, gone)]
+            versions += kept[0]
+            markers += kept[1]
+            for entry in sorted([*kept[0], *kept[1]], key=lambda entry: entry["LastModified"], reverse=True):
+                if not place.is_later(entry) and not entry["Key"].endswith("/"):
                     # Of the launch is the newest before it; a marker has no size.
-                    there.setdefault(one["Key"], "Size" in one)
-            _check_count(what, sum(there.values()))
+                    there.setdefault(entry["Key"], "Size" in entry)
+            _check_count(name, sum(there.values()))
             if len(versions) + len(markers) > VERSIONS:
-                raise UserError(f"{what} has more than {VERSIONS:,} versions, and no more are looked at")
-            if len(those[0]) + len(those[1]) < len(found) + len(gone):
+                raise UserError(f"{name} has more than {VERSIONS:,} versions, and no more are looked at")
+            if len(kept[0]) + len(kept[1]) < len(page_versions) + len(gone):
                 break
     except Gone:
         return [], []
     return versions, markers
 
 
-def _check_count(what: str, count: int) -> None:
+def _check_count(name: str, count: int) -> None:
     if count > FILES:
-        raise UserError(f"{what} had more than {FILES:,} files at the launch, and no more are looked at")
+        raise UserError(f"{name} had more than {FILES:,} files at the launch, and no more are looked at")
 
 
-def _sha(place: _Place, one: Version) -> tuple[str, bool]:
+def _sha(place: _Place, version: Version) -> tuple[str, bool]:
     """The SHA-256 of a version's content, and whether the deploy uploaded it."""
-    where = {"Bucket": place.bucket, "Key": one.key, "VersionId": one.version}
+    where = {"Bucket": place.bucket, "Key": version.key, "VersionId": version.version}
     try:
         head = place.aws.find("s3", "HeadObject", **where, ChecksumMode="ENABLED")
     except Denied as error:  # whose answer to HEAD has no text, and the call's name doesn't say it
-        error.hint = f"allow s3:GetObjectVersion on {one.key} to whoever runs this"
+        error.hint = f"allow s3:GetObjectVersion on {version.key} to whoever runs this"
         raise
     if head is None:
         return "", False
-    sha = checksum(head, ObjectSpec(name=f"{place.bucket}/{one.key}"))
+    sha = checksum(head, ObjectSpec(name=f"{place.bucket}/{version.key}"))
     return sha, head.get("Metadata", {}).get(OWNER) == place.deploy
 
 
@@ -240,21 +242,22 @@ def _gone(place: _Place, key: str, why: str) -> UserError:
 
 def copy(aws: Aws, bucket: str, run_id: str, data: Iterable[Old]) -> None:
     """Copy what isn't the newest any more to where the run reads it, in S3 itself. To do it again does no harm."""
-    moved = [(old, one) for old in data if old.moved for one in old.versions]
-    aws.each(lambda each: _copy(aws, bucket, each[0].copied(run_id), each[0].bucket or bucket, each[1]), moved)
+    moved = [(old, version) for old in data if old.moved for version in old.versions]
+    aws.each(lambda pair: _copy(aws, bucket, pair[0].copied(run_id), pair[0].bucket or bucket, pair[1]), moved)
 
 
-def _copy(aws: Aws, bucket: str, to: str, home: str, one: Version) -> None:
-    source = f"{home}/{one.key}" + (f"?versionId={one.version}" if one.version else "")  # which botocore encodes
-    where = {"Bucket": bucket, "Key": f"{to}{one.key}"}
-    if one.size <= WHOLE:
+def _copy(aws: Aws, bucket: str, to: str, home: str, version: Version) -> None:
+    # botocore encodes it.
+    source = f"{home}/{version.key}" + (f"?versionId={version.version}" if version.version else "")
+    where = {"Bucket": bucket, "Key": f"{to}{version.key}"}
+    if version.size <= WHOLE:
         aws.call("s3", "CopyObject", **where, CopySource=source, TaggingDirective="REPLACE")
         return
     upload = {**where, "UploadId": aws.call("s3", "CreateMultipartUpload", **where)["UploadId"]}
     parts = []
     try:
-        for number, start in enumerate(range(0, one.size, PIECE), 1):
-            piece = f"bytes={start}-{min(start + PIECE, one.size) - 1}"
+        for number, start in enumerate(range(0, version.size, PIECE), 1):
+            piece = f"bytes={start}-{min(start + PIECE, version.size) - 1}"
             asked = {**upload, "PartNumber": number, "CopySource": source, "CopySourceRange": piece}
             made = aws.call("s3", "UploadPartCopy", **asked)["CopyPartResult"]
             parts.append({"PartNumber": number, "ETag": made["ETag"]})
@@ -282,11 +285,13 @@ def moved_text(text: str, bucket: str, run_id: str, data: Iterable[Old]) -> tupl
 
 
 def moved(values: Mapping[str, str], bucket: str, run_id: str, data: Sequence[Old]) -> tuple[dict[str, str], set[str]]:
-    """The same of all of these, and what they name. S3_KEY and S3_PREFIX are in S3_BUCKET."""
-    found = {name: moved_text(value, bucket, run_id, data) for name, value in values.items()}
+    """`moved_text` of each of these values, and the keys and folders that they name. S3_KEY and
+    S3_PREFIX are in S3_BUCKET.
+    """
+    texts = {name: moved_text(value, bucket, run_id, data) for name, value in values.items()}
     home = values.get("S3_BUCKET", bucket)
     for name in values.keys() & {"S3_KEY", "S3_PREFIX"} if home != bucket else ():
         text, key = moved_text(f"{SCHEME}{home}/{values[name]}", bucket, run_id, data)
         if key:
-            found |= {name: (text.removeprefix(f"{SCHEME}{bucket}/"), key), "S3_BUCKET": (bucket, key)}
-    return {name: text for name, (text, _) in found.items()}, {key for _, key in found.values() if key}
+            texts |= {name: (text.removeprefix(f"{SCHEME}{bucket}/"), key), "S3_BUCKET": (bucket, key)}
+    return {name: text for name, (text, _) in texts.items()}, {key for _, key in texts.values() if key}

@@ -42,9 +42,9 @@ class Deadline:
         ends = deadline(run, self.limits)
         if ends is None:
             return
-        what = self._schedule(aws, run, ends, str(task["taskArn"]) if task else NOT_YET)
-        if not again or aws.find("scheduler", "UpdateSchedule", **what) is None:
-            aws.ensure("scheduler", "CreateSchedule", **what)
+        schedule = self._schedule(aws, run, ends, str(task["taskArn"]) if task else NOT_YET)
+        if not again or aws.find("scheduler", "UpdateSchedule", **schedule) is None:
+            aws.ensure("scheduler", "CreateSchedule", **schedule)
 
     def aim(self, aws: Aws, run: Run, task_arn: str, started: float | None = None) -> None:
         """Have the schedule stop this task. started: when its program began, where that is known. Raises AwsError."""

@@ -133,9 +133,9 @@ def find(patterns: Pattern | Sequence[Pattern], texts: Sequence[str]) -> tuple[r
 
 
 def said(patterns: Pattern | Sequence[Pattern], case: Case) -> str:
-    """What ECS said, if it matches."""
-    found = find(patterns, [case.reason])
-    return found[1] if found else ""
+    """The reason that ECS gives for the task's end, if one of the patterns matches it; else empty."""
+    hit = find(patterns, [case.reason])
+    return hit[1] if hit else ""
 
 
 def no_route(text: str) -> Diagnosis:

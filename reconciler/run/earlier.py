@@ -51,12 +51,12 @@ def definition_of(aws: Aws, names: Names, run: Run) -> Observed[TaskDefinitionSp
             f"run {run.id} was launched with {run.task_definition}, which is no revision of {family}",
             hint="the record was changed, or task.family in deploy.yaml was since the run",
         )
-    found = TaskDefinition().revision(aws, f"{family}:{number}")
-    if found is None:
+    live = TaskDefinition().revision(aws, f"{family}:{number}")
+    if live is None:
         raise UserError(
             f"run {run.id} was launched with {family}:{number}, which was deleted from ECS", hint=NO_DEFINITION
         )
-    return found
+    return live
 
 
 def placed(run: Run, then: TaskDefinitionSpec, today: TaskDefinitionSpec) -> TaskDefinitionSpec:
@@ -80,10 +80,10 @@ def placed(run: Run, then: TaskDefinitionSpec, today: TaskDefinitionSpec) -> Tas
 
 
 def _container(run: Run, spec: TaskDefinitionSpec, name: str) -> Container:
-    """The program's. name: today's, which a record from before it had the name means."""
-    for one in spec.containers:
-        if one.name == (run.container or name) or (not run.container and len(spec.containers) == 1):
-            return one
+    """The container of the program. name: today's, which a record from before it had the name means."""
+    for container in spec.containers:
+        if container.name == (run.container or name) or (not run.container and len(spec.containers) == 1):
+            return container
     raise UserError(f"the definition of run {run.id}, a revision of {spec.name}, has no container {run.container}")
 
 
@@ -91,7 +91,7 @@ def pinned(run: Run, image: str) -> tuple[str, list[str]]:
     """The image by digest, as the run had it, and what isn't known of it."""
     if "@" in image:
         return image, []
-    digest = next((one.image for one in reversed(run.attempts) if one.image), "")
+    digest = next((attempt.image for attempt in reversed(run.attempts) if attempt.image), "")
     if not digest:
         return image, [f"its record doesn't say which image {image} was: it is what that names now"]
     head, slash, last = image.rpartition("/")
@@ -101,7 +101,7 @@ def pinned(run: Run, image: str) -> tuple[str, list[str]]:
 def check_launchable(names: Names, run: Run, spec: TaskDefinitionSpec, today: TaskDefinitionSpec) -> None:
     """Raises UserError where no task of a definition in today's place would start. today: what `apply` has made."""
     role, box = f"the role {names.deploy.task.execution_role.name}", spec.containers[0]
-    known = {_whole(arn) for one in today.containers for arn in one.secrets.values()}
+    known = {_whole(arn) for container in today.containers for arn in container.secrets.values()}
     for variable, arn in sorted(box.secrets.items()):
         if _whole(arn) not in known:
             raise UserError(
@@ -109,7 +109,7 @@ def check_launchable(names: Names, run: Run, spec: TaskDefinitionSpec, today: Ta
                 hint="write it in parameters or task.secrets of deploy.yaml again",
             )
     repository = repository_of(names, str(box.image))
-    ours = {repository_of(names, str(one.image)) for one in today.containers}
+    ours = {repository_of(names, str(container.image)) for container in today.containers}
     if repository and repository not in ours and not names.deploy.task.execution_role.managed_policy:
         raise UserError(
             f"the image of run {run.id}, {box.image}, is in a repository that {role} may not pull from",
@@ -121,14 +121,14 @@ def check_launchable(names: Names, run: Run, spec: TaskDefinitionSpec, today: Ta
 
 
 def _whole(arn: str) -> str:
-    """What a policy names of a secret's ARN: not a key in it, or its version."""
+    """A secret's ARN as policies name it: without a key in it, and without a version."""
     return ":".join(arn.split(":")[:7])
 
 
 def _too_large(spec: TaskDefinitionSpec, managed: Requirements | None) -> str:
     """Why today's capacity has no room for a definition, whenever; empty where it may."""
     needs = spec.containers[0].extra.get("resourceRequirements") or ()
-    gpus = sum(int(one["value"]) for one in needs if one.get("type") == "GPU")
+    gpus = sum(int(requirement["value"]) for requirement in needs if requirement.get("type") == "GPU")
     size = f"had {spec.cpu} CPU units and {spec.memory} MiB"
     if "FARGATE" in spec.compatibilities:
         if gpus:
@@ -147,10 +147,10 @@ def _too_large(spec: TaskDefinitionSpec, managed: Requirements | None) -> str:
 def check_image(aws: Aws, names: Names, run: Run, image: str) -> None:
     """Raises UserError for an image by digest of this account's ECR that doesn't exist any more."""
     repository, _, digest = image.partition("@")
-    found = PRIVATE.fullmatch(repository)
-    if not digest or not found or (found["account"], found["region"]) != (names.facts.account, names.deploy.region):
+    match = PRIVATE.fullmatch(repository)
+    if not digest or not match or (match["account"], match["region"]) != (names.facts.account, names.deploy.region):
         return  # which ECS says, if it is gone
-    if get_manifest(aws, found["name"], imageDigest=digest) is None:
+    if get_manifest(aws, match["name"], imageDigest=digest) is None:
         raise UserError(
             f"the image of run {run.id} isn't in ECR any more: {image}",
             hint=f"{NO_DEFINITION}; image.repository.keep_images in deploy.yaml says how many are kept",

@@ -14,8 +14,8 @@ from reconciler.run.explain_start import START
 def explain(case: Case) -> Diagnosis:
     """The first rule that finds evidence, or `unknown` with the last lines of the log."""
     for rule in (*START, *END):
-        if found := rule(case):
-            return found
+        if diagnosis := rule(case):
+            return diagnosis
     evidence = [f"exit code: {'none' if case.exit_code is None else case.exit_code}"]
     evidence += [case.reason] if case.reason else []
     return Diagnosis(

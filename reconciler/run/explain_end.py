@@ -93,12 +93,12 @@ def _stopped(case: Case) -> Diagnosis | None:
 
 def _worker(case: Case) -> Diagnosis | None:
     """The program failed for want of what a worker had."""
-    found = re.search(r"worker [0-9]+ was out of memory \(([0-9]+) MiB\)", case.reason)
-    if case.event is not Event.ERROR or not found:
+    match = re.search(r"worker [0-9]+ was out of memory \(([0-9]+) MiB\)", case.reason)
+    if case.event is not Event.ERROR or not match:
         return None
-    enough = [mib for row in SIZES.values() for mib in row if mib >= 2 * int(found[1])]
+    enough = [mib for row in SIZES.values() for mib in row if mib >= 2 * int(match[1])]
     more = f"give each more memory (run.workers.memory: {min(enough)}), or " if enough else ""
-    return Diagnosis(found[0], (case.reason,), f"{more}share the data among more of them (run.workers.count)")
+    return Diagnosis(match[0], (case.reason,), f"{more}share the data among more of them (run.workers.count)")
 
 
 ACTION = re.compile(
@@ -118,10 +118,10 @@ LISTS = {"s3:getobject": "read", "s3:putobject": "write"}
 
 def _denied(case: Case) -> Diagnosis | None:
     refused = r"AccessDenied|Access Denied|not authorized to perform|\(403\)"
-    found = find((refused, Then("Forbidden", "(Head|Get)Object")), case.telling)
-    if not found or case.exit_code == 0:
+    hit = find((refused, Then("Forbidden", "(Head|Get)Object")), case.telling)
+    if not hit or case.exit_code == 0:
         return None
-    evidence = found[1]
+    evidence = hit[1]
     action, resource = "", ""
     if match := ACTION.search(evidence):
         action, resource = match["action"], match["resource"] or ""
@@ -177,32 +177,32 @@ def of_all_runs(path: str) -> str:
 
 def _no_data(case: Case) -> Diagnosis | None:
     gone = r"NoSuchKey|NoSuchBucket|The specified (key|bucket) does not exist|\(404\)"
-    found = find((gone, Then("HeadObject", "Not Found")), case.telling)
-    if not found or case.exit_code == 0:
+    hit = find((gone, Then("HeadObject", "Not Found")), case.telling)
+    if not hit or case.exit_code == 0:
         return None
     return Diagnosis(
-        "an object or bucket isn't there", (found[1],), "check S3_BUCKET, S3_KEY and data.files; run `apply`"
+        "an object or bucket isn't there", (hit[1],), "check S3_BUCKET, S3_KEY and data.files; run `apply`"
     )
 
 
 def _disk(case: Case) -> Diagnosis | None:
-    found = find(r"No space left on device|ENOSPC|disk quota exceeded", case.telling)
-    if not found:
+    hit = find(r"No space left on device|ENOSPC|disk quota exceeded", case.telling)
+    if not hit:
         return None
-    return Diagnosis("the disk is full", (found[1],), "give it a larger one", "task:\n  ephemeral_storage: 50")
+    return Diagnosis("the disk is full", (hit[1],), "give it a larger one", "task:\n  ephemeral_storage: 50")
 
 
 def _read_only(case: Case) -> Diagnosis | None:
-    found = find(r"Read-only file system", case.telling)
-    return found and Diagnosis("the file system is read-only", (found[1],), "write to /tmp or to OUTPUT_URI")
+    hit = find(r"Read-only file system", case.telling)
+    return hit and Diagnosis("the file system is read-only", (hit[1],), "write to /tmp or to OUTPUT_URI")
 
 
 def _network(case: Case) -> Diagnosis | None:
     pattern = (
         r"Could not connect to the endpoint|ConnectTimeout|EndpointConnectionError|Temporary failure in name resolution"
     )
-    found = find(pattern, case.telling)
-    return no_route(found[1]) if found and case.exit_code != 0 else None
+    hit = find(pattern, case.telling)
+    return no_route(hit[1]) if hit and case.exit_code != 0 else None
 
 
 def _crash(case: Case) -> Diagnosis | None:

@@ -44,10 +44,10 @@ WITHOUT_DOCKER = "without Docker, these lines of the Dockerfile weren't followed
 
 def module(case: Case) -> Diagnosis | None:
     """A Python module or a library that it needs isn't there."""
-    found = find(r"(?:ModuleNotFoundError|ImportError): .*|: No module named \w", case.telling)
-    if not found:
+    hit = find(r"(?:ModuleNotFoundError|ImportError): .*|: No module named \w", case.telling)
+    if not hit:
         return None
-    text = found[1]
+    text = hit[1]
     if library := NO_LIBRARY.search(text):
         fix = "install the system package that has it, with a RUN of the Dockerfile"
         if case.undone is not None:
@@ -86,8 +86,8 @@ def command(case: Case) -> Diagnosis | None:
     )
     text = said(patterns, case)
     if not text and case.exit_code in (126, 127):
-        found = find((*patterns, "permission denied"), case.log)
-        text = found[1] if found else f"exit code {case.exit_code}, which a shell gives for a command that it can't run"
+        hit = find((*patterns, "permission denied"), case.log)
+        text = hit[1] if hit else f"exit code {case.exit_code}, which a shell gives for a command that it can't run"
     if not text:
         return None
     if denied := DENIED.search(text):
@@ -138,10 +138,10 @@ def _not_executable(name: str, text: str) -> Diagnosis:
 
 def variable(case: Case) -> Diagnosis | None:
     """A shell with `set -u` ended at a variable that isn't set."""
-    found = [(match, line) for line in case.log[-3:] if (match := UNSET.search(line))]
-    if not found or case.exit_code in (0, None):
+    matches = [(match, line) for line in case.log[-3:] if (match := UNSET.search(line))]
+    if not matches or case.exit_code in (0, None):
         return None
-    match, line = found[-1]
+    match, line = matches[-1]
     name = match[1]
     if name.startswith("$"):
         fix = "give it in task.command, or in CMD of the Dockerfile"
@@ -173,22 +173,22 @@ def file(case: Case) -> Diagnosis | None:
     if data := _located(case, case.of_data):
         line, name, fix = data
         return Diagnosis(f"{name} is data, which isn't where the program looked for it", (line,), fix)
-    found = find(NO_SCRIPT, case.telling)
-    path = PATH.search(found[1]) if found else None
+    hit = find(NO_SCRIPT, case.telling)
+    path = PATH.search(hit[1]) if hit else None
     name = _inside(path[1]) if path else "a file"
-    if found and case.undone is not None and name.startswith("/") and "/rootfs" not in found[1]:
+    if hit and case.undone is not None and name.startswith("/") and "/rootfs" not in hit[1]:
         fix = (
             "a process has no root of its own: a path from the root is led to the image's files only in CMD, "
             "ENTRYPOINT and variables. In a script or program take one relative to WORKDIR, or use Docker"
         )
-        return Diagnosis(f"there is no {name} on this machine, where the program ran without Docker", (found[1],), fix)
+        return Diagnosis(f"there is no {name} on this machine, where the program ran without Docker", (hit[1],), fix)
     if context := _located(case, case.in_context):
         line, name, fix = context
         return Diagnosis(f"there is no {name} where the program looked for it", (line,), fix)
-    if not found or "FileNotFoundError" in found[1]:
+    if not hit or "FileNotFoundError" in hit[1]:
         return None
     fix = "COPY it in the Dockerfile, look whether .dockerignore leaves it out, and at WORKDIR"
-    return Diagnosis(f"the program's file {name} isn't in the image", (found[1],), fix)
+    return Diagnosis(f"the program's file {name} isn't in the image", (hit[1],), fix)
 
 
 def _inside(path: str) -> str:

@@ -71,17 +71,17 @@ def _image_denied(case: Case) -> Diagnosis | None:
 
 
 def _image_platform(case: Case) -> Diagnosis | None:
-    found = find(
+    hit = find(
         r"exec format error|does not match the (specified|host) platform|no matching manifest"
         r"|descriptor matching platform",
         [*case.log, case.reason],
     )
-    if not found:
+    if not hit:
         return None
     other = "ARM64" if case.architecture == "X86_64" else "X86_64"
     return Diagnosis(
         f"the image isn't built for {case.architecture}",
-        (found[1],),
+        (hit[1],),
         f"build it for {case.architecture} (`apply` does), or run it on {other}",
         f"task:\n  platform: {other}",
     )
@@ -122,18 +122,18 @@ NO_INTERPRETER = r"^exec ([^\s:]{1,4000}): no such file or directory\s*$"
 
 def _script(case: Case) -> Diagnosis | None:
     """A script whose first line names no program. Linux says then that there is no such file, of the script itself."""
-    if found := find(WINDOWS, case.log):
-        return _windows("the script", found[1])
-    found = find(NO_INTERPRETER, [*case.log, case.reason])
-    if not found or case.exit_code == 0:
+    if hit := find(WINDOWS, case.log):
+        return _windows("the script", hit[1])
+    hit = find(NO_INTERPRETER, [*case.log, case.reason])
+    if not hit or case.exit_code == 0:
         return None
-    name = found[0][1].rpartition("/")[2]
+    name = hit[0][1].rpartition("/")[2]
     first = case.first_line(name)
     if first.endswith("\r"):
-        return _windows(name, found[1])
+        return _windows(name, hit[1])
     cause = f"{name} can't be started: its first line names a program that the image lacks"
     fix = "look at its first line, and whether it ends with a Windows line ending, which counts as a part of the name"
-    return Diagnosis(cause, (found[1], *([first] if first else [])), fix, sure=False)
+    return Diagnosis(cause, (hit[1], *([first] if first else [])), fix, sure=False)
 
 
 def _windows(name: str, text: str) -> Diagnosis:
@@ -166,10 +166,10 @@ def _capacity(case: Case) -> Diagnosis | None:
 def _no_instance(case: Case) -> Diagnosis:
     """EC2 has no instance for a task on managed instances, or the account may have no more of them."""
     if limit := re.search("VcpuLimitExceeded|MaxSpotInstanceCountExceeded", case.reason):
-        which = (
+        quota = (
             "All ... Spot Instance Requests" if limit[0].startswith("MaxSpot") else "Running On-Demand ... instances"
         )
-        fix = f"ask for more under Service Quotas, EC2, `{which}`: a new account may have no GPUs at all"
+        fix = f"ask for more under Service Quotas, EC2, `{quota}`: a new account may have no GPUs at all"
         return Diagnosis("the account's quota of such instances is used up", (case.reason,), fix)
     return Diagnosis(
         "EC2 has no instance that is enough for the task now",

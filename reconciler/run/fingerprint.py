@@ -30,10 +30,12 @@ def run_inputs(
     one's value.
     """
     containers: dict[str, Any] = {}
-    for one in task.containers:
-        containers[one.name] = _container(one, image if one is task.containers[0] else str(one.image))
+    for container in task.containers:
+        containers[container.name] = _container(
+            container, image if container is task.containers[0] else str(container.image)
+        )
     return {
-        "data": dict(sorted((_name(one), one.content) for one in data)),
+        "data": dict(sorted((_name(spec), spec.content) for spec in data)),
         "containers": containers,
         **({"parameters": dict(parameters)} if parameters else {}),
         "cpu": task.cpu,
@@ -43,9 +45,9 @@ def run_inputs(
     }
 
 
-def _name(one: DataSpec) -> str:
+def _name(spec: DataSpec) -> str:
     """A key or folder of the deploy's bucket, or the URI of what is elsewhere."""
-    return one.place.uri if isinstance(one, GivenData) else one.name.partition("/")[2]
+    return spec.place.uri if isinstance(spec, GivenData) else spec.name.partition("/")[2]
 
 
 def _container(container: Container, image: str) -> dict[str, Any]:
@@ -54,8 +56,8 @@ def _container(container: Container, image: str) -> dict[str, Any]:
     container = container.model_copy(update={"environment": plain})
     # Where its lines go and how long it may take to stop make no other run of it.
     left_out = {"name", "image", "log_driver", "log_options", "stop_timeout"}
-    found: Mapping[str, Any] = container.model_dump(mode="json", exclude=left_out)
-    return {"image": image, **{key: value for key, value in found.items() if value not in (None, {}, [])}}
+    fields: Mapping[str, Any] = container.model_dump(mode="json", exclude=left_out)
+    return {"image": image, **{key: value for key, value in fields.items() if value not in (None, {}, [])}}
 
 
 def recorded(inputs: Mapping[str, Any], salt: str) -> dict[str, Any]:

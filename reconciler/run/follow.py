@@ -56,7 +56,7 @@ class Follower:
         """
         if run.state is State.STOPPING:
             self._call(run)  # whoever had it stopped may not have told ECS
-        shown = said = 0  # of which attempt the log was shown, and of which it was said that another follows
+        shown = announced = 0  # of which attempt the log was shown, and of which it was said that another follows
         rest: LastLines | None = None
         while True:
             for number in range(1, len(run.attempts) + 1):  # more than one may have ended since the last look
@@ -66,8 +66,8 @@ class Follower:
                     shown, rest = number, self._shown(launch, until, screen)
                 over = run.state.over or run.state is State.STOPPING
                 following = None if over and number == len(run.attempts) else self._following(until)
-                if number > said and following is not None:
-                    said = number
+                if number > announced and following is not None:
+                    announced = number
                     self._read(until, rest)
                     rest = None
                     if screen:
@@ -134,7 +134,7 @@ class Follower:
             raise ReconcilerError(f"run {run.id} isn't launched: {why}", hint=hint)
 
     def _late(self, run: Run) -> str:
-        """That the function is late, and what to do about it."""
+        """For people: that the function is late, and what to do about it."""
         name = self.function.name
         late = f"{name} hasn't gone on with it for {LATE:.0f} s: it is called again; its log: /aws/lambda/{name}"
         if self.given is None and run.overrides != Overrides() and not run.task_arn:

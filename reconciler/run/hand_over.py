@@ -60,8 +60,8 @@ def check_no_secret(given: Overrides, bucket: str) -> None:
     shown = plain(given)
     if KNOWN.marked(shown, bucket) != shown:
         names = sorted(name for name, value in given.environment.items() if KNOWN.shown(name, value) != value)
-        what = f"--env {names[0]}" if names else "the command"
+        source = f"--env {names[0]}" if names else "the command"
         raise UserError(
-            f"{what} has a secret, which an unattended run would hand on in its events",
+            f"{source} has a secret, which an unattended run would hand on in its events",
             hint="give it as a secret: task.secrets or parameters (secure: true) in deploy.yaml",
         )

@@ -30,18 +30,22 @@ def with_usage(aws: Aws, place: Place, runs: Runs, run: Run) -> Run:
 
     What can't change any more is put into the record, if the caller may write that. Raises AwsError.
     """
-    unread = [one for one in run.attempts if ran(one) and one.usage is None and place.may_hold(one.task_arn)]
+    unread = [
+        attempt
+        for attempt in run.attempts
+        if ran(attempt) and attempt.usage is None and place.may_hold(attempt.task_arn)
+    ]
     unread, now = unread[-AT_ONCE:], aws.clock.now()
     if not unread:
         return run
-    ids = [task_id(one.task_arn) for one in unread]
+    ids = [task_id(attempt.task_arn) for attempt in unread]
     messages = _events(aws, place, ids, unread, now)
     if messages is None:
         return run
-    found = used(messages, ids)
-    usages = {one.number: found[task_id(one.task_arn)] for one in unread}
+    usage_by_task = used(messages, ids)
+    usages = {attempt.number: usage_by_task[task_id(attempt.task_arn)] for attempt in unread}
     run = replace(run, attempts=tuple(replace(a, usage=usages.get(a.number, a.usage)) for a in run.attempts))
-    if run.state.over and not any(late(one, now) for one in unread):
+    if run.state.over and not any(late(attempt, now) for attempt in unread):
         with contextlib.suppress(Denied):  # whoever may only read reads it again
             runs.keep_usage(run)
     return run
@@ -60,11 +64,11 @@ def late(attempt: Attempt, now: float) -> bool:
 def _events(aws: Aws, place: Place, ids: Sequence[str], attempts: Sequence[Attempt], now: float) -> list[str] | None:
     """The events of these tasks, at most so many pages; None where there are none to be read."""
     where: dict[str, Any] = {"logGroupName": USAGE_GROUP.format(cluster=place.cluster), "filterPattern": pattern(ids)}
-    where["startTime"] = int(max(min(one.launched for one in attempts) - MARGIN, 0.0) * 1000)
-    where["endTime"] = int((max(one.stopped or now for one in attempts) + MARGIN) * 1000)
+    where["startTime"] = int(max(min(attempt.launched for attempt in attempts) - MARGIN, 0.0) * 1000)
+    where["endTime"] = int((max(attempt.stopped or now for attempt in attempts) + MARGIN) * 1000)
     try:
         pages = list(islice(aws.answers("logs", "FilterLogEvents", **where), PAGES))
     except (Denied, Gone):  # there is no log group before the first event
         return None
     left = pages[-1].get("nextToken")
-    return None if left else [one["message"] for page in pages for one in page.get("events") or ()]
+    return None if left else [event["message"] for page in pages for event in page.get("events") or ()]

@@ -47,19 +47,19 @@ class Said(NamedTuple):
     begun: bool | None = None
 
     def told(self, answer: Mapping[str, Any]) -> Said:
-        """The same after an answer of DescribeLogStreams; it may have none."""
-        for one in answer.get("logStreams") or ():
-            return self._replace(stored=one.get("lastIngestionTime", 0), begun="firstEventTimestamp" in one)
+        """What is known of the stream after an answer of DescribeLogStreams; it may name no stream."""
+        for stream in answer.get("logStreams") or ():
+            return self._replace(stored=stream.get("lastIngestionTime", 0), begun="firstEventTimestamp" in stream)
         return self
 
 
 def there_is(streams: Collection[Said]) -> There:
     """What is said of lines of a task's streams that weren't read."""
-    if any(one.stored > one.read_to or (one.begun and not one.read_to) for one in streams):
+    if any(stream.stored > stream.read_to or (stream.begun and not stream.read_to) for stream in streams):
         return There.MORE
-    if all(one.begun is False and not one.read_to for one in streams):
+    if all(stream.begun is False and not stream.read_to for stream in streams):
         return There.NEVER
-    whole = any(one.stored for one in streams) and all(one.stored == one.read_to for one in streams)
+    whole = any(stream.stored for stream in streams) and all(stream.stored == stream.read_to for stream in streams)
     return There.ALL if whole else There.UNSAID
 
 

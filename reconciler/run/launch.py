@@ -250,9 +250,9 @@ def find_task(aws: Aws, place: Place, attempt: Attempt) -> Mapping[str, Any] | N
     its ARN alone. Raises NotOurs, AwsError.
     """
     for status in STATUSES:
-        found = aws.find("ecs", "ListTasks", cluster=place.cluster, startedBy=attempt.token, desiredStatus=status)
-        if found and found["taskArns"]:
-            (arn, *_) = found["taskArns"]
+        listed = aws.find("ecs", "ListTasks", cluster=place.cluster, startedBy=attempt.token, desiredStatus=status)
+        if listed and listed["taskArns"]:
+            (arn, *_) = listed["taskArns"]
             described = aws.find("ecs", "DescribeTasks", cluster=place.cluster, tasks=[arn])
             for task in (described or {}).get("tasks") or ():
                 return place.check(task, replace(attempt, task_arn=arn))
@@ -282,11 +282,11 @@ def overrides_of(aws: Aws, launch: Launch, run: Run) -> Overrides | None:
         task = known_task(aws, launch.place, attempt) if attempt.task_arn else None
         if task is not None:
             container = run.container or launch.container
-            found = read_overrides(task, container, (*launch.environment, CODE_VERSION))
+            overrides = read_overrides(task, container, (*launch.environment, CODE_VERSION))
             if attempt.memory is not None:  # its own
-                found = replace(found, cpu=run.overrides.cpu, memory=run.overrides.memory)
-            KNOWN.learn_all(plain(found))
-            return found
+                overrides = replace(overrides, cpu=run.overrides.cpu, memory=run.overrides.memory)
+            KNOWN.learn_all(plain(overrides))
+            return overrides
     return None
 
 
@@ -346,10 +346,10 @@ def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> Mapping[str,
     for look in range(LOOKS):
         if look:
             aws.clock.sleep(PAUSE)
-        if arn and (found := known_task(aws, place, replace(attempt, task_arn=arn))):
-            return found
-        if not arn and (found := find_task(aws, place, attempt)):
-            return found
+        if arn and (task := known_task(aws, place, replace(attempt, task_arn=arn))):
+            return task
+        if not arn and (task := find_task(aws, place, attempt)):
+            return task
     raise Forgotten(arn)
 
 

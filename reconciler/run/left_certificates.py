@@ -24,11 +24,11 @@ def delete_left(aws: Aws, runs: Runs, place: Place, rules: Rules, deploy: str, m
     place, rules: the deploy's, whose name is `deploy`; mine: the id of a run that somebody sees through. Raises
     AwsError.
     """
-    found = aws.pages("ssm", "GetParametersByPath", "Parameters", Path=certificates_path(deploy))
-    ids = [one["Name"].rpartition("/")[2] for one in found]
-    ids = [one for one in ids if is_run_id(one) and one != mine]
+    parameters = aws.pages("ssm", "GetParametersByPath", "Parameters", Path=certificates_path(deploy))
+    ids = [parameter["Name"].rpartition("/")[2] for parameter in parameters]
+    ids = [run_id for run_id in ids if is_run_id(run_id) and run_id != mine]
     needless = aws.each(partial(_is_needless, aws, runs, place, rules), ids)
-    for run_id in (one for one, deleted in zip(ids, needless, strict=True) if deleted):
+    for run_id in (candidate for candidate, deleted in zip(ids, needless, strict=True) if deleted):
         aws.find("ssm", "DeleteParameter", Name=secret_name(deploy, run_id))
 
 

@@ -48,13 +48,15 @@ class Earlier:
 
     @property
     def fingerprint(self) -> str:
-        """That of the run, unless a secret is another."""
+        """The fingerprint of the earlier run, unless a secret is another."""
         return fingerprint(self.inputs)
 
 
-def read_earlier(here: Deployment, runs: Runs, found: Run, find: Callable[[str], Run], given: Overrides) -> Earlier:
-    """What a run was. given: secrets that its record hides. Raises UserError for what is gone, or has to be given."""
-    run = first_of(found, find)
+def read_earlier(here: Deployment, runs: Runs, requested: Run, find: Callable[[str], Run], given: Overrides) -> Earlier:
+    """What a run was. requested: the run that --like names, which may itself repeat another; given: secrets that its
+    record hides. Raises UserError for what is gone, or has to be given.
+    """
+    run = first_of(requested, find)
     live = definition_of(here.aws, here.names, run)
     overrides, secrets = _with_secrets(run, given)
     spec, told = _definition(here, run, live)
@@ -69,7 +71,7 @@ def read_earlier(here: Deployment, runs: Runs, found: Run, find: Callable[[str],
     else:
         parts = run_inputs(spec, str(box.image), ())
         inputs = recorded({**parts, "data": {old.key: old.text for old in data}}, runs.bucket)
-    told = [one for one in (*told, unsure, _secrets_told(box)) if one]
+    told = [note for note in (*told, unsure, _secrets_told(box)) if note]
     earlier = Earlier(run, spec, overrides, secrets, tuple(data), inputs, tuple(told))
     definition(earlier, runs.bucket, run)  # whether it can be made is known before anything is
     return earlier
@@ -96,9 +98,9 @@ def _with_secrets(run: Run, given: Overrides) -> tuple[Overrides, frozenset[str]
         )
     if given.command is not None and not covered:
         raise UserError(f"--command: --like launches what run {run.id} was", hint="leave it out")
-    found = replace(run.overrides, command=given.command if covered else command)
+    overrides = replace(run.overrides, command=given.command if covered else command)
     names = frozenset(hidden) | ({"command"} if covered else set())
-    return found.with_environment(given.environment), names
+    return overrides.with_environment(given.environment), names
 
 
 def _definition(here: Deployment, run: Run, live: Observed[TaskDefinitionSpec]) -> tuple[TaskDefinitionSpec, list[str]]:
@@ -121,8 +123,8 @@ def _parameters(here: Deployment, run: Run, own: Container) -> tuple[dict[str, A
     for variable, value in sorted(values.items()):
         if variable not in secrets or not isinstance(value, str) or now.get(variable) == value:
             continue
-        one = here.deploy.parameters.get(variable)
-        if MASK in value or VERSION.fullmatch(value) or (one is not None and one.secure):
+        parameter = here.deploy.parameters.get(variable)
+        if MASK in value or VERSION.fullmatch(value) or (parameter is not None and parameter.secure):
             told.append(f"{variable}: another value than then, which no record has")
             continue
         del secrets[variable]

@@ -14,13 +14,13 @@ def last_events(read: Callable[..., Mapping[str, Any] | None], count: int) -> li
     read: GetLogEvents of the stream with these parameters more; None where there is no stream. CloudWatch may give
     pages that are empty, or hold only some, before there are no more: that is so when a token leads to itself.
     """
-    found: list[Mapping[str, Any]] = []
+    events: list[Mapping[str, Any]] = []
     token: dict[str, str] = {}
     for _ in range(PAGES):
-        page = read(startFromHead=False, limit=count - len(found), **token) or {}
-        found = [*page.get("events", ()), *found]
+        page = read(startFromHead=False, limit=count - len(events), **token) or {}
+        events = [*page.get("events", ()), *events]
         following = page.get("nextBackwardToken")
-        if len(found) >= count or not following or following == token.get("nextToken"):
+        if len(events) >= count or not following or following == token.get("nextToken"):
             break
         token = {"nextToken": following}
-    return found[-count:]
+    return events[-count:]

@@ -23,8 +23,8 @@ def log_place(aws: Aws, place: Place, run: Run) -> Place:
     recorded = (run.log_group or ours[0], run.log_prefix or ours[1], run.container or ours[2])
     if recorded == ours:
         return place
-    if found := of_definition(aws, replace(place, container=recorded[2]), run.task_definition):
-        return found
+    if run_place := of_definition(aws, replace(place, container=recorded[2]), run.task_definition):
+        return run_place
     raise NotOurs(
         f"the record says that run {run.id} logged to {' '.join(recorded)}, this deploy logs to {' '.join(ours)} "
         f"(group, prefix, container), and ECS has no task definition of {place.family} that says so",
@@ -39,8 +39,8 @@ def of_definition(aws: Aws, place: Place, arn: str) -> Place | None:
     family, _, number = arn.rpartition("/")[2].partition(":")
     if family not in (place.family, again_family(place.family)) or not REVISION.fullmatch(number):
         return None
-    found = aws.find("ecs", "DescribeTaskDefinition", taskDefinition=f"{family}:{number}")
-    for box in (found or {}).get("taskDefinition", {}).get("containerDefinitions", ()):
+    answer = aws.find("ecs", "DescribeTaskDefinition", taskDefinition=f"{family}:{number}")
+    for box in (answer or {}).get("taskDefinition", {}).get("containerDefinitions", ()):
         if box["name"] == place.container and (options := _log_options(box)):
             return replace(place, log_group=options["awslogs-group"], log_prefix=options["awslogs-stream-prefix"])
     return None

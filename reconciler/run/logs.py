@@ -92,7 +92,7 @@ class TaskLog:
         return new
 
     def read_all(self, line: Line) -> int:
-        """The same of a log that has ended, however long it is. Raises AwsError."""
+        """`read` until nothing is left of a log that has ended, however long it is. Raises AwsError."""
         new = last = self.read(line)
         while self.more and last:
             last = self.read(line)
@@ -119,12 +119,12 @@ class TaskLog:
 
     def tail(self, count: int) -> list[str]:
         """The last lines of all streams, at most `count`, without handing any on. Raises AwsError."""
-        found: list[tuple[int, str]] = []
+        messages: list[tuple[int, str]] = []
         for stream in self.streams.values():
             where = {"logGroupName": self.group, "logStreamName": stream.name}
             events = last_events(partial(self.aws.find, "logs", "GetLogEvents", **where), count)
-            found += [(event["timestamp"], event["message"]) for event in events]
-        return [message for _, message in sorted(found, key=lambda one: one[0])][-count:]
+            messages += [(event["timestamp"], event["message"]) for event in events]
+        return [message for _, message in sorted(messages, key=lambda pair: pair[0])][-count:]
 
     def _events(self, stream: Stream) -> Iterator[Mapping[str, Any]]:
         """New lines, of so many pages at most. The end is the page whose token is the one that was asked with: an empty

@@ -40,7 +40,7 @@ class Message:
     @property
     def whole(self) -> str:
         """For programs, as JSON of at most half of what SNS takes: within another JSON it is longer."""
-        facts = {key: short(one) if isinstance(one, str) else one for key, one in self.facts.items()}
+        facts = {key: short(value) if isinstance(value, str) else value for key, value in self.facts.items()}
         many = {key: len(facts[key]) for key in MANY if key in facts}
         most = max(many.values(), default=0)
         while len(json.dumps(text := json.dumps({**facts, "message": self.subject}))) > MESSAGE.most // 2 and most:
@@ -76,7 +76,7 @@ def _within(room: int, text: str) -> str:
     lines = text.split("\n")
     if size(lines) <= room:
         return text
-    *first, last = (one if len(one) <= LINE else f"{one[:LINE]}…" for one in lines)
+    *first, last = (line if len(line) <= LINE else f"{line[:LINE]}…" for line in lines)
     while len(first) > 1 and size([*first, "…", last]) > room:
         first.pop()
     return "\n".join([*first, *(["…"] if len(first) < len(lines) - 1 else []), last])
@@ -100,7 +100,7 @@ class Ended:
 
 
 def of_ended(deploy: str, run: Ended) -> Message:
-    """What is told of it."""
+    """The message about a run that has ended."""
     good = run.state == State.SUCCEEDED
     code = "without an exit code" if run.exit_code is None else f"with exit code {run.exit_code}"
     head = message(f"{deploy}: run {run.id} {run.state} {code}")

@@ -24,11 +24,11 @@ def metrics_in(text: bytes) -> tuple[dict[str, float], str]:
         written = plain_json.read(text, MOST, odd=True)
     except plain_json.NotJson as error:
         return {}, f"{FILE} is left out: {error}"
-    found = written.get("metrics", written) if isinstance(written, dict) else {}
-    if not isinstance(found, dict):
+    metrics = written.get("metrics", written) if isinstance(written, dict) else {}
+    if not isinstance(metrics, dict):
         return {}, ""
-    numbers = {key: _float(one) for key, one in found.items() if _is_number(one)}
-    good = [key for key, one in numbers.items() if math.isfinite(one) and len(key) <= LONGEST][:COUNT]
+    numbers = {key: _float(value) for key, value in metrics.items() if _is_number(value)}
+    good = [key for key, number in numbers.items() if math.isfinite(number) and len(key) <= LONGEST][:COUNT]
     return {key: numbers[key] for key in good}, _left_out([key for key in numbers if key not in set(good)])
 
 

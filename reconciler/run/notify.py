@@ -54,8 +54,8 @@ class Notifier:
         key = told_key(message.mark)
         body = json.dumps({"at": self.aws.clock.now(), "subject": message.subject}).encode()
         place = {"Bucket": self.names.bucket, "Key": key}
-        what = {**place, "Body": body, "ContentType": "application/json"}
-        return self.aws.conditional("s3", "PutObject", **what, IfNoneMatch="*") is not None
+        mark = {**place, "Body": body, "ContentType": "application/json"}
+        return self.aws.conditional("s3", "PutObject", **mark, IfNoneMatch="*") is not None
 
     def _try(self, send: Callable[[], None], how: str) -> None:
         try:

@@ -40,15 +40,15 @@ def parse(
             raise UserError(f"--env {name}: each run gets its own {name}", hint="leave it out")
         _check_text(f"--env {name}", value)
         environment[name] = value
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for option, text, kind in (("cpu", cpu, Cpu), ("memory", memory, Memory)):
         if text:
             try:
-                found[option] = TypeAdapter(kind).validate_python(text)
+                sizes[option] = TypeAdapter(kind).validate_python(text)
             except ValidationError as error:
-                raise _no_size(option, text, found.get("cpu", size[0]), fargate=fargate) from error
-    if found:
-        units, mib = found.get("cpu", size[0]), found.get("memory", size[1])
+                raise _no_size(option, text, sizes.get("cpu", size[0]), fargate=fargate) from error
+    if sizes:
+        units, mib = sizes.get("cpu", size[0]), sizes.get("memory", size[1])
         if fargate and check_cpu(units):
             raise _no_size("cpu", str(units), units, fargate=True)
         if fargate and (wrong := check_size(units, mib)):
@@ -58,7 +58,7 @@ def parse(
     given = tuple(command) if command else None
     for word in given or ():
         _check_text("--command", word)
-    made = Overrides(environment=environment, cpu=found.get("cpu"), memory=found.get("memory"), command=given)
+    made = Overrides(environment=environment, cpu=sizes.get("cpu"), memory=sizes.get("memory"), command=given)
     check_length(
         {"environment": [{"name": n, "value": v} for n, v in environment.items()], "command": list(given or ())}
     )
@@ -77,9 +77,9 @@ def _check_managed(cpu: int, memory: int, managed: Requirements) -> None:
         raise UserError(f"--memory {memory}: a container needs {LEAST_MEMORY} MiB or more")
     for option, amount, most in (("cpu", cpu, managed.vcpus.max * 1024), ("memory", memory, managed.largest_task)):
         if amount > most:
-            what, unit = "a managed instance of this deploy has at most", "CPU units" if option == "cpu" else "MiB"
+            limit, unit = "a managed instance of this deploy has at most", "CPU units" if option == "cpu" else "MiB"
             hint = f"write more in task.{option} of deploy.yaml, which says how large they may be"
-            raise UserError(f"--{option} {amount}: {what} {most} {unit}", hint=hint)
+            raise UserError(f"--{option} {amount}: {limit} {most} {unit}", hint=hint)
 
 
 def check_length(overrides: Mapping[str, Any]) -> None:
@@ -89,7 +89,7 @@ def check_length(overrides: Mapping[str, Any]) -> None:
 
 
 def _no_size(option: str, text: str, cpu: int, *, fargate: bool) -> UserError:
-    """What isn't a size at all. cpu: with which memory goes."""
+    """The error for a text that is no size at all. cpu: CPU units, for which memory has certain sizes."""
     if not fargate:
         hint = "write for instance 1024 or 2 vCPU" if option == "cpu" else "write for instance 8192 or 8GB"
         return UserError(f"--{option} {text}: not an amount that a managed instance has", hint=hint)

@@ -33,11 +33,11 @@ def register(aws: Aws, spec: TaskDefinitionSpec, deploy: str) -> str:
     """The ARN of a revision that is this, a new one unless the newest is. Raises UserError where somebody else has a
     family of that name; AwsError.
     """
-    found = TaskDefinition(plain=True).observe(aws, [spec]).get(spec.name)
-    if found is not None and found.spec.tags.get(AGAIN_TAG) != deploy:
+    live = TaskDefinition(plain=True).observe(aws, [spec]).get(spec.name)
+    if live is not None and live.spec.tags.get(AGAIN_TAG) != deploy:
         raise UserError(
             f"there is a task definition {spec.name}, which isn't this deploy's", hint="give task.family another name"
         )
-    if found is not None and found.spec == spec:
-        return found.attributes["arn"]
+    if live is not None and live.spec == spec:
+        return live.attributes["arn"]
     return str(aws.call("ecs", "RegisterTaskDefinition", **request(spec))["taskDefinition"]["taskDefinitionArn"])

@@ -44,7 +44,7 @@ class Copied:
 
     @property
     def count(self) -> int:
-        """Of all results."""
+        """The bytes of all results."""
         return len(self.files) + len(self.missed)
 
 
@@ -63,11 +63,12 @@ def fetch(aws: Aws, runs: Runs, run: Run, folder: Path) -> Copied:
     if not is_run_id(run.id):
         raise ValueError(run.id)
     prefix = f"{output_prefix(run.id)}/"
-    found = aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=runs.bucket, Prefix=prefix)
-    if found is None:
+    objects = aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=runs.bucket, Prefix=prefix)
+    if objects is None:
         raise Gone("s3", "ListObjectsV2", "NoSuchBucket", f"there is no bucket {runs.bucket} any more")
-    markers = {one["Key"] for one in found if one["Key"].endswith("/") and not one["Size"]}  # of folders
-    names = [one["Key"].removeprefix(prefix) for one in found if one["Key"] not in markers]
+    # S3's console marks a folder with an empty object.
+    markers = {s3_object["Key"] for s3_object in objects if s3_object["Key"].endswith("/") and not s3_object["Size"]}
+    names = [s3_object["Key"].removeprefix(prefix) for s3_object in objects if s3_object["Key"] not in markers]
     copied = Copied(folder / run.id)
     if not names and not (folder / run.id).exists():
         return copied
@@ -126,7 +127,7 @@ def _repositories(names: Iterable[str]) -> set[str]:
         for at, part in enumerate(parts):
             if any(part in telling for telling in BARE):
                 inside["/".join(parts[:at])].add(part)
-    return {folder for folder, found in inside.items() if any(telling <= found for telling in BARE)}
+    return {folder for folder, present in inside.items() if any(telling <= present for telling in BARE)}
 
 
 def _parts(name: str, bare: Container[str]) -> list[str]:
@@ -152,7 +153,7 @@ def _parts(name: str, bare: Container[str]) -> list[str]:
 def _check_no_repository(here: int, name: str) -> None:
     """Raises _Unsafe where this name completes a repository in an open folder: with what an earlier copy has left."""
     for telling in BARE:
-        if name.lower() in telling and all(_is_in(here, one) for one in telling - {name.lower()}):
+        if name.lower() in telling and all(_is_in(here, other) for other in telling - {name.lower()}):
             raise _Unsafe(COMMANDS)
 
 
@@ -173,8 +174,8 @@ def _write(top: int, parts: list[str], get: Callable[[BinaryIO], object], ours: 
     *folders, name = parts
     with contextlib.ExitStack() as opened:
         here = top
-        for one in folders:
-            here = opened.enter_context(_inside(here, one))
+        for folder in folders:
+            here = opened.enter_context(_inside(here, folder))
         _check_no_repository(here, name)
         with contextlib.suppress(FileNotFoundError):
             there = os.stat(name, dir_fd=here, follow_symlinks=False)
@@ -203,13 +204,13 @@ def _inside(above: int, name: str) -> Iterator[int]:
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, dir_fd=above)
     try:
-        found = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
     except OSError as error:
         kind = os.stat(name, dir_fd=above, follow_symlinks=False).st_mode
-        what = "a symbolic link" if stat.S_ISLNK(kind) else "" if stat.S_ISDIR(kind) else "no folder"
-        raise OSError(error.errno, f"{shown(name)} is {what}" if what else error.strerror) from None
-    with _open(found):
-        yield found
+        obstacle = "a symbolic link" if stat.S_ISLNK(kind) else "" if stat.S_ISDIR(kind) else "no folder"
+        raise OSError(error.errno, f"{shown(name)} is {obstacle}" if obstacle else error.strerror) from None
+    with _open(descriptor):
+        yield descriptor
 
 
 @contextlib.contextmanager

@@ -83,21 +83,21 @@ def again(
     if last.event is Event.NO_CAPACITY or last.event is Event.INTERRUPTION:
         allowed = rules.no_capacity if last.event is Event.NO_CAPACITY else rules.interruption
         tried = sum(1 for a in attempts if a.provider == last.provider and a.event is last.event)
-        what = "no capacity" if last.event is Event.NO_CAPACITY else interruption(last.reason)
+        reason = "no capacity" if last.event is Event.NO_CAPACITY else interruption(last.reason)
         provider = last.provider if tried <= allowed else _next(providers, last.provider)
         if provider is None:
             places = " and ".join(dict.fromkeys(a.provider for a in attempts))
-            return f"{what} on {places}" + (f", {len(attempts)} tries" if len(attempts) > 1 else "")
+            return f"{reason} on {places}" + (f", {len(attempts)} tries" if len(attempts) > 1 else "")
     elif rules.out_of_memory and out_of_memory(last):
-        what, provider = f"out of memory{f' with {size[1]:,} MiB' if size else ''}", last.provider
+        reason, provider = f"out of memory{f' with {size[1]:,} MiB' if size else ''}", last.provider
         more = rules.larger(last.provider, *size) if size else None
         tried = sum(map(out_of_memory, attempts))
         if tried > rules.out_of_memory:
             return f"out of memory {tried} times"
         if more is None:
-            return f"{what}, and there is no larger size{' up to run.max_memory' if rules.max_memory else ''}"
+            return f"{reason}, and there is no larger size{' up to run.max_memory' if rules.max_memory else ''}"
     elif last.event is Event.ERROR:
-        what, provider = f"exit code {last.exit_code}", last.provider
+        reason, provider = f"exit code {last.exit_code}", last.provider
         tried = sum(1 for a in attempts if a.event is Event.ERROR and not (rules.out_of_memory and out_of_memory(a)))
         if rules.exit_codes and last.exit_code not in rules.exit_codes:
             return f"exit code {last.exit_code} isn't one that is retried"
@@ -107,13 +107,13 @@ def again(
         return ""
     pause = 0.0 if more else min(rules.backoff * 2.0 ** (len(attempts) - 1), LONGEST)
     if rules.within is not None and now + pause - attempts[0].launched > rules.within:
-        return f"{what}, and `run.retry.within` is over"
+        return f"{reason}, and `run.retry.within` is over"
     if rules.max_cost is not None and cost is not None and cost >= rules.max_cost:
-        return f"{what}, and the run has cost {dollars(cost)}, `run.retry.max_cost` is {dollars(rules.max_cost)}"
+        return f"{reason}, and the run has cost {dollars(cost)}, `run.retry.max_cost` is {dollars(rules.max_cost)}"
     if provider != last.provider:
         # Elsewhere there may be room at once.
-        return Again(provider, 0.0, f"{what} on {last.provider}")
-    return Again(provider, pause, what, more)
+        return Again(provider, 0.0, f"{reason} on {last.provider}")
+    return Again(provider, pause, reason, more)
 
 
 def interruption(reason: str) -> str:

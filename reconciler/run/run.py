@@ -30,13 +30,13 @@ class Overrides:
     def onto(self, inputs: Mapping[str, Any], container: str) -> dict[str, Any]:
         """The inputs of a run with these in place, so that they are part of its fingerprint."""
         changed = copy.deepcopy(dict(inputs))
-        one = changed["containers"][container]
+        settings = changed["containers"][container]
         if self.environment:
-            one["environment"] = dict(sorted({**one.get("environment", {}), **self.environment}.items()))
+            settings["environment"] = dict(sorted({**settings.get("environment", {}), **self.environment}.items()))
             kept = {k: v for k, v in changed.pop("parameters", {}).items() if k not in self.environment}
             changed |= {"parameters": kept} if kept else {}
         if self.command is not None:
-            one["command"] = list(self.command)
+            settings["command"] = list(self.command)
         changed |= {key: value for key, value in (("cpu", self.cpu), ("memory", self.memory)) if value is not None}
         return changed
 
@@ -103,9 +103,9 @@ class Run:
     @property
     def family(self) -> str:
         """What runs have in common that need about the same memory: all that they are made of but image and data."""
-        parts = {name: one for name, one in self.inputs.items() if name not in ("data", "containers")}
+        parts = {name: value for name, value in self.inputs.items() if name not in ("data", "containers")}
         containers = self.inputs.get("containers") or {}
-        kept = {n: {k: v for k, v in one.items() if k != "image"} for n, one in containers.items()}
+        kept = {n: {k: v for k, v in settings.items() if k != "image"} for n, settings in containers.items()}
         text = json.dumps([parts, kept, self.schedule], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

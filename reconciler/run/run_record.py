@@ -52,8 +52,9 @@ class Runs(Store):
         self._known = None
         if count >= LISTED:
             place = fingerprint_key("")[: -len(".json")]
-            found = self.aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=self.bucket, Prefix=place)
-            self._known = frozenset(one["Key"] for one in found or ())  # the first apply of all has no bucket yet
+            objects = self.aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=self.bucket, Prefix=place)
+            # The first apply of all has no bucket yet.
+            self._known = frozenset(s3_object["Key"] for s3_object in objects or ())
 
     def latest(self, fingerprint: str) -> Run | None:
         """The newest run with this fingerprint that hasn't expired. Raises Unreadable, AwsError."""
@@ -97,29 +98,31 @@ class Runs(Store):
     def _expired(self, run: Run) -> bool:
         return self.keep is not None and run.state.over and expired(ended(run), self.keep, self.now())
 
-    def rebuild(self, said: Callable[[int, int], None] = lambda done, all_: None) -> int:
-        """Make the index anew from all records. Returns how many runs are in it. said: told how many records are read,
-        of how many. What others write meanwhile is kept. Raises AwsError, ReconcilerError.
+    def rebuild(self, report: Callable[[int, int], None] = lambda done, total: None) -> int:
+        """Make the index anew from all records. Returns how many runs are in it. report: told how many records are
+        read, of how many. What others write meanwhile is kept. Raises AwsError, ReconcilerError.
         """
         indexes = [self.index(scheduled) for scheduled in (False, True)]
         before = [index.load()[0] or Head() for index in indexes]  # by which what is new is told from what is gone
         names = [sorted(filter(is_run_id, index.names()), key=moment) for index in indexes]
         total, count, done = sum(map(len, names)), 0, 0
-        for index, found, old in zip(indexes, names, before, strict=True):
+        for index, run_ids, old in zip(indexes, names, before, strict=True):
             made = Head()
-            for first in range(0, len(found), CHUNK):
-                seen = [one for one in self.aws.each(self.look, found[first : first + CHUNK]) if one is not None]
+            for first in range(0, len(run_ids), CHUNK):
+                seen = [
+                    record for record in self.aws.each(self.look, run_ids[first : first + CHUNK]) if record is not None
+                ]
                 made = index.sealed(made.with_runs(seen))
-                count, done = count + len(seen), done + len(found[first : first + CHUNK])
-                said(done, total)
+                count, done = count + len(seen), done + len(run_ids[first : first + CHUNK])
+                report(done, total)
             for _ in range(TRIES):
                 head, etag = index.load()
-                if not found and not etag:
+                if not run_ids and not etag:
                     break
-                known = {*found, *old.rows, *old.left}
-                both = made.beside(head or Head(), known)
+                known = {*run_ids, *old.rows, *old.left}
+                merged = made.beside(head or Head(), known)
                 more = self._sealed_since(index, old, head or Head(), known.difference(made.left))
-                if index.write(index.sealed(both.with_runs(more)), etag):
+                if index.write(index.sealed(merged.with_runs(more)), etag):
                     count += len(more)
                     break
             else:
@@ -128,6 +131,6 @@ class Runs(Store):
 
     def _sealed_since(self, index: Index, before: Head, head: Head, known: Container[str]) -> list[Seen]:
         """The runs that aren't known, and that others have put into a segment since that head."""
-        segments = [index.segment(one) for one in head.segments if one not in before.segments]
-        more = {one for rows in segments if rows is not None for one in rows.ids if one not in known}
-        return [one for one in self.aws.each(self.look, sorted(more, key=moment)) if one is not None]
+        segments = [index.segment(segment) for segment in head.segments if segment not in before.segments]
+        more = {run_id for rows in segments if rows is not None for run_id in rows.ids if run_id not in known}
+        return [record for record in self.aws.each(self.look, sorted(more, key=moment)) if record is not None]

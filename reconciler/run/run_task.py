@@ -78,13 +78,13 @@ def read_overrides(task: Mapping[str, Any], otherwise: str, everywhere: Collecti
     """What was given for a run, from a task of its as ECS describes it. otherwise: see `program_of`; everywhere:
     variables that each launch gives.
     """
-    found: Mapping[str, Any] = task.get("overrides") or {}
+    overrides: Mapping[str, Any] = task.get("overrides") or {}
     container = program_of(task, otherwise)
-    containers: Sequence[Mapping[str, Any]] = found.get("containerOverrides") or ()
-    one = next((each for each in containers if each.get("name") == container), {})
-    given = {str(pair["name"]): str(pair["value"]) for pair in one.get("environment") or ()}
-    sizes = {name: int(found[name]) for name in ("cpu", "memory") if found.get(name)}
-    command = tuple(one["command"]) if one.get("command") else None
+    containers: Sequence[Mapping[str, Any]] = overrides.get("containerOverrides") or ()
+    own_override = next((override for override in containers if override.get("name") == container), {})
+    given = {str(pair["name"]): str(pair["value"]) for pair in own_override.get("environment") or ()}
+    sizes = {name: int(overrides[name]) for name in ("cpu", "memory") if overrides.get(name)}
+    command = tuple(own_override["command"]) if own_override.get("command") else None
     # Whether it has a checkpoint is what the task says, not what the file says now.
     ours = (*each_run("CHECKPOINT_URI" in given), *everywhere)
     return Overrides(environment={k: v for k, v in given.items() if k not in ours}, command=command, **sizes)
@@ -93,7 +93,7 @@ def read_overrides(task: Mapping[str, Any], otherwise: str, everywhere: Collecti
 def why_none(answer: Mapping[str, Any]) -> str:
     """Why an answer has no task; empty when ECS gives no reason."""
     failures = answer.get("failures") or ()
-    return "; ".join(" ".join(filter(None, (one.get("reason"), one.get("detail")))) for one in failures)
+    return "; ".join(" ".join(filter(None, (failure.get("reason"), failure.get("detail")))) for failure in failures)
 
 
 def counted(attempt: Attempt, task: Mapping[str, Any]) -> Attempt:

@@ -24,5 +24,5 @@ class State(StrEnum):
 
 
 def state_after(event: Event) -> State:
-    """That of a run whose last attempt ended like this."""
+    """The state of a run whose last attempt ended like this."""
     return {Event.SUCCESS: State.SUCCEEDED, Event.STOPPED: State.STOPPED}.get(event, State.FAILED)

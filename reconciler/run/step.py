@@ -186,7 +186,7 @@ def spent(run: Run, region: str, now: float) -> float | None:
     # List prices alone. Workers are there for as long as the program, at most.
     plain = Limits(None, Cap(None, public_ip=False, margin=0), region)
     prices = [price_of(run, attempt, plain) for attempt in launched]
-    times = [max((one.stopped or now) - (one.started or one.launched), LEAST) for one in launched]
+    times = [max((attempt.stopped or now) - (attempt.started or attempt.launched), LEAST) for attempt in launched]
     costs = ((price or 0.0) * seconds / 3600 for price, seconds in zip(prices, times, strict=True))
     return None if None in prices else sum(costs)
 

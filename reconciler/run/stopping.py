@@ -62,8 +62,8 @@ def _with_task(aws: Aws, runs: Runs, place: Place, run: Run) -> Run:
     for look in range(LOOKS):
         if not is_launching(run):
             break
-        if (found := launched_unseen(aws, place, run)) is not None:
-            return found
+        if (launched := launched_unseen(aws, place, run)) is not None:
+            return launched
         if run.attempts[-1].launched + OLD < runs.now() or look == LOOKS - 1:
             break
         aws.clock.sleep(PAUSE)

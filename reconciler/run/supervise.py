@@ -112,7 +112,7 @@ class Supervisor:
 
         screen: shows it; None where nobody is to see it.
         """
-        shown = said = 0  # of which attempt the log was shown, and of which it was said that another follows
+        shown = announced = 0  # of which attempt the log was shown, and of which it was said that another follows
         seen: Seen | None = None
         while True:
             last = run.attempts[-1]
@@ -131,8 +131,8 @@ class Supervisor:
                     run, seen = known, None
                     continue
                 self.written(run, decision)
-            if screen and decision.following and said != last.number:
-                said = last.number
+            if screen and decision.following and announced != last.number:
+                announced = last.number
                 screen.retry(decision.following)
             if isinstance(decision, step.Launch):
                 run, seen = self.launch(launch, decision)
@@ -193,7 +193,7 @@ class Supervisor:
             self.runs.say(f"run {run.id} can't be recorded: there is no bucket {self.runs.bucket} any more")
 
     def spent(self, run: Run) -> float | None:
-        """What the run's tasks have cost so far."""
+        """What the run's tasks have cost so far, in US dollars; None where that isn't known."""
         return step.spent(run, self.rules.limits.region, self.aws.clock.now())
 
     def _watch(self, launch: Launch, run: Run, screen: Screen | None) -> Seen:
@@ -253,5 +253,5 @@ class Supervisor:
         decision = self.decide(run, Seen(end=lines.end))
         if isinstance(decision, step.End) and decision.run.state is not State.SUCCEEDED:
             over = decision.run
-            lines.explains = lambda found: self.explains(over, found)
+            lines.explains = lambda texts: self.explains(over, texts)
         lines.read()

@@ -17,26 +17,32 @@ SHOWN = 8  # values of a variable, in a message
 
 def combinations(sweep: Sweep) -> list[dict[str, str]]:
     """One mapping of variables for each task, without doubles, in a stable order."""
-    found: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
-    for one in (*_grid(sweep), *_list(sweep), *_random(sweep)):
-        found.setdefault(frozenset(one.items()), one)
-    return list(found.values())
+    unique: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
+    for combination in (*_grid(sweep), *_list(sweep), *_random(sweep)):
+        unique.setdefault(frozenset(combination.items()), combination)
+    return list(unique.values())
 
 
-def chosen(found: Sequence[Mapping[str, str]], given: Mapping[str, str]) -> list[dict[str, str]]:
+def chosen(candidates: Sequence[Mapping[str, str]], given: Mapping[str, str]) -> list[dict[str, str]]:
     """The combinations that have the values which the command line gives for what the sweep varies.
 
     Raises UserError when none has them: a value beside a sweep would be overwritten by each of its tasks.
     """
-    kept = [dict(one) for one in found if all(one.get(name, value) == value for name, value in given.items())]
+    kept = [
+        dict(combination)
+        for combination in candidates
+        if all(combination.get(name, value) == value for name, value in given.items())
+    ]
     if kept:
         return kept
-    name = next(name for name in given if any(name in one for one in found))
-    values = list(dict.fromkeys(KNOWN.shown(name, one[name]) for one in found if name in one))
-    some = ", ".join(values[:SHOWN]) + (", ..." if len(values) > SHOWN else "")
-    said = " ".join(f"{key}={KNOWN.shown(key, value)}" for key, value in given.items())
+    name = next(name for name in given if any(name in combination for combination in candidates))
+    values = list(
+        dict.fromkeys(KNOWN.shown(name, combination[name]) for combination in candidates if name in combination)
+    )
+    examples = ", ".join(values[:SHOWN]) + (", ..." if len(values) > SHOWN else "")
+    given_text = " ".join(f"{key}={KNOWN.shown(key, value)}" for key, value in given.items())
     raise UserError(
-        f"--env {said}: no combination of run.sweep has that; its {name} is {some}",
+        f"--env {given_text}: no combination of run.sweep has that; its {name} is {examples}",
         hint="take values that it has, or leave them out to run the whole sweep",
     )
 
@@ -53,7 +59,7 @@ def _grid(sweep: Sweep) -> Iterator[dict[str, str]]:
 
 
 def _list(sweep: Sweep) -> Iterator[dict[str, str]]:
-    yield from (dict(one) for one in sweep.list)
+    yield from (dict(combination) for combination in sweep.list)
 
 
 def _random(sweep: Sweep) -> Iterator[dict[str, str]]:
@@ -62,17 +68,17 @@ def _random(sweep: Sweep) -> Iterator[dict[str, str]]:
     # Not for secrets; a generator of our own, so that nothing else moves it.
     generator = random.Random(sweep.random.seed)  # noqa: S311  # nosec B311
     for _ in range(sweep.random.count):
-        ranges = {name: _draw(generator, one) for name, one in sorted(sweep.random.ranges.items())}
+        ranges = {name: _draw(generator, interval) for name, interval in sorted(sweep.random.ranges.items())}
         choices = {name: generator.choice(values) for name, values in sorted(sweep.random.choices.items())}
         yield ranges | choices
 
 
-def _draw(generator: random.Random, one: Range) -> str:
-    low, high = (math.log(one.min), math.log(one.max)) if one.log else (one.min, one.max)
+def _draw(generator: random.Random, interval: Range) -> str:
+    low, high = (math.log(interval.min), math.log(interval.max)) if interval.log else (interval.min, interval.max)
     drawn = generator.uniform(low, high)
-    drawn = math.exp(drawn) if one.log else drawn
-    if one.integer:
-        return str(min(max(round(drawn), math.ceil(one.min)), math.floor(one.max)))
+    drawn = math.exp(drawn) if interval.log else drawn
+    if interval.integer:
+        return str(min(max(round(drawn), math.ceil(interval.min)), math.floor(interval.max)))
     return f"{drawn:.{DIGITS}g}"
 
 

@@ -27,8 +27,8 @@ def with_ends(aws: Aws, place: Place, rules: Rules, runs: Sequence[Run]) -> tupl
     not be asked they are as they were recorded, and so are those whose tasks aren't this deploy's. place, rules: the
     deploy's. Raises AwsError.
     """
-    found = aws.each(partial(launched_unseen, aws, place), [run for run in runs if is_launching(run)])
-    known = {run.id: run for run in found if run is not None}
+    launched = aws.each(partial(launched_unseen, aws, place), [run for run in runs if is_launching(run)])
+    known = {run.id: run for run in launched if run is not None}
     runs = [known.get(run.id, run) for run in runs]
     tasks = _tasks(aws, place, runs)
     seen, ended = [], []
@@ -63,12 +63,12 @@ def launched_unseen(aws: Aws, place: Place, run: Run) -> Run | None:
 
 
 def as_they_are(
-    aws: Aws, place: Place, rules: Rules, found: Sequence[Run | Row]
+    aws: Aws, place: Place, rules: Rules, runs: Sequence[Run | Row]
 ) -> tuple[list[Run | Row], list[str]]:  # fmt: skip
-    """The same of runs and of rows of the index, which are of runs that are over."""
-    seen, ended = with_ends(aws, place, rules, [one for one in found if isinstance(one, Run)])
+    """As `with_ends`, also for rows of the index: these are of runs that are over, and stay as they are."""
+    seen, ended = with_ends(aws, place, rules, [run for run in runs if isinstance(run, Run)])
     now = {run.id: run for run in seen}
-    return [now.get(one.id, one) for one in found], ended
+    return [now.get(run.id, run) for run in runs], ended
 
 
 def _seen(place: Place, run: Run, tasks: Mapping[str, Any] | None, now: float) -> Seen:

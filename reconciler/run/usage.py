@@ -59,13 +59,13 @@ class Took:
 
 def pattern(task_ids: Iterable[str]) -> str:
     """The filter pattern of CloudWatch Logs for the events of these tasks, at most `AT_ONCE`."""
-    tasks = " || ".join(f"($.TaskId = {json.dumps(one)})" for one in task_ids)
+    tasks = " || ".join(f"($.TaskId = {json.dumps(task_id)})" for task_id in task_ids)
     return f'{{ ($.Type = "Task") && ({tasks}) }}'
 
 
 def used(messages: Iterable[str], task_ids: Collection[str]) -> dict[str, Usage]:
     """What each of these tasks used at most, by its id. messages: events of the log group, of whoever wrote them."""
-    found: dict[str, list[tuple[int, int]]] = {one: [] for one in task_ids}
+    measured: dict[str, list[tuple[int, int]]] = {task_id: [] for task_id in task_ids}
     for message in messages:
         try:
             event = plain_json.read(message, EVENT_MOST)
@@ -74,11 +74,15 @@ def used(messages: Iterable[str], task_ids: Collection[str]) -> dict[str, Usage]
         if not isinstance(event, dict) or event.get("Type") != "Task" or not isinstance(event.get("TaskId"), str):
             continue
         memory, cpu = _whole(event.get("MemoryUtilized"), LARGEST_MEMORY), _whole(event.get("CpuUtilized"), LARGEST_CPU)
-        if event["TaskId"] in found and memory is not None and cpu is not None:
-            found[event["TaskId"]].append((memory, cpu))
+        if event["TaskId"] in measured and memory is not None and cpu is not None:
+            measured[event["TaskId"]].append((memory, cpu))
     return {
-        one: Usage(max(memory for memory, _ in each), max(cpu for _, cpu in each), len(each)) if each else NOTHING
-        for one, each in found.items()
+        task_id: Usage(
+            max(memory for memory, _ in measurements), max(cpu for _, cpu in measurements), len(measurements)
+        )
+        if measurements
+        else NOTHING
+        for task_id, measurements in measured.items()
     }
 
 
@@ -98,16 +102,16 @@ def enough(usages: Sequence[Usage], size: tuple[int, int], took: Took) -> Enough
     size: CPU units and MiB of the last. A program may use all the processor that it has, and needs no more for that:
     of that it is never more than it had.
     """
-    known = [one for one in usages if one.measurements]
+    known = [usage for usage in usages if usage.measurements]
     if not known:
         return None
-    cpu = min(ROOM * max(one.cpu for one in known), size[0])
-    memory = ROOM * max(one.memory for one in known)
+    cpu = min(ROOM * max(usage.cpu for usage in known), size[0])
+    memory = ROOM * max(usage.memory for usage in known)
     fitting = ((units, mib) for units in sorted(SIZES) for mib in SIZES[units] if units >= cpu and mib >= memory)
     if (best := next(fitting, None)) is None:
         return None
     costs = [
-        task_cost(took.region, took.architecture, *one, took.seconds, took.storage) for one in (size, best)
+        task_cost(took.region, took.architecture, *candidate, took.seconds, took.storage) for candidate in (size, best)
     ]  # fmt: skip
     saves = None if costs[0] is None or costs[1] is None else costs[0] - costs[1]
     month = None if saves is None or took.runs is None else saves * took.runs
@@ -130,21 +134,21 @@ def said_of(usage: Usage | None, size: tuple[int, int] | None, ran: float | None
     return f"used at most {usage.memory:,}{memory} MiB and {usage.cpu:,}{cpu} CPU units ({times}{more})"
 
 
-def said_of_size(found: Enough, size: tuple[int, int], *, whole: bool) -> str:
+def said_of_size(smallest: Enough, size: tuple[int, int], *, whole: bool) -> str:
     """What size is enough, for people. size: CPU units and MiB that it had; whole: whether the program succeeded."""
-    best = found.cpu, found.memory
-    name = f"{found.cpu:,} CPU units and {found.memory:,} MiB"
+    best = smallest.cpu, smallest.memory
+    name = f"{smallest.cpu:,} CPU units and {smallest.memory:,} MiB"
     so_far = "" if whole else " as far as it got"
     if best == size:
         return f"{name} is the smallest size with a fifth more than it used{so_far}"
-    verdict = "would be enough" if found.memory <= size[1] else "would leave room"
-    return f"{name} {verdict}{so_far} (a fifth more than it used): {_saved(found)}"
+    verdict = "would be enough" if smallest.memory <= size[1] else "would leave room"
+    return f"{name} {verdict}{so_far} (a fifth more than it used): {_saved(smallest)}"
 
 
-def _saved(found: Enough) -> str:
-    if found.saves is None:
+def _saved(smallest: Enough) -> str:
+    if smallest.saves is None:
         return "its price isn't known here"
-    month = found.saves_a_month
-    amount, each = (found.saves, "a run") if month is None else (month, "a month by the schedule")
-    verb, more = ("costs", " more") if found.saves < 0 else ("saves", "")
-    return f"{verb} {dollars(abs(amount))}{more} {each}"
+    month = smallest.saves_a_month
+    amount, period = (smallest.saves, "a run") if month is None else (month, "a month by the schedule")
+    verb, more = ("costs", " more") if smallest.saves < 0 else ("saves", "")
+    return f"{verb} {dollars(abs(amount))}{more} {period}"

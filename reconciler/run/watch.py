@@ -167,8 +167,8 @@ class Watch:
         """The essential containers, which the task itself doesn't tell."""
         if len(task.get("containers") or ()) < 2:
             return frozenset()
-        found = self.aws.find("ecs", "DescribeTaskDefinition", taskDefinition=task["taskDefinitionArn"])
-        containers = (found or {}).get("taskDefinition", {}).get("containerDefinitions", ())
+        answer = self.aws.find("ecs", "DescribeTaskDefinition", taskDefinition=task["taskDefinitionArn"])
+        containers = (answer or {}).get("taskDefinition", {}).get("containerDefinitions", ())
         return frozenset(c["name"] for c in containers if c.get("essential", True))
 
 

@@ -42,10 +42,10 @@ def prepare(aws: Aws, launch: Launch, run: Run, size: Size) -> Run:
     ReconcilerError.
     """
     name = put_certificate(aws, launch.deploy, run)
-    found = TaskDefinition(plain=True).revision(aws, launch.task_definition)
-    if found is None:
+    live = TaskDefinition(plain=True).revision(aws, launch.task_definition)
+    if live is None:
         raise ReconcilerError(f"there is no task definition {launch.task_definition}", hint="run `apply`")
-    for_workers, for_program = definitions(found.spec, launch, run, size, aws.arn("ssm", f"parameter{name}"))
+    for_workers, for_program = definitions(live.spec, launch, run, size, aws.arn("ssm", f"parameter{name}"))
     made = register(aws, for_workers, launch.deploy)
     spec = for_program.model_copy(update={"tags": {**for_program.tags, WORKERS_TAG: made}})
     return replace(run, task_definition=register(aws, spec, launch.deploy), container=launch.container)
@@ -72,7 +72,7 @@ def definitions(
 
     spec: the deploy's definition; secret: the ARN of what has the run's certificate.
     """
-    program = next(one for one in spec.containers if one.name == launch.container)
+    program = next(container for container in spec.containers if container.name == launch.container)
     environment = {**NO_PAUSE, **program.environment, ENCRYPTED: "True"}
     dask = {
         "secrets": dict(sorted((program.secrets | dict.fromkeys(CERTIFICATES, secret)).items())),
@@ -83,17 +83,17 @@ def definitions(
         changed = {"name": name, "entrypoint": DASK, "command": command, "extra": {}, **dask}
         return program.model_copy(update=changed)
 
-    found = {ADDRESS: f"tls://127.0.0.1:{port_of(run.id)}", COUNT: str(size.count)}
+    variables = {ADDRESS: f"tls://127.0.0.1:{port_of(run.id)}", COUNT: str(size.count)}
     wait = {"dependsOn": [{"containerName": SCHEDULER, "condition": "START"}]}
-    changed = {**dask, "environment": dict(sorted({**environment, **found}.items()))}
+    changed = {**dask, "environment": dict(sorted({**environment, **variables}.items()))}
     main = program.model_copy(update={**changed, "extra": {**program.extra, **wait}})
-    others = [one for one in spec.containers if one.name != launch.container]
+    others = [container for container in spec.containers if container.name != launch.container]
     # A program may shut it down and go on: only its own end is that of the task.
     scheduler = beside(SCHEDULER, scheduler_command(run.id)).model_copy(update={"essential": False})
     ours = own(spec, launch.deploy)
     worker = {"cpu": size.cpu, "memory": size.memory, "compatibilities": ("FARGATE",), "extra": {}}
-    one = beside(WORKER, ("worker", "--help"))  # each is launched with a command of its own
-    alone = {"containers": (one.model_copy(update={"stop_timeout": STOP}),)}
+    worker_container = beside(WORKER, ("worker", "--help"))  # each is launched with a command of its own
+    alone = {"containers": (worker_container.model_copy(update={"stop_timeout": STOP}),)}
     return (
         ours.model_copy(update={**worker, **alone}),
         ours.model_copy(update={"containers": (main, *others, scheduler)}),

@@ -41,10 +41,10 @@ class Size:
 
 def size_of(run: Run) -> Size | None:
     """What a run's record says of its workers; None where it has none, or says what can't be."""
-    found = run.inputs.get("workers")
-    if not isinstance(found, dict):
+    recorded = run.inputs.get("workers")
+    if not isinstance(recorded, dict):
         return None
-    size = Size(*(one if type(one) is int else 0 for one in map(found.get, ("count", "cpu", "memory"))))
+    size = Size(*(number if type(number) is int else 0 for number in map(recorded.get, ("count", "cpu", "memory"))))
     return size if 0 < size.count <= MOST and size.memory in SIZES.get(size.cpu, ()) else None
 
 
@@ -64,12 +64,12 @@ def missing(count: int, known: Mapping[int, Known], now: float) -> list[int]:
     return [number for number in range(1, count + 1) if _is_missing(known.get(number, Known()), now)]
 
 
-def _is_missing(one: Known, now: float) -> bool:
-    if one.launches >= LAUNCHES:
+def _is_missing(worker: Known, now: float) -> bool:
+    if worker.launches >= LAUNCHES:
         return False
-    if one.task is None:
-        return now - one.launched > UNSEEN
-    return one.task.get("lastStatus") == "STOPPED" and not just_ended(one.task, now)
+    if worker.task is None:
+        return now - worker.launched > UNSEEN
+    return worker.task.get("lastStatus") == "STOPPED" and not just_ended(worker.task, now)
 
 
 def just_ended(task: Mapping[str, Any], now: float) -> bool:
@@ -83,8 +83,10 @@ def address_of(task: Mapping[str, Any]) -> str:
     scheduler = _scheduler_of(task) or {}
     if task.get("lastStatus") != "RUNNING" or "STOPPED" in (task.get("desiredStatus"), scheduler.get("lastStatus")):
         return ""
-    interfaces = (one for c in task.get("containers") or () for one in c.get("networkInterfaces") or ())
-    return next((str(one["privateIpv4Address"]) for one in interfaces if one.get("privateIpv4Address")), "")
+    interfaces = (interface for c in task.get("containers") or () for interface in c.get("networkInterfaces") or ())
+    return next(
+        (str(interface["privateIpv4Address"]) for interface in interfaces if interface.get("privateIpv4Address")), ""
+    )
 
 
 def scheduler_command(run_id: str) -> tuple[str, ...]:
@@ -110,8 +112,8 @@ def launches_of(task: Mapping[str, Any]) -> int:
     for container in (task.get("overrides") or {}).get("containerOverrides") or ():
         command = list(container.get("command") or ())
         for word, name in pairwise(command):
-            if word == "--name" and (found := re.fullmatch(rf"{WORKER}-\d{{1,9}}-(\d{{1,9}})", str(name))):
-                return int(found[1])
+            if word == "--name" and (match := re.fullmatch(rf"{WORKER}-\d{{1,9}}-(\d{{1,9}})", str(name))):
+                return int(match[1])
     return 1
 
 
@@ -166,15 +168,15 @@ def lost_scheduler(task: Mapping[str, Any]) -> str:
     that ECS has stopped since the program had ended: while it starts it doesn't hear of SIGTERM, and is killed after a
     while.
     """
-    found = _scheduler_of(task)
-    code = (found or {}).get("exitCode")
-    if found is None or code is None or code in ENDED:
+    scheduler = _scheduler_of(task)
+    code = (scheduler or {}).get("exitCode")
+    if scheduler is None or code is None or code in ENDED:
         return ""
     if code < KILLED and not _worked(task):
         return ""
-    if code == 137 and not (lacked_memory(str(found.get("reason") or "")) or _ended_at_once(task)):
+    if code == 137 and not (lacked_memory(str(scheduler.get("reason") or "")) or _ended_at_once(task)):
         return ""
-    why = f"{found['reason']}, " if found.get("reason") else ""
+    why = f"{scheduler['reason']}, " if scheduler.get("reason") else ""
     return f"{LOST_SCHEDULER} ({why}exit code {code})"
 
 
