@@ -19,8 +19,7 @@ from pathlib import Path
 from bench import table
 from bench.lab import ROOT, Lab
 from bench.measure import Sample, process
-from bench.runs_lab import METRIC
-from bench.targets import HEAD, LISTS, MISSED, OURS, of_runs, with_runs
+from bench.targets import HEAD, LISTS, METRIC, MISSED, OURS, of_runs, with_runs
 
 AT_ONCE = 1_000  # records that one control request puts
 DEPLOY = """\

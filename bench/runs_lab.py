@@ -21,6 +21,7 @@ from urllib.parse import parse_qs
 
 from moto.s3.models import S3Backend, s3_backends
 
+from bench.targets import METRIC
 from bench.timed_lab import TimedRunner
 from reconciler.core.run_paths import metrics_key, moment, output_prefix, token
 from reconciler.local import embedded
@@ -34,7 +35,6 @@ from tests import lab
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:ecs:us-east-1:{ACCOUNT}:task/tiny/{{:032x}}"
 APART = 60.0  # seconds between two runs
-METRIC = "loss"
 
 
 def a_run(number: int, newest: float, total: int) -> Run:

@@ -106,6 +106,11 @@ def test_what_the_embedded_aws_loads_before_its_first_answer(tmp_path: Path) -> 
     assert modules & {"pydantic", "tenacity", "reconciler.aws.calls", "reconciler.image.docker"} == set()
 
 
+def test_the_bench_is_smaller_than_what_it_measures(tmp_path: Path) -> None:
+    """To the system, the peak memory of a process is at least what its parent had when it started it."""
+    assert imported(tmp_path, "-c", "import bench.__main__") & {"moto", "botocore", "boto3", "pydantic"} == set()
+
+
 def test_the_start_of_the_embedded_aws_is_said_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(lifecycle, "_start", lambda home: told.append("started"))
