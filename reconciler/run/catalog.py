@@ -63,24 +63,26 @@ class Catalog:
 
     @property
     def count(self) -> int:
-        """Of runs, as far as is known without reading each."""
+        """How many runs there are, as far as is known without reading each."""
         return sum(
-            len({*part.head.rows, *part.unsettled}) + sum(one.rows for one in part.head.segments)
+            len({*part.head.rows, *part.unsettled}) + sum(segment.rows for segment in part.head.segments)
             for part in self._parts
         )
 
     def newest(self, count: int, *, whole: bool = False) -> list[Run | Row]:
-        """So many of the newest, by when they were made. whole: as runs, and not as rows."""
-        found: list[Run | Row] = []
+        """The newest `count` runs, by when they were made. whole: as runs, and not as rows."""
+        newest: list[Run | Row] = []
         for batch in self.batches():
-            found += batch
-            if len(found) >= count:
+            newest += batch
+            if len(newest) >= count:
                 break
-        return self.wholes(found[:count]) if whole else found[:count]
+        return self.wholes(newest[:count]) if whole else newest[:count]
 
-    def wholes(self, found: list[Run | Row]) -> list[Run | Row]:
-        """These as runs: by what the index has of the newest, or by their records; a row stays for one that is gone."""
-        return self._runs.aws.each(lambda one: one if isinstance(one, Run) else self._whole(one.id) or one, found)
+    def wholes(self, runs: list[Run | Row]) -> list[Run | Row]:
+        """The rows among these as runs: by what the index has of the newest, or by their records. A row stays for
+        a run whose record is gone.
+        """
+        return self._runs.aws.each(lambda run: run if isinstance(run, Run) else self._whole(run.id) or run, runs)
 
     def _whole(self, run_id: str) -> Run | None:
         for part in self._parts:
@@ -90,34 +92,36 @@ class Catalog:
         return self._runs.readable(run_id)
 
     def batches(self) -> Iterator[list[Run | Row]]:
-        """All of them, some at a time, which are read as they are asked for. A row is of a run that is over."""
-        rows = {one: row for part in self._parts for one, row in part.head.rows.items()}
-        unsettled = {one for part in self._parts for one in part.unsettled}
+        """All runs, some at a time, the newest first, which are read as they are asked for. A row is of a run that
+        is over.
+        """
+        rows = {run_id: row for part in self._parts for run_id, row in part.head.rows.items()}
+        unsettled = {run_id for part in self._parts for run_id in part.unsettled}
         ids = sorted({*rows, *unsettled}, key=moment)
-        waiting = sorted(((one, part) for part in self._parts for one in part.head.segments), key=_last)
+        waiting = sorted(((segment, part) for part in self._parts for segment in part.head.segments), key=_last)
         known = {*ids}
         while ids or waiting:
             if waiting and (not ids or len(ids) < AHEAD or moment(waiting[-1][0].last) > moment(ids[-AHEAD])):
                 segment, part = waiting.pop()
-                for one in self._rows(part, segment):
-                    if one.id not in known:
-                        rows[one.id] = one
-                        ids.append(one.id)
+                for row in self._rows(part, segment):
+                    if row.id not in known:
+                        rows[row.id] = row
+                        ids.append(row.id)
                 more = part.unsettled - known  # where the segment was lost
                 unsettled |= more
                 ids = sorted({*ids, *more}, key=moment)
                 known.update(ids)
                 continue
             batch, ids = ids[-AHEAD:], ids[:-AHEAD]
-            read = self._read([one for one in batch if one in unsettled])
-            found: list[Run | Row] = [*read, *(rows[one] for one in batch if one not in unsettled)]
-            yield sorted(found, key=lambda one: one.created, reverse=True)
+            read = self._read([run_id for run_id in batch if run_id in unsettled])
+            runs: list[Run | Row] = [*read, *(rows[run_id] for run_id in batch if run_id not in unsettled)]
+            yield sorted(runs, key=lambda run: run.created, reverse=True)
 
     def with_metric(self, metric: str, count: int, *, lowest: bool) -> list[Run | Row]:
-        """So many of those that have a metric, the best first."""
+        """At most `count` runs that have a metric, the best first."""
         pick = heapq.nsmallest if lowest else heapq.nlargest
-        found: list[Run | Row] = []
-        newer = {one for part in self._parts for one in (*part.head.rows, *part.unsettled)}
+        candidates: list[Run | Row] = []
+        newer = {run_id for part in self._parts for run_id in (*part.head.rows, *part.unsettled)}
         for part, rows in self._all_rows():
             if rows is not None:
                 places, values = rows.with_metric(metric)
@@ -125,12 +129,12 @@ class Catalog:
                 if (keep := part.index.keep) is not None:
                     ends = rows.columns["ended"]
                     places = [at for at in places if not expired(ends[at], keep, self._now)]
-                found += rows.rows(pick(count, places, key=values.__getitem__))
+                candidates += rows.rows(pick(count, places, key=values.__getitem__))
         for part in self._parts:
             unsettled = part.unsettled
-            found += (row for row in part.head.rows.values() if row.id not in unsettled)
-            found += self._left(part)
-        return pick(count, (one for one in found if metric in one.metrics), key=lambda one: one.metrics[metric])
+            candidates += (row for row in part.head.rows.values() if row.id not in unsettled)
+            candidates += self._left(part)
+        return pick(count, (run for run in candidates if metric in run.metrics), key=lambda run: run.metrics[metric])
 
     def _left(self, part: _Part) -> list[Run]:
         """Runs that are not in the index: those that may be over, and the newest of those that were under way."""
@@ -144,30 +148,32 @@ class Catalog:
         return self._read([*due, *others[:RUNNING]])
 
     def unfinished(self, most: int | None = None, but: Collection[str] = ()) -> list[Run]:
-        """Those that aren't over, by their records. most: of the newest that are looked at, None for all; but: ids of
-        those that aren't.
+        """The runs that aren't over, by their records. most: of the newest that are looked at, None for all; but: ids
+        of those that aren't.
         """
-        waiting = {one for part in self._parts for one in part.unsettled}.difference(but)
+        waiting = {run_id for part in self._parts for run_id in part.unsettled}.difference(but)
         ids = sorted(waiting, key=moment, reverse=True)
         return [run for run in self._read(ids[:most]) if not run.state.over]
 
     def ids(self, part_of_id: str) -> list[str]:
         """The ids in which this text is, or whose newest task it is, the newest first."""
-        found = {one for part in self._parts for one in (*part.head.rows, *part.unsettled) if part_of_id in one}
+        ids = {run_id for part in self._parts for run_id in (*part.head.rows, *part.unsettled) if part_of_id in run_id}
         heads = (row for part in self._parts for row in part.head.rows.values())
-        found |= {row.id for row in heads if row.task == part_of_id}
+        ids |= {row.id for row in heads if row.task == part_of_id}
         for _, rows in self._all_rows():
             if rows is not None:
-                both = zip(rows.ids, rows.columns["task"], strict=True)
-                found |= {one for one, task in both if part_of_id in one or task == part_of_id}
-        if not found:
-            left = self._read(sorted((one for part in self._parts for one in part.unsettled), key=moment)[-AT_ONCE:])
-            found = {run.id for run in left if run.task_arn.endswith(f"/{part_of_id}")}
-        return sorted(found, key=moment, reverse=True)
+                ids_and_tasks = zip(rows.ids, rows.columns["task"], strict=True)
+                ids |= {run_id for run_id, task in ids_and_tasks if part_of_id in run_id or task == part_of_id}
+        if not ids:
+            left = self._read(
+                sorted((run_id for part in self._parts for run_id in part.unsettled), key=moment)[-AT_ONCE:]
+            )
+            ids = {run.id for run in left if run.task_arn.endswith(f"/{part_of_id}")}
+        return sorted(ids, key=moment, reverse=True)
 
     def _all_rows(self) -> list[tuple[_Part, Rows | None]]:
-        both = [(part, one) for part in self._parts for one in part.head.segments]
-        return self._runs.aws.each(lambda pair: (pair[0], self._segment(*pair)), both)
+        places = [(part, segment) for part in self._parts for segment in part.head.segments]
+        return self._runs.aws.each(lambda pair: (pair[0], self._segment(*pair)), places)
 
     def _rows(self, part: _Part, segment: Segment) -> list[Row]:
         rows = self._segment(part, segment)
@@ -186,10 +192,10 @@ class Catalog:
     def _lose(self, part: _Part) -> None:
         """A segment isn't there: whatever is in no other is read from its record."""
         self._runs.say(LOST.format("a part"))
-        for one in part.head.segments:
-            if one.name not in part.loaded and (rows := part.index.segment(one)) is not None:
-                part.loaded[one.name] = rows
-        there = {one for rows in part.loaded.values() for one in rows.ids}
+        for segment in part.head.segments:
+            if segment.name not in part.loaded and (rows := part.index.segment(segment)) is not None:
+                part.loaded[segment.name] = rows
+        there = {run_id for rows in part.loaded.values() for run_id in rows.ids}
         part.listed = {**dict.fromkeys(set(part.index.names()) - there - {*part.head.rows}, ""), **part.listed}
         part.lost = True
 

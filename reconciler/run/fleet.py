@@ -123,7 +123,7 @@ class Fleet:
         return given_over(self.seer.runs, run, unattended=False)
 
     def _start_some(self) -> None:
-        """As many as there is room for and ECS lets launch in a tick."""
+        """Launch as many as there is room for and ECS lets launch in a tick."""
         now = self.aws.clock.now()
         # What a slow tick left unused is made up for, within a second: Fargate lets a hundred be launched at once.
         self._room = min(self._room + RATE * (now - self._filled), RATE)
@@ -140,20 +140,20 @@ class Fleet:
 
     def _with_budgets(self, batch: list[Run]) -> list[Run]:
         """Runs that are about to be launched, each with its part of what is left."""
-        if self.limit is None or all(one.budget is not None for one in batch):
+        if self.limit is None or all(run.budget is not None for run in batch):
             return batch
         limits = self.seer.rules.limits
-        waiting = sum(one.budget is None for one in (*batch, *self._queue))
-        others = (*self.active.values(), *batch, *self._queue, *(one for _, one in self._later))
-        taken = sum(one.budget or 0.0 for one in others)
-        taken += sum(cap.cost_at_most(one, limits) for one in self.over.values())
-        found = []
+        waiting = sum(run.budget is None for run in (*batch, *self._queue))
+        others = (*self.active.values(), *batch, *self._queue, *(run for _, run in self._later))
+        taken = sum(run.budget or 0.0 for run in others)
+        taken += sum(cap.cost_at_most(run, limits) for run in self.over.values())
+        budgeted = []
         for run in batch:
             if run.budget is None:
                 run = replace(run, budget=cap.share(self.limit, taken, waiting, run, limits))
                 waiting, taken = waiting - 1, taken + (run.budget or 0.0)
-            found.append(run)
-        return found
+            budgeted.append(run)
+        return budgeted
 
     def _start(self, run: Run) -> tuple[Run, Seen]:
         """Launch it, where that is what comes next: somebody else may have seen it through meanwhile."""
@@ -182,9 +182,9 @@ class Fleet:
                 self.active[run.id], self._seen[run.id] = run, seen
             self.screen.changed(run)
 
-    def _written(self, one: tuple[Run, Seen]) -> tuple[Run, Seen, float | None]:
+    def _written(self, run_and_seen: tuple[Run, Seen]) -> tuple[Run, Seen, float | None]:
         """A run whose end, or pause, is written down; and when it goes on, None where it is over or under way."""
-        run, seen = one
+        run, seen = run_and_seen
         decision = self.seer.decide(run, seen)
         if isinstance(decision, step.End | step.Retry):
             try:
@@ -212,7 +212,7 @@ class Fleet:
                 del self._seen[run.id]  # with all that ECS said of its task
                 ended.append((self.active.pop(run.id), seen))
         if (deadline := self.launch.deadline) is not None:
-            self.aws.each(lambda one: deadline.remove(self.aws, one[0].attempts[-1]), ended)
+            self.aws.each(lambda pair: deadline.remove(self.aws, pair[0].attempts[-1]), ended)
         self._go_on(ended)
 
     def _describe(self) -> list[Mapping[str, Any]]:
@@ -225,8 +225,8 @@ class Fleet:
                 told.append(text)
                 self.screen.trouble(text)
 
-        found = self.aws.each(lambda one: describe(self.aws, self.launch.cluster, one, trouble), batches)
-        return [task for tasks in found for task in tasks]
+        answers = self.aws.each(lambda batch: describe(self.aws, self.launch.cluster, batch, trouble), batches)
+        return [task for tasks in answers for task in tasks]
 
     def last_lines(self, run: Run, watcher: Watcher, explains: Callable[[Sequence[str]], bool]) -> list[str]:
         """The last lines of a run that failed, once they are there. Each wait ends at a time that is counted from the

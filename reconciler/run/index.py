@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class Damaged(Exception):
-    """It isn't what this program writes."""
+    """An object isn't what this program writes."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Row:
 
     @classmethod
     def of(cls, run: Run) -> Row:
-        """That of a run."""
+        """The row of a run."""
         return cls(
             run.id, run.state, run.created, ended(run), run.seconds, run.exit_code, run.cost, task_id(run.task_arn),
             run.metrics, run.overrides.environment,
@@ -93,38 +93,38 @@ class Named:
     values: Sequence[Any]
 
     @classmethod
-    def of(cls, each: Iterable[Mapping[str, Any]]) -> Named:
-        """Those of mappings."""
+    def of(cls, mappings: Iterable[Mapping[str, Any]]) -> Named:
+        """These mappings in columns."""
         names: dict[tuple[str, ...], int] = {}
         shape: list[int] = []
         values: list[Any] = []
-        for one in each:
-            shape.append(names.setdefault(tuple(one), len(names)))
-            values.extend(one.values())
+        for mapping in mappings:
+            shape.append(names.setdefault(tuple(mapping), len(names)))
+            values.extend(mapping.values())
         return cls([*names], shape, values)
 
     @classmethod
     def joined(cls, parts: Sequence[Named]) -> Named:
-        """All of these, one after the other."""
+        """The mappings of all parts, one part after the other."""
         names: dict[tuple[str, ...], int] = {}
         shape: list[int] = []
         for part in parts:
-            at = [names.setdefault(tuple(one), len(names)) for one in part.names]
-            shape.extend(at[one] for one in part.shape)
+            at = [names.setdefault(tuple(name_set), len(names)) for name_set in part.names]
+            shape.extend(at[number] for number in part.shape)
         return cls([*names], shape, [value for part in parts for value in part.values])
 
     @cached_property
     def starts(self) -> list[int]:
         """Where the values of each begin, and where the last end."""
-        sizes = [len(one) for one in self.names]
-        return [0, *accumulate(sizes[one] for one in self.shape)]
+        sizes = [len(name_set) for name_set in self.names]
+        return [0, *accumulate(sizes[number] for number in self.shape)]
 
     def check(self, count: int, values: type) -> None:
         """Raises Damaged."""
-        if not all(isinstance(one, list) for one in (self.names, self.shape, self.values, *self.names)):
+        if not all(isinstance(part, list) for part in (self.names, self.shape, self.values, *self.names)):
             raise Damaged
         texts = [name for names in self.names for name in names] + ([*self.values] if values is str else [])
-        if not all(isinstance(one, str) for one in texts) or not is_text("".join(texts)):
+        if not all(isinstance(text, str) for text in texts) or not is_text("".join(texts)):
             raise Damaged
         if len(self.shape) != count or not _whole(self.shape) or min(self.shape, default=0) < 0:
             raise Damaged
@@ -149,16 +149,16 @@ class Rows:
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Rows:
-        """Those of rows."""
+        """These rows in columns."""
         columns = {name: [getattr(row, name) for row in rows] for name in PLAIN}
         return cls(columns, Named.of(row.metrics for row in rows), Named.of(row.environment for row in rows))
 
     @classmethod
-    def read(cls, found: Any) -> Rows:
-        """Those of an object. Raises Damaged."""
+    def read(cls, plain_rows: Any) -> Rows:
+        """The rows that `plain` has written. Raises Damaged."""
         try:
-            columns = {name: found[name] for name in PLAIN}
-            rows = cls(columns, Named(**found["metrics"]), Named(**found["environment"]))
+            columns = {name: plain_rows[name] for name in PLAIN}
+            rows = cls(columns, Named(**plain_rows["metrics"]), Named(**plain_rows["environment"]))
             rows.check()
         except (KeyError, TypeError, IndexError):
             raise Damaged from None
@@ -166,7 +166,7 @@ class Rows:
 
     @classmethod
     def joined(cls, parts: Sequence[Rows]) -> Rows:
-        """All of these, one after the other."""
+        """The rows of all parts, one part after the other."""
         columns = {name: [value for part in parts for value in part.columns[name]] for name in PLAIN}
         named = ([part.metrics for part in parts], [part.environment for part in parts])
         return cls(columns, *map(Named.joined, named))
@@ -174,26 +174,28 @@ class Rows:
     def check(self) -> None:
         """Raises Damaged, TypeError."""
         count = len(self.columns["id"])
-        if any(not isinstance(one, list) or len(one) != count for one in self.columns.values()):
+        if any(not isinstance(column, list) or len(column) != count for column in self.columns.values()):
             raise Damaged
         if not all(map(is_run_id, self.columns["id"])) or not set(self.columns["state"]) <= {*State}:
             raise Damaged
         if not all(_numbers(self.columns[name], least=0.0, most=LATEST) for name in TIMES):
             raise Damaged
-        if not all(_numbers([one for one in self.columns[name] if one is not None]) for name in NUMBERS):
+        if not all(_numbers([value for value in self.columns[name] if value is not None]) for name in NUMBERS):
             raise Damaged
-        if not all(isinstance(one, str) for one in self.columns["task"]) or not is_text("".join(self.columns["task"])):
+        if not all(isinstance(task, str) for task in self.columns["task"]) or not is_text(
+            "".join(self.columns["task"])
+        ):
             raise Damaged
         self.metrics.check(count, float)
         self.environment.check(count, str)
 
     def plain(self) -> dict[str, Any]:
-        """As it is written."""
+        """The rows as they are written."""
         return {**self.columns, "metrics": plain(self.metrics), "environment": plain(self.environment)}
 
     @property
     def ids(self) -> Sequence[str]:
-        """Of all."""
+        """The ids of all rows."""
         return self.columns["id"]
 
     @property
@@ -201,13 +203,13 @@ class Rows:
         """Bytes that they are written in, at most."""
         return PLAIN_SIZE * len(self.ids) + _size([plain(self.metrics), plain(self.environment)])
 
-    def rows(self, which: Iterable[int] | None = None) -> Iterator[Row]:
-        """Those at these places, or all."""
+    def rows(self, places: Iterable[int] | None = None) -> Iterator[Row]:
+        """The rows at these places, or all."""
         names = self.metrics.starts, self.environment.starts
-        for at in range(len(self.ids)) if which is None else which:
+        for at in range(len(self.ids)) if places is None else places:
             parts = (
-                dict(zip(one.names[one.shape[at]], one.values[start[at] : start[at + 1]], strict=True))
-                for one, start in zip((self.metrics, self.environment), names, strict=True)
+                dict(zip(named.names[named.shape[at]], named.values[start[at] : start[at + 1]], strict=True))
+                for named, start in zip((self.metrics, self.environment), names, strict=True)
             )
             values = {name: self.columns[name][at] for name in PLAIN}
             yield Row(*(values | {"state": State(values["state"])}).values(), *parts)
@@ -218,7 +220,7 @@ class Rows:
         at = [list(names).index(name) if name in names else None for names in of.names]
         if len(at) == 1 and at[0] is not None:  # all have the same metrics
             return range(size), of.values[at[0] :: len(of.names[0])]
-        places = [n for n, one in enumerate(of.shape) if at[one] is not None]
+        places = [n for n, number in enumerate(of.shape) if at[number] is not None]
         values: list[Any] = [None] * size
         for n in places:
             values[n] = of.values[of.starts[n] + (at[of.shape[n]] or 0)]
@@ -259,25 +261,29 @@ class Head:
     after: str = ""
 
     def pack(self) -> bytes:
-        """As it is written."""
+        """The head as it is written."""
         rows = Rows.of([*self.rows.values()]).plain()
         return pack({**plain(replace(self, rows={})), "version": VERSION, "rows": rows})
 
     @classmethod
     def unpack(cls, body: bytes) -> Head:
         """Raises Damaged."""
-        found = unpack(body)
+        fields = unpack(body)
         try:
-            rows = {row.id: row for row in Rows.read(found["rows"]).rows()}
-            segments = tuple(Segment(**one) for one in found["segments"])
-            etags, whole, left, after = (found[name] for name in ("etags", "whole", "left", "after"))
+            rows = {row.id: row for row in Rows.read(fields["rows"]).rows()}
+            segments = tuple(Segment(**segment) for segment in fields["segments"])
+            etags, whole, left, after = (fields[name] for name in ("etags", "whole", "left", "after"))
             right = (
-                all(isinstance(one, dict) for one in (etags, whole, left)) and all(map(is_run_id, (*whole, *left)))
-                and all(isinstance(one, str) for one in (*etags.values(), *whole.values()))
+                all(isinstance(mapping, dict) for mapping in (etags, whole, left))
+                and all(map(is_run_id, (*whole, *left)))
+                and all(isinstance(text, str) for text in (*etags.values(), *whole.values()))
                 and _numbers([*left.values()])
                 and (after == "" or is_run_id(after))
-                and all(SEGMENT.fullmatch(one.name) and is_run_id(one.last) and _whole([one.rows]) for one in segments)
-                and _numbers([one.until for one in segments])
+                and all(
+                    SEGMENT.fullmatch(segment.name) and is_run_id(segment.last) and _whole([segment.rows])
+                    for segment in segments
+                )
+                and _numbers([segment.until for segment in segments])
             )  # fmt: skip
         except (KeyError, TypeError):
             raise Damaged from None
@@ -295,51 +301,51 @@ class Head:
 
     def unsettled(self, listed: Mapping[str, str]) -> set[str]:
         """Ids of runs whose records have to be read: they aren't here, or aren't as they were. listed: etags, by id."""
-        return {*self.left} | {one for one, etag in listed.items() if self.etags.get(one) != etag}
+        return {*self.left} | {run_id for run_id, etag in listed.items() if self.etags.get(run_id) != etag}
 
     def due(self, listed: Mapping[str, str], now: float) -> list[str]:
-        """Those of them that weren't looked at, or a long time ago, or in the future by another's clock; the newest
-        first.
+        """The unsettled runs that weren't looked at, or a long time ago, or in the future by another's clock; the
+        newest first.
         """
-        found = [one for one in self.unsettled(listed) if abs(now - self.left.get(one, 0.0)) > LOOK_AGAIN]
-        return sorted(found, key=moment, reverse=True)
+        due = [run_id for run_id in self.unsettled(listed) if abs(now - self.left.get(run_id, 0.0)) > LOOK_AGAIN]
+        return sorted(due, key=moment, reverse=True)
 
     def without(self, gone: Iterable[str]) -> Head:
-        """This one without these runs."""
+        """This head without these runs."""
         gone = {*gone}
 
         def rest(of: Mapping[str, T]) -> dict[str, T]:
-            return {one: value for one, value in of.items() if one not in gone}
+            return {run_id: value for run_id, value in of.items() if run_id not in gone}
 
         return replace(
             self, rows=rest(self.rows), etags=rest(self.etags), whole=rest(self.whole), left=rest(self.left)
         )  # fmt: skip
 
     def with_runs(self, seen: Iterable[Seen]) -> Head:
-        """This one with what was read or written of runs: those that are over have a row, others are left."""
+        """This head with what was read or written of runs: those that are over have a row, others are left."""
         seen = [*seen]
-        head = self.without(one.id for one in seen)
-        over = {one.id: one for one in seen if one.row is not None}
-        whole = {**head.whole, **{one.id: one.record for one in over.values() if one.record is not None}}
+        head = self.without(run.id for run in seen)
+        over = {run.id: run for run in seen if run.row is not None}
+        whole = {**head.whole, **{run.id: run.record for run in over.values() if run.record is not None}}
         return replace(
             head,
-            rows={**head.rows, **{one.id: one.row for one in over.values() if one.row}},
-            etags={**head.etags, **{one.id: one.etag for one in over.values()}},
-            whole={one: whole[one] for one in sorted(whole, key=moment)[-WHOLE:]},
-            left={**head.left, **{one.id: one.looked for one in seen if one.row is None}},
+            rows={**head.rows, **{run.id: run.row for run in over.values() if run.row}},
+            etags={**head.etags, **{run.id: run.etag for run in over.values()}},
+            whole={run_id: whole[run_id] for run_id in sorted(whole, key=moment)[-WHOLE:]},
+            left={**head.left, **{run.id: run.looked for run in seen if run.row is None}},
         )
 
     def beside(self, other: Head, names: Container[str]) -> Head:
-        """This one, made of the runs with these names, with what another has learned of them and others meanwhile."""
-        rows = [row for one, row in other.rows.items() if one not in names or one in self.left]
+        """This head, made of the runs with these names, with what another has learned of them and others meanwhile."""
+        rows = [row for run_id, row in other.rows.items() if run_id not in names or run_id in self.left]
         seen = [Seen(row.id, other.etags.get(row.id, ""), row, record=other.whole.get(row.id)) for row in rows]
-        left = [Seen(one, "", None, looked) for one, looked in other.left.items() if one not in names]
+        left = [Seen(run_id, "", None, looked) for run_id, looked in other.left.items() if run_id not in names]
         return self.with_runs([*seen, *left])
 
     def kept(self, keep: float | None, now: float) -> Head:
-        """This one without what has expired."""
+        """This head without what has expired."""
         old = [row.id for row in self.rows.values() if expired(row.ended, keep, now)]
-        segments = tuple(one for one in self.segments if not expired(one.until, keep, now))
+        segments = tuple(segment for segment in self.segments if not expired(segment.until, keep, now))
         return replace(self.without(old), segments=segments)
 
     def full(self) -> list[list[Row]]:
@@ -351,7 +357,7 @@ class Head:
         if len(newest) < SEALED + KEPT and (not sizes or sizes[-1] <= HEAVY):
             return []
         stay = min(KEPT, bisect_right(sizes, HEAVY // 2))  # fewer are compared with their records, where they are large
-        parts = groupby(zip(sizes[stay:], newest[stay:], strict=True), key=lambda one: one[0] // HEAVY)
+        parts = groupby(zip(sizes[stay:], newest[stay:], strict=True), key=lambda pair: pair[0] // HEAVY)
         return [[row for _, row in part][::-1] for _, part in parts][::-1]
 
     def sealed(self, ids: Iterable[str], segment: Segment, merged: int) -> Head:
@@ -374,7 +380,7 @@ class Seen:
 
     @classmethod
     def of(cls, run: Run, etag: str, body: bytes, looked: float) -> Seen:
-        """That of a run that was read from this body of a record."""
+        """What the index takes of a run, which was read from this body of a record."""
         small = run.state.over and len(body) <= WHOLE_MOST
         row = Row.of(run) if run.state.over else None
         return cls(run.id, etag, row, looked, body.decode("utf-8", "replace") if small else None)
@@ -404,12 +410,12 @@ def unpack(body: bytes) -> Any:
         text = unpacker.decompress(body, MOST)
         if not unpacker.eof:
             raise Damaged
-        found = json.loads(text, parse_constant=_no_number)
+        content = json.loads(text, parse_constant=_no_number)
     except (zlib.error, ValueError, RecursionError):
         raise Damaged from None
-    if not isinstance(found, dict) or found.get("version") != VERSION:
+    if not isinstance(content, dict) or content.get("version") != VERSION:
         raise Damaged
-    return found
+    return content
 
 
 def _size(value: Any) -> int:

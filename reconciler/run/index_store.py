@@ -19,7 +19,7 @@ HEAD = "head.json.gz"
 RECORD = "/run.json"  # how the keys of records end
 # What S3 rolls up when it lists records: `output/` and `checkpoint/` of a run end so, and nothing that is looked for.
 FOLDERS = "t/"
-BESIDE = tuple(f"{whose}{one}" for one in ("fingerprints", "index", "sizes") for whose in ("", SCHEDULED))
+BESIDE = tuple(f"{whose}{folder}" for folder in ("fingerprints", "index", "sizes") for whose in ("", SCHEDULED))
 LONGEST = 200  # characters of a folder's name in which a record is looked for
 TRIES = 20  # at writing the head, each of which somebody else was quicker than
 AT_ONCE = 500  # records that are read for one writing
@@ -49,9 +49,9 @@ class Index:
         except Damaged:
             return None, str(answer["ETag"])
 
-    def segment(self, one: Segment) -> Rows | None:
-        """Its rows; None where they aren't there, or aren't what this program writes."""
-        answer = self.calls.find("s3", "GetObject", Bucket=self.bucket, Key=index_key(one.name, self.scheduled))
+    def segment(self, segment: Segment) -> Rows | None:
+        """The rows of a segment; None where they aren't there, or aren't what this program writes."""
+        answer = self.calls.find("s3", "GetObject", Bucket=self.bucket, Key=index_key(segment.name, self.scheduled))
         try:
             return Rows.read(unpack(answer["Body"].read(MOST + 1)).get("rows")) if answer else None
         except Damaged:
@@ -61,32 +61,32 @@ class Index:
         """The ETag of each record of a run after this one, by the run's id; of what isn't an id, too."""
         prefix = f"{RUNS}/{SCHEDULED if self.scheduled else ''}"
         after = {"StartAfter": f"{RUNS}/{start}"} if start else {}
-        found = {}
-        for one in self._pages("Contents", Prefix=prefix, Delimiter=FOLDERS, **after):
-            name = one["Key"].removeprefix(f"{RUNS}/").removesuffix(RECORD)
-            if one["Key"].endswith(RECORD) and name.startswith(SCHEDULED) == self.scheduled:
-                found[name] = str(one["ETag"])
-            elif not self.scheduled and one["Key"] > f"{RUNS}/:":
+        etags = {}
+        for s3_object in self._pages("Contents", Prefix=prefix, Delimiter=FOLDERS, **after):
+            name = s3_object["Key"].removeprefix(f"{RUNS}/").removesuffix(RECORD)
+            if s3_object["Key"].endswith(RECORD) and name.startswith(SCHEDULED) == self.scheduled:
+                etags[name] = str(s3_object["ETag"])
+            elif not self.scheduled and s3_object["Key"] > f"{RUNS}/:":
                 break  # behind all digits, with which ids begin
-        return found
+        return etags
 
     def names(self) -> list[str]:
         """The folders of all runs, without a look at their records: what is no run's id, too."""
         prefix = f"{RUNS}/{SCHEDULED if self.scheduled else ''}"
-        found = (
-            one["Prefix"].removeprefix(f"{RUNS}/").removesuffix("/")
-            for one in self._pages("CommonPrefixes", Prefix=prefix, Delimiter="/")
+        folders = (
+            prefix["Prefix"].removeprefix(f"{RUNS}/").removesuffix("/")
+            for prefix in self._pages("CommonPrefixes", Prefix=prefix, Delimiter="/")
         )
         # A key has 1,024 bytes: what is no id may leave no room for a record in it.
-        mine = (name for name in found if name.startswith(SCHEDULED) == self.scheduled and len(name) <= LONGEST)
+        mine = (name for name in folders if name.startswith(SCHEDULED) == self.scheduled and len(name) <= LONGEST)
         return [name for name in mine if name not in BESIDE]
 
     def update(self, seen: Iterable[Seen], read: Read, now: float, over: Collection[str] = ()) -> int:
-        """Put these in, and what others left out. Returns how many runs are left that nobody has read yet, or -1 where
-        others were quicker again and again. read: one run's record; over: ids of runs that are known to be over, which
-        others may have left out. Raises what `calls` raises.
+        """Put these runs into the index, and what others left out. Returns how many runs are left that nobody has
+        read yet, or -1 where others were quicker again and again. read: one run's record; over: ids of runs that are
+        known to be over, which others may have left out. Raises what `calls` raises.
         """
-        known, gone = {one.id: one for one in seen}, set[str]()
+        known, gone = {run.id: run for run in seen}, set[str]()
         mine = {*known}
         for _ in range(TRIES):
             head, etag = self.load()
@@ -97,19 +97,23 @@ class Index:
                 head, listed = self.seen(head)
             # What was written since it was read is read again, and not put over what its writer put in.
             known = {
-                one.id: one for one in known.values()
-                if (not one.etag or listed.get(one.id, one.etag) == one.etag)
-                and (one.row is not None or one.id in mine or one.id not in head.rows)
+                run.id: run for run in known.values()
+                if (not run.etag or listed.get(run.id, run.etag) == run.etag)
+                and (run.row is not None or run.id in mine or run.id not in head.rows)
             }  # fmt: skip
             head = head.with_runs(known.values())
-            heard = [one for one in head.left if one in over and one not in known]
-            due = [one for one in dict.fromkeys((*heard, *head.due(listed, now))) if is_run_id(one) and one not in gone]
-            for name, found in zip(due[:AT_ONCE], self.calls.each(read, due[:AT_ONCE]), strict=True):
-                if found is None:
+            heard = [run_id for run_id in head.left if run_id in over and run_id not in known]
+            due = [
+                run_id
+                for run_id in dict.fromkeys((*heard, *head.due(listed, now)))
+                if is_run_id(run_id) and run_id not in gone
+            ]
+            for name, run in zip(due[:AT_ONCE], self.calls.each(read, due[:AT_ONCE]), strict=True):
+                if run is None:
                     gone.add(name)
                 else:
-                    known[name] = found
-            unread = [Seen(one, "", None) for one in due[AT_ONCE:]]
+                    known[name] = run
+            unread = [Seen(run_id, "", None) for run_id in due[AT_ONCE:]]
             head = head.with_runs([*known.values(), *unread]).without(gone).kept(self.keep, now)
             if self.write(self.sealed(head), etag):
                 return len(unread)
@@ -120,7 +124,7 @@ class Index:
         listed, start = self.listed(head.start), moment(head.start)
         if head.start == head.after:
             listed.pop(head.after, None)  # which is in a segment
-        return head.without([one for one in head.rows if moment(one) > start and one not in listed]), listed
+        return head.without([run_id for run_id in head.rows if moment(run_id) > start and run_id not in listed]), listed
 
     def write(self, head: Head, etag: str) -> bool:
         """Write the head where it is as it was. etag: of what it was; empty for nothing."""
@@ -138,19 +142,19 @@ class Index:
         for oldest in head.full():
             parts = [Rows.of(oldest)]
             size = parts[0].size
-            for one in head.segments[::-1][: to_merge(head.segments, len(oldest))]:
-                found = self.segment(one)
-                if found is None or (size := size + found.size) > LARGEST_SIZE:  # that it is lost, a reader says
+            for older in head.segments[::-1][: to_merge(head.segments, len(oldest))]:
+                rows = self.segment(older)
+                if rows is None or (size := size + rows.size) > LARGEST_SIZE:  # that it is lost, a reader says
                     break
-                parts.insert(0, found)
+                parts.insert(0, rows)
             segment = self.put(Rows.joined(parts))
             head = head.sealed([row.id for row in oldest], segment, len(parts) - 1)
         return head
 
     def _put(self, name: str, body: bytes, **condition: str) -> bool:
-        what = {"Bucket": self.bucket, "Key": index_key(name, self.scheduled), "Body": body}
-        what |= {"ContentType": "application/gzip", **condition}
-        return self.calls.conditional("s3", "PutObject", **what) is not None
+        request = {"Bucket": self.bucket, "Key": index_key(name, self.scheduled), "Body": body}
+        request |= {"ContentType": "application/gzip", **condition}
+        return self.calls.conditional("s3", "PutObject", **request) is not None
 
     def _pages(self, key: str, **params: Any) -> Iterator[Any]:
         def read(more: dict[str, Any]) -> Any:

@@ -109,9 +109,7 @@ class Runs(Store):
         for index, run_ids, old in zip(indexes, names, before, strict=True):
             made = Head()
             for first in range(0, len(run_ids), CHUNK):
-                seen = [
-                    record for record in self.aws.each(self.look, run_ids[first : first + CHUNK]) if record is not None
-                ]
+                seen = [run for run in self.aws.each(self.look, run_ids[first : first + CHUNK]) if run is not None]
                 made = index.sealed(made.with_runs(seen))
                 count, done = count + len(seen), done + len(run_ids[first : first + CHUNK])
                 report(done, total)
@@ -133,4 +131,4 @@ class Runs(Store):
         """The runs that aren't known, and that others have put into a segment since that head."""
         segments = [index.segment(segment) for segment in head.segments if segment not in before.segments]
         more = {run_id for rows in segments if rows is not None for run_id in rows.ids if run_id not in known}
-        return [record for record in self.aws.each(self.look, sorted(more, key=moment)) if record is not None]
+        return [run for run in self.aws.each(self.look, sorted(more, key=moment)) if run is not None]

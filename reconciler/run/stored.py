@@ -138,14 +138,14 @@ class Store:
             places.insert(0 if first else 1, keys.fingerprint_key(run.fingerprint))
         body = self.body(run)
         for key in places:
-            what = {"Bucket": self.bucket, "Key": key, "Body": body, "ContentType": "application/json"}
+            request = {"Bucket": self.bucket, "Key": key, "Body": body, "ContentType": "application/json"}
             if key in self._etags:
-                self._put_over(run, what, only_over_known)
+                self._put_over(run, request, only_over_known)
                 continue
             if key != record and run.unattended and run.state.over:
-                self._put_newest(run, what)
+                self._put_newest(run, request)
                 continue
-            answer = self._calls.call("s3", "PutObject", **what)
+            answer = self._calls.call("s3", "PutObject", **request)
             if key == record:
                 self._etags[key] = str(answer["ETag"])
         if run.state.over or self.later:
@@ -153,23 +153,23 @@ class Store:
         if run.state.over and not self.later:
             self.flush()
 
-    def _put_over(self, run: Run, what: Mapping[str, Any], only_known: bool) -> None:
-        """Write a run's record over the one that is known here. what: the parameters of PutObject; only_known: over no
-        other.
+    def _put_over(self, run: Run, request: Mapping[str, Any], only_known: bool) -> None:
+        """Write a run's record over the one that is known here. request: the parameters of PutObject; only_known: over
+        no other.
         """
-        key = what["Key"]
+        key = request["Key"]
         for _ in range(TRIES):
-            answer = self._calls.conditional("s3", "PutObject", **what, IfMatch=self._etags[key])
+            answer = self._calls.conditional("s3", "PutObject", **request, IfMatch=self._etags[key])
             if answer is not None:
                 self._etags[key] = str(answer["ETag"])
                 return
-            found = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=key)
-            if found is None:  # somebody has deleted it
-                answer = self._calls.call("s3", "PutObject", **what)
+            current = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=key)
+            if current is None:  # somebody has deleted it
+                answer = self._calls.call("s3", "PutObject", **request)
                 self._etags[key] = str(answer["ETag"])
                 return
-            self._etags[key], body = str(found["ETag"]), found["Body"].read(MOST + 1)
-            if body == what["Body"]:
+            self._etags[key], body = str(current["ETag"]), current["Body"].read(MOST + 1)
+            if body == request["Body"]:
                 return  # it was written, and the answer lost
             known = from_json(body, key)
             stopped = known.state in STOPS and run.state not in STOPS and not run.state.over
@@ -178,16 +178,16 @@ class Store:
             # Several clients that see a run through write the same of it.
         raise Changed(run.id)
 
-    def _put_newest(self, run: Run, what: Mapping[str, Any]) -> None:
+    def _put_newest(self, run: Run, request: Mapping[str, Any]) -> None:
         """Write the record of its fingerprint, unless that is of a newer run: an end may be recorded late."""
-        found = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=what["Key"])
-        if found is None:
-            self._calls.call("s3", "PutObject", **what)
+        current = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=request["Key"])
+        if current is None:
+            self._calls.call("s3", "PutObject", **request)
             return
         with contextlib.suppress(Unreadable):
-            if from_json(found["Body"].read(MOST + 1), what["Key"]).id != run.id:
+            if from_json(current["Body"].read(MOST + 1), request["Key"]).id != run.id:
                 return
-        self._calls.conditional("s3", "PutObject", **what, IfMatch=str(found["ETag"]))
+        self._calls.conditional("s3", "PutObject", **request, IfMatch=str(current["ETag"]))
 
     def flush(self, pause: float = 0.0) -> None:
         """Put what was recorded since the last time into the index. What hinders that is said: the next one does it.
@@ -197,8 +197,8 @@ class Store:
         if pause and self._flushed + pause > self.now():
             return
         for scheduled in (False, True):
-            mine = [one for one in tuple(self._for_index) if one.startswith(SCHEDULED) == scheduled]
-            seen = [self._for_index.pop(one) for one in mine]
+            mine = [run_id for run_id in tuple(self._for_index) if run_id.startswith(SCHEDULED) == scheduled]
+            seen = [self._for_index.pop(run_id) for run_id in mine]
             if not seen:
                 continue
             try:
@@ -270,10 +270,10 @@ class Store:
             return run
         answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=keys.size_key(run.family, run.schedule))
         try:
-            found = plain_json.read(answer["Body"].read(SIZE_MOST + 1), SIZE_MOST) if answer else None
+            recorded = plain_json.read(answer["Body"].read(SIZE_MOST + 1), SIZE_MOST) if answer else None
         except plain_json.NotJson:
             return run
-        cpu, memory = (found.get("cpu"), found.get("memory")) if isinstance(found, dict) else (None, None)
+        cpu, memory = (recorded.get("cpu"), recorded.get("memory")) if isinstance(recorded, dict) else (None, None)
         if not isinstance(cpu, int) or not isinstance(memory, int) or not rules.fits(last.provider, cpu, memory):
             return run
         enough = cpu >= size[0] and size[1] < memory
@@ -294,22 +294,24 @@ class Store:
         known = self.get(run.id)
         if known is None or not known.state.over:
             return
-        read = {one.task_arn: one.usage for one in run.attempts if one.usage is not None}
-        attempts = tuple(replace(one, usage=one.usage or read.get(one.task_arn)) for one in known.attempts)
+        read = {attempt.task_arn: attempt.usage for attempt in run.attempts if attempt.usage is not None}
+        attempts = tuple(
+            replace(attempt, usage=attempt.usage or read.get(attempt.task_arn)) for attempt in known.attempts
+        )
         key = keys.record_key(run.id)
-        what = {"Bucket": self.bucket, "Key": key, "Body": self.body(replace(known, attempts=attempts))}
-        what |= {"ContentType": "application/json", "IfMatch": self._etags[key]}
-        self._calls.conditional("s3", "PutObject", **what)
+        request = {"Bucket": self.bucket, "Key": key, "Body": self.body(replace(known, attempts=attempts))}
+        request |= {"ContentType": "application/json", "IfMatch": self._etags[key]}
+        self._calls.conditional("s3", "PutObject", **request)
 
     def metrics(self, run: Run) -> dict[str, float]:
         """The numbers that the program wrote to `metrics.json` in its output; empty without one."""
         answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=keys.metrics_key(run.id))
         if answer is None:
             return {}
-        found, left_out = metrics_in(answer["Body"].read(METRICS_MOST + 1))
+        metrics, left_out = metrics_in(answer["Body"].read(METRICS_MOST + 1))
         if left_out:
             self.say(f"run {run.id}: {left_out}")
-        return found
+        return metrics
 
 
 def to_json(run: Run, hide: Callable[[Any], Any] = lambda tree: tree) -> bytes:
@@ -320,40 +322,40 @@ def to_json(run: Run, hide: Callable[[Any], Any] = lambda tree: tree) -> bytes:
 def from_json(body: bytes, key: str) -> Run:
     """The run whose record was read from this key of the bucket. Raises Unreadable."""
     try:
-        found = plain_json.read(body, MOST)
+        record = plain_json.read(body, MOST)
     except plain_json.NotJson as error:
         raise Unreadable(key, str(error)) from None
     try:
-        return _checked(found, key)
+        return _checked(record, key)
     except _Wrong as error:
         raise Unreadable(key, str(error)) from None
 
 
-def _checked(found: Any, key: str) -> Run:
-    if not isinstance(found, dict):
+def _checked(record: Any, key: str) -> Run:
+    if not isinstance(record, dict):
         raise _Wrong("it is no object")
-    if (version := found.get("version")) != VERSION or isinstance(version, bool):
+    if (version := record.get("version")) != VERSION or isinstance(version, bool):
         raise _Wrong(f"it is of version {_short(version)}, and this program reads version {VERSION}")
-    given = {name: _field(found, name, *rule) for name, rule in RUN.items()}
-    names = found.get("overrides")
+    given = {name: _field(record, name, *rule) for name, rule in RUN.items()}
+    names = record.get("overrides")
     run = Run(**given | {"attempts": (), "overrides": Overrides() if names is None else _overrides(names)})
     _is_at(run, key)
-    run = replace(run, attempts=tuple(_attempt(one, n, run.id) for n, one in enumerate(given["attempts"], 1)))
+    run = replace(run, attempts=tuple(_attempt(attempt, n, run.id) for n, attempt in enumerate(given["attempts"], 1)))
     if not run.attempts and (run.schedule or run.state not in (State.LAUNCHING, State.STOPPED)):
         raise _Wrong(f"it is {run.state}, and has no attempt")
     return run
 
 
-def overrides_from(found: Any) -> Overrides:
+def overrides_from(plain: Any) -> Overrides:
     """What is different for a run, as `plain_json.plain` makes it. Raises ValueError."""
     try:
-        return _overrides(found)
+        return _overrides(plain)
     except _Wrong as error:
         raise ValueError(str(error)) from None
 
 
-def _overrides(found: Any) -> Overrides:
-    return Overrides(**{name: _field(found, name, *rule) for name, rule in OVERRIDES.items()})
+def _overrides(plain: Any) -> Overrides:
+    return Overrides(**{name: _field(plain, name, *rule) for name, rule in OVERRIDES.items()})
 
 
 def _is_at(run: Run, key: str) -> None:
@@ -367,10 +369,10 @@ def _is_at(run: Run, key: str) -> None:
         raise _Wrong(f"it is the record of run {run.id}, whose place is another")
 
 
-def _attempt(found: Any, number: int, run_id: str) -> Attempt:
-    if not isinstance(found, dict):
+def _attempt(plain: Any, number: int, run_id: str) -> Attempt:
+    if not isinstance(plain, dict):
         raise _Wrong("an attempt is no object")
-    given = {name: _field(found, name, *rule) for name, rule in ATTEMPT.items()}
+    given = {name: _field(plain, name, *rule) for name, rule in ATTEMPT.items()}
     if given["number"] != number:
         raise _Wrong(f"its attempt {number} has the number {given['number']}")
     if given["token"] != keys.token(run_id, number):
@@ -378,14 +380,14 @@ def _attempt(found: Any, number: int, run_id: str) -> Attempt:
     return Attempt(**given)
 
 
-def _field(found: Any, name: str, check: Callable[[Any], Any], *default: Any) -> Any:
+def _field(mapping: Any, name: str, check: Callable[[Any], Any], *default: Any) -> Any:
     """A field as it is used; one that isn't there has its default, if there is one."""
-    if not isinstance(found, dict):
+    if not isinstance(mapping, dict):
         raise _Wrong("a part of it is no object")
-    if name not in found and default:
+    if name not in mapping and default:
         return default[0]
     try:
-        return check(found.get(name))
+        return check(mapping.get(name))
     except _Wrong as error:
         raise _Wrong(f"its {name} {error}") from None
 
@@ -401,17 +403,17 @@ def _text(value: Any) -> str:
     return value
 
 
-def _one_of(allowed: Callable[[str], bool], what: str) -> Callable[[Any], str]:
+def _one_of(allowed: Callable[[str], bool], noun: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if not allowed(text := _text(value)):
-            raise _Wrong(f"is no {what}: {_short(text)}")
+            raise _Wrong(f"is no {noun}: {_short(text)}")
         return text
 
     return check
 
 
-def _member(of: type[E], what: str) -> Callable[[Any], E]:
-    check = _one_of(lambda text: text in set(of), what)
+def _member(of: type[E], noun: str) -> Callable[[Any], E]:
+    check = _one_of(lambda text: text in set(of), noun)
     return lambda value: of(check(value))
 
 
@@ -441,7 +443,7 @@ def _mapping(of: Callable[[Any], Any], name: Callable[[Any], Any] = _text) -> Ca
     def check(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise _Wrong("is no object")
-        return {name(key): of(one) for key, one in value.items()}
+        return {name(key): of(item) for key, item in value.items()}
 
     return check
 
@@ -449,7 +451,7 @@ def _mapping(of: Callable[[Any], Any], name: Callable[[Any], Any] = _text) -> Ca
 def _words(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise _Wrong("is no list")
-    return tuple(_text(one) for one in value)
+    return tuple(_text(word) for word in value)
 
 
 def _attempts(value: Any) -> list[Any]:
@@ -460,24 +462,24 @@ def _attempts(value: Any) -> list[Any]:
 
 def _metrics(value: Any) -> dict[str, float]:
     """Before, a number that isn't finite was kept as null: it is left out, as it is now from the beginning."""
-    known = {key: one for key, one in _mapping(lambda one: one)(value).items() if one is not None}
+    known = {key: value for key, value in _mapping(lambda value: value)(value).items() if value is not None}
     return _mapping(_number(-sys.float_info.max, sys.float_info.max))(known)
 
 
 def _inputs(value: Any) -> dict[str, Any]:
     """What the run was made of. What is read of it again is as it has to be; the rest is shown as it is."""
-    found = _mapping(_plain)(value)
+    inputs = _mapping(_plain)(value)
     for name, check in INPUTS.items():
-        if name in found:
-            _field(found, name, check)
-    return found
+        if name in inputs:
+            _field(inputs, name, check)
+    return inputs
 
 
 def _container(value: Any) -> dict[str, Any]:
-    found = _mapping(lambda one: one)(value)
-    _field(found, "image", _text, "")
-    _field(found, "environment", _mapping(_text), {})
-    return found
+    container = _mapping(lambda item: item)(value)
+    _field(container, "image", _text, "")
+    _field(container, "environment", _mapping(_text), {})
+    return container
 
 
 def _checkpoint(value: Any) -> Checkpoint:
@@ -491,9 +493,9 @@ def _usage(value: Any) -> Usage:
 def _plain(value: Any) -> Any:
     """A value whose numbers every reader of JSON has."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
         raise _Wrong("has a number that is too large")
     return value
