@@ -50,11 +50,11 @@ class Kind(ABC, Generic[S]):
 
         Each is read by itself; a kind of which one answer has several has an `observe` of its own instead of `read`.
         """
-        found = aws.each(lambda want: self.read(aws, want), wants)
-        return {one.spec.name: one for one in found if one is not None}
+        reads = aws.each(lambda want: self.read(aws, want), wants)
+        return {observed.spec.name: observed for observed in reads if observed is not None}
 
     def read(self, aws: Aws, want: S) -> Observed[S] | None:
-        """Live state of one; None for what isn't there. Raises AwsError."""
+        """The live state of one resource; None when it isn't there. Raises AwsError."""
         raise NotImplementedError(f"{type(self).__name__} has neither `read` nor an `observe` of its own")
 
     @abstractmethod
@@ -89,10 +89,10 @@ class Kind(ABC, Generic[S]):
         return ()
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
-        """The tags of one, by the fewest reads. Raises AwsError."""
+        """The tags of one resource, by the fewest reads. Raises AwsError."""
         want: Any = self.spec(name=name)
-        found = self.observe(aws, [want]).get(name)
-        return found.spec.tags if found else {}
+        observed = self.observe(aws, [want]).get(name)
+        return observed.spec.tags if observed else {}
 
     def owned(self, aws: Aws, deploy: str) -> list[str]:
         """The names of those that carry the deploy's ownership tag, sorted. Raises AwsError.
@@ -100,8 +100,8 @@ class Kind(ABC, Generic[S]):
         Every kind is asked of its own service: the Resource Groups Tagging API leaves out most of IAM and lags behind.
         """
         names = sorted(set(self.listed(aws)))
-        found = aws.each(lambda name: self.tags_of(aws, name).get(OWNER_TAG), names)
-        return [name for name, owner in zip(names, found, strict=True) if owner == deploy]
+        owners = aws.each(lambda name: self.tags_of(aws, name).get(OWNER_TAG), names)
+        return [name for name, owner in zip(names, owners, strict=True) if owner == deploy]
 
 
 AnyKind = Kind[Any]

@@ -81,17 +81,17 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
 
     def observe(self, aws: Aws, wants: Sequence[SecurityGroupSpec]) -> Mapping[str, Observed[SecurityGroupSpec]]:
         """One read for two hundred groups of a VPC."""
-        found: dict[str, Observed[SecurityGroupSpec]] = {}
+        observed: dict[str, Observed[SecurityGroupSpec]] = {}
         batches = [wants[i : i + BATCH] for i in range(0, len(wants), BATCH)]
         for groups in aws.each(lambda batch: self._read(aws, batch), batches):
-            found |= groups
-        return found
+            observed |= groups
+        return observed
 
     def _read(self, aws: Aws, wants: Sequence[SecurityGroupSpec]) -> dict[str, Observed[SecurityGroupSpec]]:
         filters = [{"Name": "group-name", "Values": [want.name for want in wants]}]
         groups = [_spec(live) for live in aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=filters)]
         chosen = ((want, _choose(want, [g for g in groups if g.spec.name == want.name])) for want in wants)
-        return {want.name: _described(want, found) for want, found in chosen if found is not None}
+        return {want.name: _described(want, group) for want, group in chosen if group is not None}
 
     def create(self, aws: Aws, want: SecurityGroupSpec) -> None:
         """Make it; AWS gives it a rule that lets everything out."""
@@ -143,13 +143,13 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        return [one["GroupName"] for one in aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups")]
+        return [group["GroupName"] for group in aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups")]
 
     def owned(self, aws: Aws, deploy: str) -> list[str]:
         """One read, which EC2 filters."""
         mine = [{"Name": f"tag:{OWNER_TAG}", "Values": [deploy]}]
-        found = aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=mine)
-        return sorted({group["GroupName"] for group in found})
+        groups = aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=mine)
+        return sorted({group["GroupName"] for group in groups})
 
 
 def _holders(aws: Aws, group: str) -> list[str]:
@@ -160,12 +160,12 @@ def _holders(aws: Aws, group: str) -> list[str]:
         lambda: aws.allowed("ec2", "DescribeNetworkInterfaces", Filters=interfaces),
         lambda: aws.allowed("ec2", "DescribeSecurityGroups", Filters=rules),
     )
-    found = [
-        f"network interface {one['NetworkInterfaceId']} ({_whose(one)}) has it"
-        for one in (reads[0] or {}).get("NetworkInterfaces", ())
+    holders = [
+        f"network interface {interface['NetworkInterfaceId']} ({_whose(interface)}) has it"
+        for interface in (reads[0] or {}).get("NetworkInterfaces", ())
     ]
-    others = [one for one in (reads[1] or {}).get("SecurityGroups", ()) if one["GroupId"] != group]
-    return [*found, *(f"a rule of group {one['GroupId']} ({one['GroupName']}) names it" for one in others)]
+    others = [other for other in (reads[1] or {}).get("SecurityGroups", ()) if other["GroupId"] != group]
+    return [*holders, *(f"a rule of group {other['GroupId']} ({other['GroupName']}) names it" for other in others)]
 
 
 def _whose(interface: Mapping[str, Any]) -> str:
@@ -175,25 +175,25 @@ def _whose(interface: Mapping[str, Any]) -> str:
 
 
 def _choose(
-    want: SecurityGroupSpec, found: Sequence[Observed[SecurityGroupSpec]]
+    want: SecurityGroupSpec, groups: Sequence[Observed[SecurityGroupSpec]]
 ) -> Observed[SecurityGroupSpec] | None:
     """The group of this name: each VPC may have one. Another VPC's is meant only if it has the same owner.
 
     Of a group that left the file the VPC isn't known; then the deploy's own comes before one without an owner, and
     that before another deploy's.
     """
-    here = [one for one in found if one.spec.vpc == want.vpc]
+    here = [group for group in groups if group.spec.vpc == want.vpc]
     owner = want.tags.get(OWNER_TAG)
     if not want.vpc:
-        here = sorted(found, key=lambda one: (one.owner != owner, one.owner is not None))
-    return next(iter((*here, *(one for one in found if owner and one.owner == owner))), None)
+        here = sorted(groups, key=lambda group: (group.owner != owner, group.owner is not None))
+    return next(iter((*here, *(group for group in groups if owner and group.owner == owner))), None)
 
 
-def _described(want: SecurityGroupSpec, found: Observed[SecurityGroupSpec]) -> Observed[SecurityGroupSpec]:
+def _described(want: SecurityGroupSpec, group: Observed[SecurityGroupSpec]) -> Observed[SecurityGroupSpec]:
     """A group with the wanted description, where its own is as good: AWS can't change it."""
-    if found.spec.description not in want.alike:
-        return found
-    return replace(found, spec=found.spec.model_copy(update={"description": want.description}))
+    if group.spec.description not in want.alike:
+        return group
+    return replace(group, spec=group.spec.model_copy(update={"description": want.description}))
 
 
 def _spec(live: Mapping[str, Any]) -> Observed[SecurityGroupSpec]:
@@ -229,7 +229,7 @@ def _permissions(_rules: Iterable[Rule], group: str) -> list[dict[str, Any]]:
 
 def _rules(_permissions: Iterable[Mapping[str, Any]], group: str) -> tuple[Rule, ...]:
     """What the API answers as rules of this group, one for each place."""
-    found = []
+    rules = []
     for permission in _permissions:
         ports = {} if permission["IpProtocol"] == ANY else {
             "from_port": permission.get("FromPort"), "to_port": permission.get("ToPort"),
@@ -239,5 +239,5 @@ def _rules(_permissions: Iterable[Mapping[str, Any]], group: str) -> tuple[Rule,
         places += [r["PrefixListId"] for r in permission.get("PrefixListIds", ())]
         pairs = permission.get("UserIdGroupPairs", ())
         places += [ITSELF if r["GroupId"] == group else r["GroupId"] for r in pairs]
-        found += [Rule(protocol=permission["IpProtocol"], place=place, **ports) for place in places]
-    return tuple(sorted(found, key=repr))
+        rules += [Rule(protocol=permission["IpProtocol"], place=place, **ports) for place in places]
+    return tuple(sorted(rules, key=repr))

@@ -64,13 +64,13 @@ class Repository(Kind[RepositorySpec]):
         )
         described = {live["repositoryName"]: live for batch in reads[0] for live in batch}
         parts = zip(names, reads[1], strict=True)
-        return {name: self._spec(described[name], *found) for name, found in parts if name in described}
+        return {name: self._spec(described[name], *answers) for name, answers in parts if name in described}
 
     def _describe(self, aws: Aws, names: Sequence[str]) -> list[Any]:
-        found = aws.find("ecr", "DescribeRepositories", repositoryNames=list(names))
-        if found is None and len(names) > 1:
-            return [live for one in aws.each(lambda name: self._describe(aws, [name]), names) for live in one]
-        return list(found["repositories"]) if found else []
+        answer = aws.find("ecr", "DescribeRepositories", repositoryNames=list(names))
+        if answer is None and len(names) > 1:
+            return [live for batch in aws.each(lambda name: self._describe(aws, [name]), names) for live in batch]
+        return list(answer["repositories"]) if answer else []
 
     def _parts(self, aws: Aws, name: str) -> list[Any]:
         return aws.together(
@@ -87,7 +87,9 @@ class Repository(Kind[RepositorySpec]):
             encryption=live.get("encryptionConfiguration", {}).get("encryptionType", "AES256"),
             scan_on_push=live.get("imageScanningConfiguration", {}).get("scanOnPush", False),
             tag_mutability=live.get("imageTagMutability", "MUTABLE"),
-            tag_exclusions=tuple(one["filter"] for one in live.get("imageTagMutabilityExclusionFilters") or ()),
+            tag_exclusions=tuple(
+                exclusion["filter"] for exclusion in live.get("imageTagMutabilityExclusionFilters") or ()
+            ),
             keep_images=keep,
             keep_in_use=in_use,
             other_lifecycle=other,
@@ -134,7 +136,9 @@ class Repository(Kind[RepositorySpec]):
                 aws.call("ecr", "SetRepositoryPolicy", **name, policyText=want.policy.text())
             else:
                 aws.find("ecr", "DeleteRepositoryPolicy", **name)
-        if any(getattr(want, one) != getattr(old, one) for one in ("keep_images", "keep_in_use", "other_lifecycle")):
+        if any(
+            getattr(want, field) != getattr(old, field) for field in ("keep_images", "keep_in_use", "other_lifecycle")
+        ):
             if want.keep_images:
                 rules = _rules(want.keep_images, want.keep_in_use)
                 text = json.dumps({"rules": rules}, separators=(",", ":"))
@@ -148,7 +152,7 @@ class Repository(Kind[RepositorySpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        return [one["repositoryName"] for one in aws.pages("ecr", "DescribeRepositories", "repositories")]
+        return [repository["repositoryName"] for repository in aws.pages("ecr", "DescribeRepositories", "repositories")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
         """One read."""
@@ -162,7 +166,7 @@ def tag_mutability(immutable: bool, exclusions: Sequence[str]) -> str:
 
 
 def _mutability(want: RepositorySpec) -> dict[str, Any]:
-    filters = [{"filterType": "WILDCARD", "filter": one} for one in want.tag_exclusions]
+    filters = [{"filterType": "WILDCARD", "filter": pattern} for pattern in want.tag_exclusions]
     more = {"imageTagMutabilityExclusionFilters": filters} if filters else {}
     return {"imageTagMutability": want.tag_mutability, **more}
 
@@ -173,9 +177,9 @@ def _rules(images: int, in_use: bool) -> list[dict[str, Any]]:
     """
     count = {"countType": "imageCountMoreThan"}
     tagged = {"tagStatus": "tagged", "tagPrefixList": [IN_USE], **count, "countNumber": 9999}
-    every = {"tagStatus": "any", **count, "countNumber": images}
-    selections = enumerate([tagged, every] if in_use else [every], 1)
-    return [{"rulePriority": n, "selection": one, "action": {"type": "expire"}} for n, one in selections]
+    all_images = {"tagStatus": "any", **count, "countNumber": images}
+    selections = enumerate([tagged, all_images] if in_use else [all_images], 1)
+    return [{"rulePriority": n, "selection": selection, "action": {"type": "expire"}} for n, selection in selections]
 
 
 def _lifecycle(answer: Mapping[str, Any] | None) -> tuple[int | None, bool, str]:

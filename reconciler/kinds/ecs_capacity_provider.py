@@ -24,7 +24,7 @@ CREATE_FAILED, UPDATE_FAILED, DELETE_FAILED = FAILED = ("CREATE_FAILED", "UPDATE
 def _requirements(value: Any) -> Any:
     """Lists are sets, and what is empty isn't there."""
     if isinstance(value, Mapping):
-        return {key: _requirements(one) for key, one in sorted(value.items()) if one not in (None, [], {}, ())}
+        return {key: _requirements(part) for key, part in sorted(value.items()) if part not in (None, [], {}, ())}
     return sorted(map(str, value)) if isinstance(value, list | tuple) else value
 
 
@@ -60,7 +60,7 @@ class CapacityProviderSpec(Spec):
 
 
 class CapacityProvider(Kind[CapacityProviderSpec]):
-    """Reads and writes those of managed instances; those of Auto Scaling groups belong to no cluster."""
+    """Reads and writes capacity providers of managed instances; those of Auto Scaling groups belong to no cluster."""
 
     spec: ClassVar[type[Spec]] = CapacityProviderSpec
     needs: ClassVar[Needs] = Needs(
@@ -74,18 +74,20 @@ class CapacityProvider(Kind[CapacityProviderSpec]):
     patience: ClassVar[float] = 1200.0  # until the last instance is gone
 
     def observe(self, aws: Aws, wants: Sequence[CapacityProviderSpec]) -> Mapping[str, Observed[CapacityProviderSpec]]:
-        """One read for a hundred of a cluster. An INACTIVE one is absent: it was deleted."""
+        """One read for a hundred providers of a cluster. An INACTIVE one is absent: it was deleted."""
         clusters = dict.fromkeys(want.place["cluster"] for want in wants)
         names = {c: [want.place["provider"] for want in wants if want.place["cluster"] == c] for c in clusters}
-        batches = [(c, found[i : i + BATCH]) for c, found in names.items() for i in range(0, len(found), BATCH)]
+        batches = [
+            (c, providers[i : i + BATCH]) for c, providers in names.items() for i in range(0, len(providers), BATCH)
+        ]
         answers = aws.each(
-            lambda one: _described(aws, cluster=one[0], capacityProviders=one[1]),
+            lambda batch: _described(aws, cluster=batch[0], capacityProviders=batch[1]),
             batches,
         )
         return {
-            one.spec.name: one
+            provider.spec.name: provider
             for (cluster, _), answer in zip(batches, answers, strict=True)
-            for one in (_observed(cluster, live) for live in answer)
+            for provider in (_observed(cluster, live) for live in answer)
         }
 
     def create(self, aws: Aws, want: CapacityProviderSpec) -> None:
@@ -129,22 +131,22 @@ class CapacityProvider(Kind[CapacityProviderSpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read, and one for each cluster."""
-        return [one.spec.name for one in self._all(aws)]
+        return [provider.spec.name for provider in self._all(aws)]
 
     def owned(self, aws: Aws, deploy: str) -> list[str]:
         """As many reads as listing them takes."""
-        return sorted(one.spec.name for one in self._all(aws) if one.owner == deploy)
+        return sorted(provider.spec.name for provider in self._all(aws) if provider.owner == deploy)
 
     def _all(self, aws: Aws) -> list[Observed[CapacityProviderSpec]]:
         clusters = [arn.rpartition("/")[2] for arn in aws.pages("ecs", "ListClusters", "clusterArns")]
-        found = aws.each(lambda cluster: _described(aws, cluster=cluster), clusters)
-        return [_observed(cluster, live) for cluster, lives in zip(clusters, found, strict=True) for live in lives]
+        answers = aws.each(lambda cluster: _described(aws, cluster=cluster), clusters)
+        return [_observed(cluster, live) for cluster, lives in zip(clusters, answers, strict=True) for live in lives]
 
 
 def _described(aws: Aws, **asked: Any) -> list[Mapping[str, Any]]:
-    """Those of managed instances that are there; none in a cluster that isn't."""
-    found = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", include=["TAGS"], **asked)
-    return [one for one in found or () if one["status"] != GONE and is_managed(one)]
+    """The providers of managed instances that are there; none in a cluster that isn't."""
+    providers = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", include=["TAGS"], **asked)
+    return [provider for provider in providers or () if provider["status"] != GONE and is_managed(provider)]
 
 
 def _parts(want: CapacityProviderSpec, **more: Any) -> dict[str, Any]:

@@ -54,13 +54,13 @@ class Cluster(Kind[ClusterSpec]):
     def observe(self, aws: Aws, wants: Sequence[ClusterSpec]) -> Mapping[str, Observed[ClusterSpec]]:
         """One read for a hundred clusters. An INACTIVE one is absent: it was deleted."""
         live = _described(aws, [want.name for want in wants])
-        by_name = {one["clusterName"]: one for one in live}
+        by_name = {cluster["clusterName"]: cluster for cluster in live}
         there = [want for want in wants if want.name in by_name]
         knowing = aws.each(lambda want: _knowing(aws, want, by_name[want.name]), there)
         specs = [(by_name[want.name], _spec(by_name[want.name], want)) for want in knowing]
         return {
-            spec.name: Observed(spec, {"arn": one["clusterArn"], "status": one["status"]}, note(spec))
-            for one, spec in specs
+            spec.name: Observed(spec, {"arn": cluster["clusterArn"], "status": cluster["status"]}, note(spec))
+            for cluster, spec in specs
         }
 
     def create(self, aws: Aws, want: ClusterSpec) -> None:
@@ -107,12 +107,12 @@ class Cluster(Kind[ClusterSpec]):
     def owned(self, aws: Aws, deploy: str) -> list[str]:
         """As many reads as observing them all takes."""
         live = _described(aws, list(self.listed(aws)))
-        found = [_spec(one, ClusterSpec(name=one["clusterName"])) for one in live]
-        return sorted(one.name for one in found if one.tags.get(OWNER_TAG) == deploy)
+        specs = [_spec(cluster, ClusterSpec(name=cluster["clusterName"])) for cluster in live]
+        return sorted(spec.name for spec in specs if spec.tags.get(OWNER_TAG) == deploy)
 
 
 def _described(aws: Aws, names: Sequence[str]) -> list[Mapping[str, Any]]:
-    """Those that are there."""
+    """The clusters that are there, as DescribeClusters gives them."""
     batches = [names[i : i + BATCH] for i in range(0, len(names), BATCH)]
     include = ["TAGS", "SETTINGS", "CONFIGURATIONS"]
     answers = aws.each(lambda batch: aws.call("ecs", "DescribeClusters", clusters=batch, include=include), batches)
@@ -129,8 +129,8 @@ def _knowing(aws: Aws, want: ClusterSpec, live: Mapping[str, Any]) -> ClusterSpe
         shown = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", **asked) or ()
     except Denied:
         return want
-    found = [one["name"] for one in shown if is_managed(one)]
-    return want.model_copy(update={"managed": (*want.managed, *found)})
+    others = [provider["name"] for provider in shown if is_managed(provider)]
+    return want.model_copy(update={"managed": (*want.managed, *others)})
 
 
 def _settings(want: ClusterSpec) -> list[dict[str, str]]:
@@ -148,7 +148,9 @@ def _spec(live: Mapping[str, Any], want: ClusterSpec) -> ClusterSpec:
     settings = {s["name"]: s["value"] for s in live.get("settings") or ()}
     return ClusterSpec(
         name=live["clusterName"],
-        capacity_providers=tuple(one for one in live.get("capacityProviders") or () if one not in want.managed),
+        capacity_providers=tuple(
+            provider for provider in live.get("capacityProviders") or () if provider not in want.managed
+        ),
         default_strategy=weights(live.get("defaultCapacityProviderStrategy")),
         container_insights=settings.get("containerInsights", "disabled"),
         attached=not_allowed(_shell_logs(live), want),

@@ -68,9 +68,12 @@ class Service(Kind[ServiceSpec]):
         """One read for ten services of a cluster. One that is DRAINING or INACTIVE is absent: it was deleted."""
         clusters = dict.fromkeys(want.place["cluster"] for want in wants)
         names = {c: [want.place["service"] for want in wants if want.place["cluster"] == c] for c in clusters}
-        batches = [(c, found[i : i + BATCH]) for c, found in names.items() for i in range(0, len(found), BATCH)]
+        batches = [
+            (c, services[i : i + BATCH]) for c, services in names.items() for i in range(0, len(services), BATCH)
+        ]
         answers = aws.each(
-            lambda one: aws.find("ecs", "DescribeServices", cluster=one[0], services=one[1], include=["TAGS"]), batches
+            lambda batch: aws.find("ecs", "DescribeServices", cluster=batch[0], services=batch[1], include=["TAGS"]),
+            batches,
         )
         live = [
             (f"{cluster}/{service['serviceName']}", service)
@@ -143,13 +146,13 @@ class Service(Kind[ServiceSpec]):
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read, and one for each cluster."""
         clusters = [arn.rpartition("/")[2] for arn in aws.pages("ecs", "ListClusters", "clusterArns")]
-        found = aws.each(lambda c: list(aws.pages("ecs", "ListServices", "serviceArns", cluster=c)), clusters)
-        return ["/".join(arn.rsplit("/", 2)[-2:]) for arns in found for arn in arns]
+        answers = aws.each(lambda c: list(aws.pages("ecs", "ListServices", "serviceArns", cluster=c)), clusters)
+        return ["/".join(arn.rsplit("/", 2)[-2:]) for arns in answers for arn in arns]
 
     def owned(self, aws: Aws, deploy: str) -> list[str]:
         """As many reads as observing them all takes."""
-        found = self.observe(aws, [ServiceSpec(name=name) for name in self.listed(aws)])
-        return sorted(name for name, one in found.items() if one.owner == deploy)
+        services = self.observe(aws, [ServiceSpec(name=name) for name in self.listed(aws)])
+        return sorted(name for name, service in services.items() if service.owner == deploy)
 
 
 def _parts(want: ServiceSpec) -> dict[str, Any]:
@@ -187,37 +190,37 @@ def _progress(aws: Aws, place: Mapping[str, str], live: Mapping[str, Any]) -> st
         return ""
     failed = f", {first['failedTasks']} failed" if first.get("failedTasks") else ""
     text = f"{first.get('runningCount', 0)} of {live['desiredCount']} tasks run{failed}"
-    if any(one.get("rolloutState") == "FAILED" or one.get("failedTasks") for one in deployments):
+    if any(deployment.get("rolloutState") == "FAILED" or deployment.get("failedTasks") for deployment in deployments):
         text = "; ".join(filter(None, (text, _why(aws, place, live))))
     return text
 
 
 def _primary(live: Mapping[str, Any]) -> Mapping[str, Any]:
     """The deployment that is to stay."""
-    return next((one for one in live.get("deployments") or () if one["status"] == "PRIMARY"), {})
+    return next((deployment for deployment in live.get("deployments") or () if deployment["status"] == "PRIMARY"), {})
 
 
 def _last_failure(live: Mapping[str, Any]) -> str:
     """The last deployment that failed, by its id and state; of one that is gone, as it is after the way back, the event
     that names it. Empty for none.
     """
-    for one in live.get("deployments") or ():
-        if one.get("rolloutState") == "FAILED":
-            return f"(deployment {one.get('id', '')}) {one.get('rolloutStateReason') or 'its tasks fail'}"
-    said = (event["message"] for event in live.get("events") or ())
-    return next((message for message in said if "deployment failed" in message), "")
+    for deployment in live.get("deployments") or ():
+        if deployment.get("rolloutState") == "FAILED":
+            return f"(deployment {deployment.get('id', '')}) {deployment.get('rolloutStateReason') or 'its tasks fail'}"
+    messages = (event["message"] for event in live.get("events") or ())
+    return next((message for message in messages if "deployment failed" in message), "")
 
 
 def _why(aws: Aws, place: Mapping[str, str], live: Mapping[str, Any]) -> str:
-    """How the last of its tasks ended, and what ECS says."""
+    """How the last of the service's tasks ended, and what ECS says of it."""
     listed = {"cluster": place["cluster"], "serviceName": place["service"], "desiredStatus": "STOPPED"}
     arns = (aws.find("ecs", "ListTasks", **listed) or {}).get("taskArns", ())
     answer = aws.find("ecs", "DescribeTasks", cluster=place["cluster"], tasks=arns[:100]) if arns else None
     # Not those that ECS stopped to make room for others.
     own = [t for t in (answer or {}).get("tasks", ()) if t.get("stopCode") != "ServiceSchedulerInitiated"]
     ended = sorted(own, key=lambda task: str(task.get("stoppedAt", "")))
-    said = [one["message"] for one in live.get("events") or () if BAD.search(one["message"])]
-    return "; ".join([*(_ended(task) for task in ended[-1:]), *said[:1]])
+    messages = [event["message"] for event in live.get("events") or () if BAD.search(event["message"])]
+    return "; ".join([*(_ended(task) for task in ended[-1:]), *messages[:1]])
 
 
 def _ended(task: Mapping[str, Any]) -> str:

@@ -77,19 +77,19 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
 
     def read(self, aws: Aws, want: TaskDefinitionSpec) -> Observed[TaskDefinitionSpec] | None:
         """One read, and one of the revision that a rollback has put aside."""
-        found = self.revision(aws, want.name, want)
-        if found is None or not _active(found):
+        newest = self.revision(aws, want.name, want)
+        if newest is None or not _active(newest):
             return None
-        held = rolled_back(found.spec.tags)
+        held = rolled_back(newest.spec.tags)
         if held is None or self.plain:
-            return found
+            return newest
         run, number = held
         aside = self.revision(aws, f"{want.name}:{number}", want)
         if aside is None or not _active(aside) or rolled_back(aside.spec.tags):
-            return replace(found, note=f"rolled back to run {run}; revision {number} doesn't exist any more")
+            return replace(newest, note=f"rolled back to run {run}; revision {number} doesn't exist any more")
         note = f"rolled back to run {run}, which holds back revision {number} {UNTIL}"
-        attributes = {**found.attributes, ASIDE: aside.attributes["arn"]}
-        return replace(found, attributes=attributes, note=note, aside=aside)
+        attributes = {**newest.attributes, ASIDE: aside.attributes["arn"]}
+        return replace(newest, attributes=attributes, note=note, aside=aside)
 
     def revision(
         self, aws: Aws, name: str, want: TaskDefinitionSpec | None = None
@@ -167,18 +167,19 @@ def rolled_back(tags: Mapping[str, str]) -> tuple[str, int] | None:
     return (run_id, int(number)) if is_run_id(run_id) and REVISION.fullmatch(number) else None
 
 
-def _active(found: Observed[TaskDefinitionSpec]) -> bool:
-    return "status" not in found.attributes
+def _active(revision: Observed[TaskDefinitionSpec]) -> bool:
+    return "status" not in revision.attributes
 
 
-def _with_empty(found: Iterable[Container], want: TaskDefinitionSpec) -> tuple[Container, ...]:
+def _with_empty(containers: Iterable[Container], want: TaskDefinitionSpec) -> tuple[Container, ...]:
     """The containers with those variables that are wanted with no value: ECS may leave such out, which is the same."""
     empties = {
-        one.name: {name: "" for name, value in one.environment.items() if value == ""} for one in want.containers
+        wanted.name: {name: "" for name, value in wanted.environment.items() if value == ""}
+        for wanted in want.containers
     }
     return tuple(
-        one.model_copy(update={"environment": dict(sorted((empties.get(one.name, {}) | one.environment).items()))})
-        for one in found
+        live.model_copy(update={"environment": dict(sorted((empties.get(live.name, {}) | live.environment).items()))})
+        for live in containers
     )
 
 
@@ -196,7 +197,7 @@ def request(want: TaskDefinitionSpec) -> dict[str, Any]:
             "cpuArchitecture": want.cpu_architecture,
             "operatingSystemFamily": want.operating_system,
         },
-        "containerDefinitions": [definition(one) for one in want.containers],
+        "containerDefinitions": [definition(wanted) for wanted in want.containers],
         "tags": tags.pairs(want.tags, "key", "value"),
         **({"ephemeralStorage": {"sizeInGiB": want.ephemeral_storage}} if want.ephemeral_storage else {}),
     }

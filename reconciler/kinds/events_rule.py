@@ -72,7 +72,7 @@ class Rule(Kind[RuleSpec]):
             pattern=live.get("EventPattern") or "",
             state=live["State"],
             description=live.get("Description") or "",
-            targets=tuple(sorted((_target(one) for one in targets or ()), key=lambda one: one.id)),
+            targets=tuple(sorted((_target(target) for target in targets or ()), key=lambda target: target.id)),
             expression=live.get("ScheduleExpression") or "",
             role=live.get("RoleArn") or "",
             tags=tagging,
@@ -86,11 +86,11 @@ class Rule(Kind[RuleSpec]):
 
     def update(self, aws: Aws, want: RuleSpec, seen: Observed[RuleSpec], changes: Changes) -> None:
         """Take away the targets that aren't wanted before anything is put."""
-        gone = {one.id for one in seen.spec.targets} - {one.id for one in want.targets}
+        gone = {target.id for target in seen.spec.targets} - {target.id for target in want.targets}
         _remove(aws, want.name, sorted(gone))
         if touches(changes, "pattern", "state", "description", "expression", "role"):
             aws.call("events", "PutRule", **_rule(want))
-        _put(aws, want.name, [one for one in want.targets if one not in seen.spec.targets])
+        _put(aws, want.name, [target for target in want.targets if target not in seen.spec.targets])
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]
             if missing := tags.removed(want.tags, seen.spec.tags):
@@ -100,13 +100,13 @@ class Rule(Kind[RuleSpec]):
     def delete(self, aws: Aws, seen: Observed[RuleSpec]) -> None:
         """A rule goes only without targets."""
         name = seen.spec.name
-        found = aws.find_all("events", "ListTargetsByRule", "Targets", Rule=name) or ()
-        _remove(aws, name, [one["Id"] for one in found])
+        targets = aws.find_all("events", "ListTargetsByRule", "Targets", Rule=name) or ()
+        _remove(aws, name, [target["Id"] for target in targets])
         aws.find("events", "DeleteRule", Name=name)
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        return [one["Name"] for one in aws.pages("events", "ListRules", "Rules")]
+        return [rule["Name"] for rule in aws.pages("events", "ListRules", "Rules")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
         """One read."""
@@ -123,12 +123,12 @@ def _rule(want: RuleSpec) -> dict[str, Any]:
 
 
 def _target(live: Mapping[str, Any]) -> RuleTarget:
-    rest = {key: value for key, value in live.items() if key not in ("Id", "Arn")}
-    return RuleTarget(id=live["Id"], arn=live["Arn"], other=json.dumps(rest) if rest else "")
+    other = {key: value for key, value in live.items() if key not in ("Id", "Arn")}
+    return RuleTarget(id=live["Id"], arn=live["Arn"], other=json.dumps(other) if other else "")
 
 
 def _put(aws: Aws, rule: str, targets: Iterable[RuleTarget]) -> None:
-    entries = [{"Id": one.id, "Arn": one.arn, **json.loads(one.other or "{}")} for one in targets]
+    entries = [{"Id": target.id, "Arn": target.arn, **json.loads(target.other or "{}")} for target in targets]
     if entries:
         _whole("PutTargets", aws.call("events", "PutTargets", Rule=rule, Targets=entries))
 
@@ -139,6 +139,6 @@ def _remove(aws: Aws, rule: str, ids: Sequence[str]) -> None:
 
 
 def _whole(operation: str, answer: Mapping[str, Any]) -> None:
-    """An answer of 200 may say that some of it wasn't done. Raises AwsError."""
-    for one in answer.get("FailedEntries") or ():
-        raise AwsError("events", operation, one.get("ErrorCode", ""), one.get("ErrorMessage", ""))
+    """Raises AwsError for entries that weren't done, which an answer of 200 may have."""
+    for entry in answer.get("FailedEntries") or ():
+        raise AwsError("events", operation, entry.get("ErrorCode", ""), entry.get("ErrorMessage", ""))

@@ -39,83 +39,88 @@ ELSEWHERE: Mapping[str, tuple[str | On, ...]] = {
 
 
 def event_sources(aws: Aws, name: str) -> list[str]:
-    """The texts of what AWS calls it by, in one read. Raises AwsError."""
-    found = aws.find_all("lambda", "ListEventSourceMappings", "EventSourceMappings", FunctionName=name) or ()
+    """A text for each event source that AWS calls the function for, in one read. Raises AwsError."""
+    mappings = aws.find_all("lambda", "ListEventSourceMappings", "EventSourceMappings", FunctionName=name) or ()
     return [
-        f"event-source {one.get('EventSourceArn') or 'self-managed'} {one['UUID']}"
-        for one in found
-        if one.get("State") != "Deleting"
+        f"event-source {mapping.get('EventSourceArn') or 'self-managed'} {mapping['UUID']}"
+        for mapping in mappings
+        if mapping.get("State") != "Deleting"
     ]
 
 
 def read(aws: Aws, name: str) -> list[str]:
-    """Its texts: five reads at once, and one for each alias and version of somebody's. Raises AwsError."""
-    this = {"FunctionName": name}
+    """A text for each thing that is attached. Raises AwsError.
+
+    Five reads at once, and one for each alias and version of somebody's.
+    """
+    function = {"FunctionName": name}
     reads: list[Any] = aws.together(
         lambda: event_sources(aws, name),
-        lambda: aws.find_all("lambda", "ListFunctionEventInvokeConfigs", "FunctionEventInvokeConfigs", **this),
-        lambda: aws.find_all("lambda", "ListFunctionUrlConfigs", "FunctionUrlConfigs", **this),
-        lambda: aws.find_all("lambda", "ListAliases", "Aliases", **this),
-        lambda: aws.find_all("lambda", "ListVersionsByFunction", "Versions", **this),
+        lambda: aws.find_all("lambda", "ListFunctionEventInvokeConfigs", "FunctionEventInvokeConfigs", **function),
+        lambda: aws.find_all("lambda", "ListFunctionUrlConfigs", "FunctionUrlConfigs", **function),
+        lambda: aws.find_all("lambda", "ListAliases", "Aliases", **function),
+        lambda: aws.find_all("lambda", "ListVersionsByFunction", "Versions", **function),
     )
-    sources, events, urls, aliases, versions = (found or () for found in reads)
+    sources, events, urls, aliases, versions = (listing or () for listing in reads)
     names = [alias["Name"] for alias in aliases] + [v["Version"] for v in versions if v["Version"] != LATEST]
-    policies = aws.each(lambda one: aws.find("lambda", "GetPolicy", **this, Qualifier=one), names)
-    found = [*sources, *(text for one in events for _, text in _destinations(one))]
-    found += [f"url {one['FunctionUrl']} {one['AuthType']} {_qualifier(one['FunctionArn'])}" for one in urls]
+    policies = aws.each(
+        lambda alias_or_version: aws.find("lambda", "GetPolicy", **function, Qualifier=alias_or_version), names
+    )
+    texts = [*sources, *(text for config in events for _, text in _destinations(config))]
+    texts += [f"url {url['FunctionUrl']} {url['AuthType']} {_qualifier(url['FunctionArn'])}" for url in urls]
     for qualifier, answer in zip(names, policies, strict=True):
-        found += _permissions(qualifier, answer)
-    found += [f"alias {alias['Name']} {alias['FunctionVersion']}" for alias in aliases]
-    return found + [f"version {one['Version']}" for one in versions if one["Version"] != LATEST]
+        texts += _permissions(qualifier, answer)
+    texts += [f"alias {alias['Name']} {alias['FunctionVersion']}" for alias in aliases]
+    return texts + [f"version {version['Version']}" for version in versions if version["Version"] != LATEST]
 
 
 def detach(aws: Aws, name: str, gone: Sequence[str]) -> None:
-    """Take these away: first by what it is called, versions last, since an alias holds one. Raises AwsError."""
-    this = {"FunctionName": name}
+    """Take these away: first what calls the function, versions last, since an alias holds one. Raises AwsError."""
+    function = {"FunctionName": name}
     parts = [text.split(" ") for text in gone]
     for _, _, uuid in (part for part in parts if part[0] == "event-source"):
         aws.find("lambda", "DeleteEventSourceMapping", UUID=uuid)
     for _, _, _, qualifier in (part for part in parts if part[0] == "url"):
-        aws.find("lambda", "DeleteFunctionUrlConfig", **this, **_named(qualifier))
-    for one in (part[1] for part in parts if part[0] == "permission"):
-        qualifier, _, sid = one.partition("/")
-        aws.find("lambda", "RemovePermission", **this, Qualifier=qualifier, StatementId=sid)
+        aws.find("lambda", "DeleteFunctionUrlConfig", **function, **_named(qualifier))
+    for permission in (part[1] for part in parts if part[0] == "permission"):
+        qualifier, _, sid = permission.partition("/")
+        aws.find("lambda", "RemovePermission", **function, Qualifier=qualifier, StatementId=sid)
     for qualifier in sorted({part[3] for part in parts if part[0] == "destination"}):
         _redirect(aws, name, qualifier, gone)
     for alias in (part[1] for part in parts if part[0] == "alias"):
-        aws.find("lambda", "DeleteAlias", **this, Name=alias)
+        aws.find("lambda", "DeleteAlias", **function, Name=alias)
     for version in (part[1] for part in parts if part[0] == "version"):
-        aws.find("lambda", "DeleteFunction", **this, Qualifier=version)
+        aws.find("lambda", "DeleteFunction", **function, Qualifier=version)
 
 
 def _redirect(aws: Aws, name: str, qualifier: str, gone: Sequence[str]) -> None:
-    """Leave of an asynchronous configuration what isn't to go."""
-    all_of_them = aws.find_all(
-        "lambda", "ListFunctionEventInvokeConfigs", "FunctionEventInvokeConfigs", FunctionName=name
-    )
-    for one in all_of_them or ():
-        if _qualifier(one["FunctionArn"]) != qualifier:
+    """Take destinations away; the rest of an asynchronous configuration stays."""
+    configs = aws.find_all("lambda", "ListFunctionEventInvokeConfigs", "FunctionEventInvokeConfigs", FunctionName=name)
+    for config in configs or ():
+        if _qualifier(config["FunctionArn"]) != qualifier:
             continue
-        kept = {key: {"Destination": where} for (key, where), text in _destinations(one) if text not in gone}
+        kept = {key: {"Destination": where} for (key, where), text in _destinations(config) if text not in gone}
         if kept:
-            limits = {k: one[k] for k in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds") if one.get(k) is not None}
+            limits = {
+                k: config[k] for k in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds") if config.get(k) is not None
+            }
             call = {"FunctionName": name, **_named(qualifier), "DestinationConfig": kept, **limits}
             aws.call("lambda", "PutFunctionEventInvokeConfig", **call)
         else:
             aws.find("lambda", "DeleteFunctionEventInvokeConfig", FunctionName=name, **_named(qualifier))
 
 
-def _destinations(one: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
+def _destinations(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
     """((OnSuccess or OnFailure, ARN), its text) of an asynchronous configuration."""
     for key, how in (("OnSuccess", "on-success"), ("OnFailure", "on-failure")):
-        if arn := ((one.get("DestinationConfig") or {}).get(key) or {}).get("Destination"):
-            yield (key, arn), f"destination {arn} {how} {_qualifier(one['FunctionArn'])}"
+        if arn := ((config.get("DestinationConfig") or {}).get(key) or {}).get("Destination"):
+            yield (key, arn), f"destination {arn} {how} {_qualifier(config['FunctionArn'])}"
 
 
 def _permissions(qualifier: str, answer: Mapping[str, Any] | None) -> Iterator[str]:
-    for one in json.loads((answer or {}).get("Policy") or "{}").get("Statement", ()):
-        text = json.dumps({key: value for key, value in one.items() if key != "Sid"}, separators=(",", ":"))
-        yield f"permission {qualifier}/{one['Sid']} {text}"
+    for statement in json.loads((answer or {}).get("Policy") or "{}").get("Statement", ()):
+        text = json.dumps({key: value for key, value in statement.items() if key != "Sid"}, separators=(",", ":"))
+        yield f"permission {qualifier}/{statement['Sid']} {text}"
 
 
 def _qualifier(arn: str) -> str:

@@ -47,36 +47,39 @@ class IdentitySpec(OpenSpec):
 def read(aws: Aws, who: Who, name: str) -> dict[str, Any] | None:
     """The fields of `IdentitySpec` and the `live` role or user; None for one that doesn't exist."""
     key = {f"{who}Name": name}
-    found: list[Any] = aws.together(
+    answers: list[Any] = aws.together(
         lambda: aws.find("iam", f"Get{who}", **key),
         lambda: aws.find_all("iam", f"ListAttached{who}Policies", "AttachedPolicies", **key),
         lambda: aws.find_all("iam", f"List{who}Policies", "PolicyNames", **key),
     )
-    if any(part is None for part in found):
+    if any(part is None for part in answers):
         return None
-    live, attached, inline = found[0][who], found[1], found[2]
-    documents = aws.each(lambda one: aws.call("iam", f"Get{who}Policy", **key, PolicyName=one), inline)
+    live, attached, inline = answers[0][who], answers[1], answers[2]
+    documents = aws.each(lambda policy_name: aws.call("iam", f"Get{who}Policy", **key, PolicyName=policy_name), inline)
     return {
         "live": live,
-        "managed_policies": tuple(one["PolicyArn"] for one in attached),
-        "inline_policies": {one["PolicyName"]: policy(one["PolicyDocument"]) for one in documents},
-    }
-
-
-def permissions(who: Who, details: Mapping[str, Any]) -> dict[str, Any]:
-    """The same fields, from the account's details, which are the `live` role or user."""
-    return {
-        "live": details,
-        "managed_policies": tuple(one["PolicyArn"] for one in details["AttachedManagedPolicies"]),
+        "managed_policies": tuple(attachment["PolicyArn"] for attachment in attached),
         "inline_policies": {
-            one["PolicyName"]: policy(one["PolicyDocument"]) for one in details.get(f"{who}PolicyList", ())
+            inline_policy["PolicyName"]: policy(inline_policy["PolicyDocument"]) for inline_policy in documents
         },
     }
 
 
-def shared(want: IdentitySpec, found: dict[str, Any]) -> dict[str, Any]:
+def permissions(who: Who, details: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that `read` gives, from the account's details, which are the `live` role or user."""
+    return {
+        "live": details,
+        "managed_policies": tuple(attachment["PolicyArn"] for attachment in details["AttachedManagedPolicies"]),
+        "inline_policies": {
+            inline_policy["PolicyName"]: policy(inline_policy["PolicyDocument"])
+            for inline_policy in details.get(f"{who}PolicyList", ())
+        },
+    }
+
+
+def shared(want: IdentitySpec, fields: dict[str, Any]) -> dict[str, Any]:
     """What roles and users have in common, as `read` or `permissions` give it, without what the file lets be."""
-    live = found["live"]
+    live = fields["live"]
     boundary = (live.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", "")
 
     def kept(name: str, wanted: bool) -> bool:
@@ -85,10 +88,10 @@ def shared(want: IdentitySpec, found: dict[str, Any]) -> dict[str, Any]:
     return {
         "path": live.get("Path", "/"),
         "boundary": boundary if kept(boundary, boundary == want.boundary) else "",
-        "managed_policies": tuple(arn for arn in found["managed_policies"] if kept(arn, arn in want.managed_policies)),
+        "managed_policies": tuple(arn for arn in fields["managed_policies"] if kept(arn, arn in want.managed_policies)),
         "inline_policies": {
             name: document
-            for name, document in found["inline_policies"].items()
+            for name, document in fields["inline_policies"].items()
             if kept(name, name in want.inline_policies)
         },
         "allow": want.allow,
@@ -96,7 +99,7 @@ def shared(want: IdentitySpec, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def add(aws: Aws, who: Who, want: IdentitySpec, old: IdentitySpec) -> None:
-    """What is wanted and isn't there."""
+    """Give it the policies that are wanted and aren't there."""
     key = {f"{who}Name": want.name}
     for arn in sorted(set(want.managed_policies) - set(old.managed_policies)):
         aws.call("iam", f"Attach{who}Policy", **key, PolicyArn=arn)
@@ -106,7 +109,7 @@ def add(aws: Aws, who: Who, want: IdentitySpec, old: IdentitySpec) -> None:
 
 
 def remove(aws: Aws, who: Who, want: IdentitySpec, old: IdentitySpec) -> None:
-    """What is there and isn't wanted."""
+    """Take away the policies that are there and aren't wanted."""
     key = {f"{who}Name": old.name}
     for arn in sorted(set(old.managed_policies) - set(want.managed_policies)):
         aws.find("iam", f"Detach{who}Policy", **key, PolicyArn=arn)
@@ -160,10 +163,10 @@ def _read_account(aws: Aws, most: int) -> Account:
         },
         {user["UserName"]: user for page in details for user in page["UserDetailList"]},
         {
-            (one["Arn"], version["VersionId"]): version["Document"]
+            (managed_policy["Arn"], version["VersionId"]): version["Document"]
             for page in details
-            for one in page["Policies"]
-            for version in one["PolicyVersionList"]
+            for managed_policy in page["Policies"]
+            for version in managed_policy["PolicyVersionList"]
             if "Document" in version
         },
         whole=True,

@@ -42,11 +42,11 @@ class InstanceProfile(Kind[InstanceProfileSpec]):
 
     def read(self, aws: Aws, want: InstanceProfileSpec) -> Observed[InstanceProfileSpec] | None:
         """One read."""
-        found = aws.find("iam", "GetInstanceProfile", InstanceProfileName=want.name)
-        if found is None:
+        answer = aws.find("iam", "GetInstanceProfile", InstanceProfileName=want.name)
+        if answer is None:
             return None
-        live = found["InstanceProfile"]
-        role = next((one["RoleName"] for one in live["Roles"]), "")
+        live = answer["InstanceProfile"]
+        role = next((live_role["RoleName"] for live_role in live["Roles"]), "")
         spec = InstanceProfileSpec(name=live["InstanceProfileName"], role=role, tags=tags.mapping(live.get("Tags")))
         return Observed(spec, {"arn": live["Arn"]})
 
@@ -74,8 +74,8 @@ class InstanceProfile(Kind[InstanceProfileSpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        found = aws.pages("iam", "ListInstanceProfiles", "InstanceProfiles")
-        return [one["InstanceProfileName"] for one in found]
+        profiles = aws.pages("iam", "ListInstanceProfiles", "InstanceProfiles")
+        return [profile["InstanceProfileName"] for profile in profiles]
 
 
 def _give(aws: Aws, want: InstanceProfileSpec) -> None:

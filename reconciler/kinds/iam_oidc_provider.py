@@ -84,8 +84,8 @@ class OidcProvider(Kind[OidcProviderSpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        found = aws.pages("iam", "ListOpenIDConnectProviders", "OpenIDConnectProviderList")
-        return [provider["Arn"].partition("oidc-provider/")[2] for provider in found]
+        providers = aws.pages("iam", "ListOpenIDConnectProviders", "OpenIDConnectProviderList")
+        return [provider["Arn"].partition("oidc-provider/")[2] for provider in providers]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
         """One read."""

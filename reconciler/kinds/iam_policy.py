@@ -58,13 +58,13 @@ class Policy(Kind[PolicySpec]):
         everything that is one read, and none where the account's details say it.
         """
         arn = want.arn or aws.arn("iam", f"policy{want.path}{want.name}")
-        found = aws.find("iam", "GetPolicy", PolicyArn=arn)
-        if found is None and (listed := aws.shared.once("iam policies", lambda: self._all(aws))):
+        answer = aws.find("iam", "GetPolicy", PolicyArn=arn)
+        if answer is None and (listed := aws.shared.once("iam policies", lambda: self._all(aws))):
             arn = listed.get(want.name, arn)
-            found = aws.find("iam", "GetPolicy", PolicyArn=arn) if want.name in listed else None
-        if found is None:
+            answer = aws.find("iam", "GetPolicy", PolicyArn=arn) if want.name in listed else None
+        if answer is None:
             return None
-        live = found["Policy"]
+        live = answer["Policy"]
         document = read_account(aws).documents.get((arn, live["DefaultVersionId"]))
         if document is None:
             version = aws.find("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=live["DefaultVersionId"])
@@ -126,8 +126,8 @@ class Policy(Kind[PolicySpec]):
         except Gone:
             return
         for who in ("Role", "User", "Group"):
-            for one in (one for answer in entities for one in answer.get(f"Policy{who}s", ())):
-                aws.find("iam", f"Detach{who}Policy", **{f"{who}Name": one[f"{who}Name"]}, PolicyArn=arn)
+            for entity in (holder for answer in entities for holder in answer.get(f"Policy{who}s", ())):
+                aws.find("iam", f"Detach{who}Policy", **{f"{who}Name": entity[f"{who}Name"]}, PolicyArn=arn)
         for version in versions:
             if not version["IsDefaultVersion"]:
                 aws.find("iam", "DeletePolicyVersion", PolicyArn=arn, VersionId=version["VersionId"])
@@ -140,8 +140,8 @@ class Policy(Kind[PolicySpec]):
     def owned(self, aws: Aws, deploy: str) -> list[str]:
         """One read, and one for each, by the ARN that the listing gives, since a policy may have a path."""
         arns = self._arns(aws)
-        found = aws.each(lambda arn: aws.find("iam", "ListPolicyTags", PolicyArn=arn) or {}, arns.values())
-        owners = [tags.mapping(one.get("Tags")).get(OWNER_TAG) for one in found]
+        answers = aws.each(lambda arn: aws.find("iam", "ListPolicyTags", PolicyArn=arn) or {}, arns.values())
+        owners = [tags.mapping(answer.get("Tags")).get(OWNER_TAG) for answer in answers]
         return sorted(name for name, owner in zip(arns, owners, strict=True) if owner == deploy)
 
     def _all(self, aws: Aws) -> dict[str, str]:
@@ -154,4 +154,4 @@ class Policy(Kind[PolicySpec]):
             return {}
 
     def _arns(self, aws: Aws) -> dict[str, str]:
-        return {one["PolicyName"]: one["Arn"] for one in aws.pages("iam", "ListPolicies", "Policies", Scope="Local")}
+        return {live["PolicyName"]: live["Arn"] for live in aws.pages("iam", "ListPolicies", "Policies", Scope="Local")}

@@ -56,8 +56,8 @@ class Role(Kind[RoleSpec]):
     def observe(self, aws: Aws, wants: Sequence[RoleSpec]) -> Mapping[str, Observed[RoleSpec]]:
         """Three reads for each role, and one for each inline policy; none for what the account's details answer."""
         known = read_account(aws).roles
-        found = aws.each(lambda want: self._known(known, want) or self._read(aws, want), wants)
-        return {one.spec.name: one for one in found if one is not None}
+        reads = aws.each(lambda want: self._known(known, want) or self._read(aws, want), wants)
+        return {observed.spec.name: observed for observed in reads if observed is not None}
 
     def _known(self, known: Mapping[str, Mapping[str, Any]], want: RoleSpec) -> Observed[RoleSpec] | None:
         details = known.get(want.name)
@@ -65,8 +65,8 @@ class Role(Kind[RoleSpec]):
         return seen if seen and seen.spec == want else None
 
     def _read(self, aws: Aws, want: RoleSpec) -> Observed[RoleSpec] | None:
-        found = iam.read(aws, "Role", want.name)
-        return _spec(want, found) if found else None
+        fields = iam.read(aws, "Role", want.name)
+        return _spec(want, fields) if fields else None
 
     def create(self, aws: Aws, want: RoleSpec) -> None:
         """Make the role with its tags, then its policies."""
@@ -110,8 +110,8 @@ class Role(Kind[RoleSpec]):
             lambda: aws.find_all("iam", "ListInstanceProfilesForRole", "InstanceProfiles", RoleName=name),
             lambda: iam.remove(aws, "Role", RoleSpec(name=name), seen.spec),
         )
-        for one in profiles or ():
-            profile = one["InstanceProfileName"]
+        for live in profiles or ():
+            profile = live["InstanceProfileName"]
             aws.find("iam", "RemoveRoleFromInstanceProfile", RoleName=name, InstanceProfileName=profile)
         aws.find("iam", "DeleteRole", RoleName=name)
 
@@ -129,14 +129,14 @@ class Role(Kind[RoleSpec]):
         return tags.mapping((aws.find("iam", "ListRoleTags", RoleName=name) or {}).get("Tags"))
 
 
-def _spec(want: RoleSpec, found: dict[str, Any]) -> Observed[RoleSpec]:
-    live = found["live"]
+def _spec(want: RoleSpec, fields: dict[str, Any]) -> Observed[RoleSpec]:
+    live = fields["live"]
     spec = RoleSpec(
         name=live["RoleName"],
         trust=policy(live["AssumeRolePolicyDocument"]),
         description=live.get("Description", ""),
         max_session_duration=live.get("MaxSessionDuration", 3600),
         tags=tags.mapping(live.get("Tags")),
-        **iam.shared(want, found),
+        **iam.shared(want, fields),
     )
     return Observed(spec, {"arn": live["Arn"]})

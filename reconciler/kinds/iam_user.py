@@ -91,8 +91,8 @@ class User(Kind[UserSpec]):
 
     def read(self, aws: Aws, want: UserSpec) -> Observed[UserSpec] | None:
         """Nine reads, and one for each inline policy; five for what the account's details answer, one for nobody."""
-        both: list[Any] = aws.together(lambda: self._own(aws, want), lambda: read_account(aws).users.get(want.name))
-        own, details = both
+        answers: list[Any] = aws.together(lambda: self._own(aws, want), lambda: read_account(aws).users.get(want.name))
+        own, details = answers
         if own is None:
             return None
         if details is not None:
@@ -103,13 +103,13 @@ class User(Kind[UserSpec]):
             lambda: iam.read(aws, "User", want.name),
             lambda: aws.find_all("iam", "ListGroupsForUser", "Groups", UserName=want.name),
         )
-        found, listed = reads
-        if found is None or listed is None:
+        fields, listed = reads
+        if fields is None or listed is None:
             return None
-        return _spec(want, found, [group["GroupName"] for group in listed], own)
+        return _spec(want, fields, [group["GroupName"] for group in listed], own)
 
     def _own(self, aws: Aws, want: UserSpec) -> _Own | None:
-        """What it can prove itself with; None for one that doesn't exist."""
+        """The user's credentials; None for a user that doesn't exist."""
         keys = self._keys(aws, want)
         return self._credentials(aws, want, keys) if keys is not None else None  # who isn't there has nothing else
 
@@ -118,7 +118,7 @@ class User(Kind[UserSpec]):
         return aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=want.name)
 
     def _credentials(self, aws: Aws, want: UserSpec, keys: list[Any] | None = None) -> _Own | None:
-        """The same of one that is there. keys: its access keys, if they are read already."""
+        """The credentials of a user that is there. keys: its access keys, if they are read already."""
         name = want.name
         reads: list[Any] = aws.together(
             lambda: self._keys(aws, want) if keys is None else keys,
@@ -141,8 +141,8 @@ class User(Kind[UserSpec]):
         if not parameter:
             return ""
         filters = [{"Key": "Name", "Option": "Equals", "Values": [parameter]}]
-        found = list(aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=filters))
-        return str(found[0].get("Description", "")) if found else ""
+        parameters = list(aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=filters))
+        return str(parameters[0].get("Description", "")) if parameters else ""
 
     def create(self, aws: Aws, want: UserSpec) -> None:
         """Make the user with its tags, then its policies and key."""
@@ -245,7 +245,7 @@ class User(Kind[UserSpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        return [one["UserName"] for one in aws.pages("iam", "ListUsers", "Users")]
+        return [user["UserName"] for user in aws.pages("iam", "ListUsers", "Users")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
         """One read."""
@@ -271,27 +271,27 @@ class _Own(NamedTuple):
 
 def _credentials(ssh: Any, certificates: Any, services: Any) -> Iterator[str]:
     """A text for each, as `CREDENTIALS` takes them."""
-    for one in ssh or ():
-        yield f"ssh-key {one['SSHPublicKeyId']}"
-    for one in certificates or ():
-        yield f"signing-certificate {one['CertificateId']}"
-    for one in services or ():
-        yield f"service-credential {one['ServiceSpecificCredentialId']} {one['ServiceName']}"
+    for key in ssh or ():
+        yield f"ssh-key {key['SSHPublicKeyId']}"
+    for certificate in certificates or ():
+        yield f"signing-certificate {certificate['CertificateId']}"
+    for credential in services or ():
+        yield f"service-credential {credential['ServiceSpecificCredentialId']} {credential['ServiceName']}"
 
 
-def _spec(want: UserSpec, found: dict[str, Any], groups: Sequence[str], own: _Own) -> Observed[UserSpec]:
-    live = found["live"]
+def _spec(want: UserSpec, fields: dict[str, Any], groups: Sequence[str], own: _Own) -> Observed[UserSpec]:
+    live = fields["live"]
     spec = UserSpec(
         name=live["UserName"],
         groups=tuple(groups),
-        access_keys=tuple(CURRENT if one == own.stored else one for one in own.ids),
+        access_keys=tuple(CURRENT if key == own.stored else key for key in own.ids),
         inactive_key=own.off,
         attached=own.attached,
         console_password=own.password,
         keep_keys=want.keep_keys,
         key_parameter=want.key_parameter,
         tags=tags.mapping(live.get("Tags")),
-        **iam.shared(want, found),
+        **iam.shared(want, fields),
     )
     return Observed(
         spec, {"arn": live["Arn"]} | ({"current_key": own.stored} if own.stored in own.ids else {}), note(spec)

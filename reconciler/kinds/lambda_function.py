@@ -29,15 +29,15 @@ RUNTIME = "python3.13"
 # to that), so nothing is installed or built.
 MODULES = (
     "__init__",
-    *(f"core/{one}" for one in ("__init__", "errors", "fargate", "function_settings", "managed_instances", "plain_json",
+    *(f"core/{n}" for n in ("__init__", "errors", "fargate", "function_settings", "managed_instances", "plain_json",
                            "prices")),
     "core/limits", "core/pages", "core/run_paths", "core/secret", "core/text", "core/workers",
-    *(f"run/{one}" for one in ("__init__", "diagnosis", "explain", "explain_end", "explain_missing", "explain_start")),
-    *(f"run/{one}" for one in ("last_lines", "verdict", "log_end", "webhook_request", "usage")),
-    *(f"run/{one}" for one in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
-    *(f"run/{one}" for one in ("cap", "checkpoint", "index", "index_store", "scheduled_record", "step", "stored")),
+    *(f"run/{n}" for n in ("__init__", "diagnosis", "explain", "explain_end", "explain_missing", "explain_start")),
+    *(f"run/{n}" for n in ("last_lines", "verdict", "log_end", "webhook_request", "usage")),
+    *(f"run/{n}" for n in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
+    *(f"run/{n}" for n in ("cap", "checkpoint", "index", "index_store", "scheduled_record", "step", "stored")),
     "run/crew", "run/workers",
-    *(f"scheduled/{one}" for one in ("__init__", "aws", "handler", "later", "launch", "record", "see", "tell", "why")),
+    *(f"scheduled/{n}" for n in ("__init__", "aws", "handler", "later", "launch", "record", "see", "tell", "why")),
     "scheduled/workers",
 )  # fmt: skip
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with
@@ -122,8 +122,8 @@ class Function(Kind[FunctionSpec]):
             description=live.get("Description") or "",
             environment=(live.get("Environment") or {}).get("Variables") or {},
             dead_letters=(live.get("DeadLetterConfig") or {}).get("TargetArn") or "",
-            invokers=[_invoker(one, arn) for one in statements],
-            layers=tuple(one["Arn"] for one in live.get("Layers") or ()),
+            invokers=[_invoker(statement, arn) for statement in statements],
+            layers=tuple(layer["Arn"] for layer in live.get("Layers") or ()),
             other=json.dumps(other) if other else "",
             tags={key: value for key, value in (reads[0].get("Tags") or {}).items() if not key.startswith("aws:")},
         )
@@ -131,8 +131,8 @@ class Function(Kind[FunctionSpec]):
 
     def create(self, aws: Aws, want: FunctionSpec) -> None:
         """Make it with its tags, then let others call it."""
-        what = {"Code": {"ZipFile": archive()}, "Tags": dict(want.tags), "Publish": False}
-        aws.call("lambda", "CreateFunction", **_request(want), **what)
+        parameters = {"Code": {"ZipFile": archive()}, "Tags": dict(want.tags), "Publish": False}
+        aws.call("lambda", "CreateFunction", **_request(want), **parameters)
         _allow(aws, want.name, want.invokers)
 
     def update(self, aws: Aws, want: FunctionSpec, seen: Observed[FunctionSpec], changes: Changes) -> None:
@@ -141,8 +141,8 @@ class Function(Kind[FunctionSpec]):
         _disallow(aws, name, {*seen.spec.invokers} - {*want.invokers})
         function_attached.detach(aws, name, to_detach(want, seen.spec))
         if touches(changes, "code") or "Architectures" in other:
-            what = {"ZipFile": archive(), "Architectures": ARCHITECTURES}
-            aws.call("lambda", "UpdateFunctionCode", FunctionName=name, **what)
+            code = {"ZipFile": archive(), "Architectures": ARCHITECTURES}
+            aws.call("lambda", "UpdateFunctionCode", FunctionName=name, **code)
         if {top(change.path) for change in changes} - {"code", "invokers", "attached", "tags"}:
             back = {key: value for key, value in _defaults(name).items() if key in other}
             emptied = {
@@ -167,7 +167,7 @@ class Function(Kind[FunctionSpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        return [one["FunctionName"] for one in aws.pages("lambda", "ListFunctions", "Functions")]
+        return [function["FunctionName"] for function in aws.pages("lambda", "ListFunctions", "Functions")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
         """One read."""
@@ -185,7 +185,7 @@ def _request(want: FunctionSpec) -> dict[str, Any]:
 
 
 def _state(live: Mapping[str, Any]) -> dict[str, str]:
-    """What AWS is still at with it, or has failed at."""
+    """Whether AWS is still making or changing the function, or has failed to, and why."""
     states = {live.get("State"), live.get("LastUpdateStatus")}
     if "Failed" in states:
         why = live.get("StateReason") or live.get("LastUpdateStatusReason") or "AWS doesn't say why"
@@ -203,14 +203,14 @@ def _defaults(name: str) -> dict[str, Any]:
 
 
 def _other(live: Mapping[str, Any]) -> dict[str, Any]:
-    found = {}
+    other = {}
     for key, usual in {**_defaults(live["FunctionName"]), "Architectures": ARCHITECTURES}.items():
         value = live.get(key) or usual
         if isinstance(usual, dict):  # without what AWS adds to it, such as the id of the VPC
             value = {name: value.get(name, default) for name, default in usual.items()}
         if value != usual:
-            found[key] = value
-    return found
+            other[key] = value
+    return other
 
 
 def _invoker(statement: Mapping[str, Any], arn: str) -> str:
@@ -218,32 +218,32 @@ def _invoker(statement: Mapping[str, Any], arn: str) -> str:
     principal, condition = statement.get("Principal"), statement.get("Condition") or {}
     service = principal.get("Service") if isinstance(principal, dict) else ""
     source = condition.get("ArnLike", {}).get("AWS:SourceArn")
-    one = f"{service} {source}"
+    invoker = f"{service} {source}"
     usual = {
-        "Sid": _id(one), "Effect": "Allow", "Principal": {"Service": service}, "Action": ACTION, "Resource": arn,
+        "Sid": _id(invoker), "Effect": "Allow", "Principal": {"Service": service}, "Action": ACTION, "Resource": arn,
         "Condition": {"ArnLike": {"AWS:SourceArn": source}},
     }  # fmt: skip
-    return one if statement == usual else str(json_text(json.dumps(statement)))
+    return invoker if statement == usual else str(json_text(json.dumps(statement)))
 
 
 def _allow(aws: Aws, function: str, invokers: Iterable[str]) -> None:
     """Let these, as `SERVICE SOURCE_ARN`, call it. Raises AwsError."""
-    for one in sorted(invokers):
-        service, source = one.split()
-        who = {"StatementId": _id(one), "Action": ACTION, "Principal": service, "SourceArn": source}
+    for invoker in sorted(invokers):
+        service, source = invoker.split()
+        who = {"StatementId": _id(invoker), "Action": ACTION, "Principal": service, "SourceArn": source}
         aws.ensure("lambda", "AddPermission", FunctionName=function, **who)
 
 
 def _disallow(aws: Aws, function: str, invokers: Iterable[str]) -> None:
     """Don't let these, as `_invoker` gives them, call it any more. Raises AwsError."""
-    for one in sorted(invokers):
-        aws.find("lambda", "RemovePermission", FunctionName=function, StatementId=_id(one))
+    for invoker in sorted(invokers):
+        aws.find("lambda", "RemovePermission", FunctionName=function, StatementId=_id(invoker))
 
 
-def _id(one: str) -> str:
+def _id(invoker: str) -> str:
     """The id of a statement: its own, or that which `_allow` gives it, always the same."""
-    own = json.loads(one).get("Sid") if one.startswith("{") else ""
-    return own or f"_invoker-{hashlib.sha256(one.encode()).hexdigest()[:16]}"
+    own = json.loads(invoker).get("Sid") if invoker.startswith("{") else ""
+    return own or f"_invoker-{hashlib.sha256(invoker.encode()).hexdigest()[:16]}"
 
 
 @cache
@@ -254,13 +254,13 @@ def archive() -> bytes:
     """
     import zipfile  # which only who has a schedule waits for
 
-    here, whole = Path(__file__).parents[1], io.BytesIO()
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as file:
+    here, buffer = Path(__file__).parents[1], io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
         for module in MODULES:
             entry = zipfile.ZipInfo(f"reconciler/{module}.py", ALWAYS)
             entry.create_system, entry.external_attr = 3, 0o100644 << 16  # as Unix has it, readable by all
             file.writestr(entry, (here / f"{module}.py").read_bytes())
-    return whole.getvalue()
+    return buffer.getvalue()
 
 
 @cache

@@ -59,30 +59,30 @@ class LogGroup(Kind[LogGroupSpec]):
                 retention_in_days=live[want.name].get("retentionInDays"),
                 attached=not_allowed(attached, want),
                 allow=want.allow,
-                tags=found,
+                tags=group_tags,
             )
-            for want, found, attached in zip(wants, tagging, subscribed, strict=True)
+            for want, group_tags, attached in zip(wants, tagging, subscribed, strict=True)
             if want.name in live
         ]
         return {spec.name: Observed(spec, {"arn": _arn(aws, spec.name)}, note(spec)) for spec in specs}
 
     def _describe(self, aws: Aws, names: Sequence[str]) -> dict[str, Any]:
         """Groups by name. To the API a name is a prefix, so that one answer may have many, and others between them."""
-        found: dict[str, Any] = {}
+        by_name: dict[str, Any] = {}
         alike = commonprefix(list(names))  # noqa: RUF071  character by character, as the API does
         if alike:
             groups = aws.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=alike)
             # A second page's worth of others, and asking by name is faster.
             for group in groups if len(names) == 1 else islice(groups, len(names) + PAGE):
                 if group["logGroupName"] in names:
-                    found[group["logGroupName"]] = group
-                if len(found) == len(names):
+                    by_name[group["logGroupName"]] = group
+                if len(by_name) == len(names):
                     break
-        missing = [name for name in names if name not in found]
+        missing = [name for name in names if name not in by_name]
         if missing and len(names) > 1:
-            for one in aws.each(lambda name: self._describe(aws, [name]), missing):
-                found |= one
-        return found
+            for described in aws.each(lambda name: self._describe(aws, [name]), missing):
+                by_name |= described
+        return by_name
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
         """One read."""
@@ -125,13 +125,15 @@ class LogGroup(Kind[LogGroupSpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        return [one["logGroupName"] for one in aws.pages("logs", "DescribeLogGroups", "logGroups")]
+        return [group["logGroupName"] for group in aws.pages("logs", "DescribeLogGroups", "logGroups")]
 
 
 def _subscriptions(aws: Aws, name: str) -> list[str]:
     """`subscription DESTINATION NAME` for each filter that sends lines elsewhere."""
-    found = aws.find_all("logs", "DescribeSubscriptionFilters", "subscriptionFilters", logGroupName=name) or ()
-    return [f"subscription {one['destinationArn']} {one['filterName']}" for one in found]
+    subscriptions = aws.find_all("logs", "DescribeSubscriptionFilters", "subscriptionFilters", logGroupName=name) or ()
+    return [
+        f"subscription {subscription['destinationArn']} {subscription['filterName']}" for subscription in subscriptions
+    ]
 
 
 def _arn(aws: Aws, name: str) -> str:

@@ -106,11 +106,11 @@ class Bucket(Kind[BucketSpec]):
             *((REPLICATION,) if want.versioning else ()),
         )  # fmt: skip
         try:
-            found = aws.each(lambda operation: aws.find("s3", operation, Bucket=want.name), operations)
+            results = aws.each(lambda operation: aws.find("s3", operation, Bucket=want.name), operations)
         except Denied:
             aws.find("s3", "HeadBucket", Bucket=want.name)
             raise
-        answers = dict(zip(operations, found, strict=True))
+        answers = dict(zip(operations, results, strict=True))
         if answers["GetBucketVersioning"] is None:
             return None
         if REPLICATION not in answers:
@@ -153,10 +153,10 @@ class Bucket(Kind[BucketSpec]):
         for upload in aws.find_all("s3", "ListMultipartUploads", "Uploads", Bucket=name) or ():
             aws.find("s3", "AbortMultipartUpload", Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
         while (page := aws.find("s3", "ListObjectVersions", Bucket=name)) is not None:
-            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-            if not found:
+            versions = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            if not versions:
                 break
-            keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+            keys = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
             answer = aws.call("s3", "DeleteObjects", Bucket=name, Delete={"Objects": keys, "Quiet": True})
             # What was only slow to go is listed again and tried again.
             check_deleted(answer, name, most=len(keys) - 1)
@@ -167,7 +167,7 @@ class Bucket(Kind[BucketSpec]):
         if want.tags != old.tags:
             aws.call("s3", "PutBucketTagging", **bucket, Tagging={"TagSet": tags.pairs(want.tags)})
         if want.public_access_block != old.public_access_block:
-            block = {one: one in want.public_access_block for one in BLOCKS}
+            block = {setting: setting in want.public_access_block for setting in BLOCKS}
             aws.call("s3", "PutPublicAccessBlock", **bucket, PublicAccessBlockConfiguration=block)
         if want.policy != old.policy:
             if want.policy.statements:
@@ -201,7 +201,7 @@ class Bucket(Kind[BucketSpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        return [one["Name"] for one in aws.pages("s3", "ListBuckets", "Buckets")]
+        return [bucket["Name"] for bucket in aws.pages("s3", "ListBuckets", "Buckets")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
         """One read."""
@@ -221,12 +221,12 @@ def _spec(want: BucketSpec, answers: Mapping[str, Any], region: str) -> BucketSp
     return BucketSpec(
         name=want.name,
         region=region,
-        public_access_block=tuple(one for one in BLOCKS if blocked.get(one)),
+        public_access_block=tuple(setting for setting in BLOCKS if blocked.get(setting)),
         policy=policy(document["Policy"]) if document else Policy(),
         versioning=answers["GetBucketVersioning"].get("Status") == "Enabled",
         encryption=encrypted.get("SSEAlgorithm", "AES256"),
         kms_key=encrypted.get("KMSMasterKeyID", ""),
-        blocked_encryption=tuple(sorted(one for one in unusable if one != "NONE")),
+        blocked_encryption=tuple(sorted(encryption for encryption in unusable if encryption != "NONE")),
         lifecycle=tuple(sorted(map(_expiry, rules), key=Expiry.model_dump_json)),
         attached=not_allowed(attached, want),
         allow=want.allow,
@@ -254,8 +254,8 @@ def _replication(rule: Mapping[str, Any]) -> str:
 def _notifications(answer: Mapping[str, Any] | None) -> Iterator[tuple[str, Any, str]]:
     """(part of the configuration, item, its text) for each place that is told of objects."""
     for kind, arn in TARGETS.items():
-        for one in (answer or {}).get(f"{kind}Configurations") or ():
-            yield f"{kind}Configurations", one, f"notification {one[arn]} {' '.join(sorted(one['Events']))}"
+        for item in (answer or {}).get(f"{kind}Configurations") or ():
+            yield f"{kind}Configurations", item, f"notification {item[arn]} {' '.join(sorted(item['Events']))}"
     if answer and EVENT_BRIDGE in answer:
         yield EVENT_BRIDGE, {}, "notification eventbridge"
 
@@ -263,10 +263,10 @@ def _notifications(answer: Mapping[str, Any] | None) -> Iterator[tuple[str, Any,
 def _detach(aws: Aws, name: str, gone: Sequence[str]) -> None:
     """Write what is attached without these, which takes one look at each of the two configurations. Raises AwsError."""
     if any(text.startswith("replication ") for text in gone):
-        found = (aws.find("s3", REPLICATION, Bucket=name) or {}).get("ReplicationConfiguration", {})
-        kept = [rule for rule in found.get("Rules", ()) if _replication(rule) not in gone]
+        current = (aws.find("s3", REPLICATION, Bucket=name) or {}).get("ReplicationConfiguration", {})
+        kept = [rule for rule in current.get("Rules", ()) if _replication(rule) not in gone]
         if kept:
-            aws.call("s3", "PutBucketReplication", Bucket=name, ReplicationConfiguration={**found, "Rules": kept})
+            aws.call("s3", "PutBucketReplication", Bucket=name, ReplicationConfiguration={**current, "Rules": kept})
         else:
             aws.find("s3", "DeleteBucketReplication", Bucket=name)
     if any(text.startswith("notification ") for text in gone):
@@ -332,16 +332,16 @@ def _place(filtered: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
 
 
 def _rules(lifecycle: Sequence[Expiry]) -> list[dict[str, Any]]:
-    """The _rules as the S3 API takes them, each with an ID of its own."""
-    return [_rule(one, f"reconciler-{number}") for number, one in enumerate(lifecycle, 1)]
+    """The lifecycle rules as the S3 API takes them, each with an ID of its own."""
+    return [_rule(expiry, f"reconciler-{number}") for number, expiry in enumerate(lifecycle, 1)]
 
 
 def _rule(expiry: Expiry, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"ID": name, "Status": "Enabled", "Filter": {"Prefix": expiry.prefix}}
+    rule: dict[str, Any] = {"ID": name, "Status": "Enabled", "Filter": {"Prefix": expiry.prefix}}
     if expiry.tag:
         key, _, value = expiry.tag.partition("=")
-        found["Filter"] = {"And": {"Prefix": expiry.prefix, "Tags": [{"Key": key, "Value": value}]}}
+        rule["Filter"] = {"And": {"Prefix": expiry.prefix, "Tags": [{"Key": key, "Value": value}]}}
     for field, key, unit in _PARTS:
         if days := getattr(expiry, field):
-            found[key] = {unit: days}
-    return found
+            rule[key] = {unit: days}
+    return rule

@@ -60,7 +60,7 @@ class FolderSpec(Spec):
         return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()
 
     def object(self, key: str) -> ObjectSpec:
-        """One of its files. key: after the prefix."""
+        """One of its files, as an object. key: what comes after the prefix."""
         path = self.paths.get(key, "")
         size = Path(path).stat().st_size if path else 0
         return ObjectSpec(name=self.name + key, sha256=self.files.get(key, ""), size=size, file=path, tags=self.tags)
@@ -68,7 +68,7 @@ class FolderSpec(Spec):
 
 def folder_of(name: str, data: DataFile, files: Sequence[Here], tags: Mapping[str, str]) -> FolderSpec:
     """A folder with the files of this machine, read as far as they aren't known. Raises OSError."""
-    paths = {one.key.removeprefix(data.prefix): one.path for one in files}
+    paths = {file.key.removeprefix(data.prefix): file.path for file in files}
     return FolderSpec(
         name=name,
         files={key: checksums(path).sha256 for key, path in paths.items()},
@@ -102,26 +102,28 @@ class Folder(Kind[FolderSpec]):
             return None
         listed = aws.find_all("s3", "ListObjectsV2", "Contents", **want.place) or []
         start = len(want.place["Prefix"])
-        there = {one["Key"][start:]: one for one in listed if not one["Key"].endswith("/")}  # a console's folder
-        known = {key: one for key, one in there.items() if key in want.files}
+        there = {
+            entry["Key"][start:]: entry for entry in listed if not entry["Key"].endswith("/")
+        }  # a console's folder
+        known = {key: entry for key, entry in there.items() if key in want.files}
         others = tuple(sorted(there.keys() - known.keys()))
         if not known and (want.files or not others):
             return None
-        unproved = [key for key, one in known.items() if not _proved(one, want.paths.get(key, ""))]
+        unproved = [key for key, entry in known.items() if not _proved(entry, want.paths.get(key, ""))]
         heads = dict(zip(unproved, aws.each(lambda key: self._head(aws, want, key), unproved), strict=True))
         files = {key: heads.get(key, want.files[key]) for key in known}
         spec = FolderSpec(
             name=want.name,
             files={key: value for key, value in files.items() if value is not None},
-            size=sum(one["Size"] for one in known.values()),
+            size=sum(entry["Size"] for entry in known.values()),
             paths=want.paths,
             others=others,
         )
         return Observed(spec)
 
     def _head(self, aws: Aws, want: FolderSpec, key: str) -> str | None:
-        found = Object().read(aws, want.object(key))
-        return found.spec.sha256 if found else None
+        observed = Object().read(aws, want.object(key))
+        return observed.spec.sha256 if observed else None
 
     def create(self, aws: Aws, want: FolderSpec) -> None:
         """Upload all files, several at a time."""
@@ -137,22 +139,22 @@ class Folder(Kind[FolderSpec]):
         place, start = seen.spec.place, len(seen.spec.place["Prefix"])
         ours: list[dict[str, Any]] = []
         for key in ("Versions", "DeleteMarkers"):
-            for one in aws.find_all("s3", "ListObjectVersions", key, **place) or ():
-                if one["Key"][start:] in seen.spec.files:
-                    ours.append({"Key": one["Key"], "VersionId": one["VersionId"]})
+            for version in aws.find_all("s3", "ListObjectVersions", key, **place) or ():
+                if version["Key"][start:] in seen.spec.files:
+                    ours.append({"Key": version["Key"], "VersionId": version["VersionId"]})
         for begin in range(0, len(ours), MOST):
             batch = {"Objects": ours[begin : begin + MOST], "Quiet": True}
             check_deleted(aws.call("s3", "DeleteObjects", Bucket=place["Bucket"], Delete=batch), seen.spec.name)
 
     def _upload(self, aws: Aws, want: FolderSpec, files: Mapping[str, str]) -> None:
         objects = [want.object(key) for key in files]
-        whole = sum(one.size for one in objects)
-        kind = _File(lambda name, sent, size: self.progress(want.name, sent, whole))
-        aws.each(lambda one: kind.create(aws, one), objects)
+        total = sum(spec.size for spec in objects)
+        kind = _File(lambda name, sent, size: self.progress(want.name, sent, total))
+        aws.each(lambda spec: kind.create(aws, spec), objects)
 
 
 class _File(Object):
-    """One of very many: a small one is sent by one call, since boto3's transfer manager starts threads for each."""
+    """A file of very many: a small one is sent by one call, since boto3's transfer manager starts threads for each."""
 
     def create(self, aws: Aws, want: ObjectSpec) -> None:
         """Upload it. To send the same twice, where an answer is lost, does no harm."""

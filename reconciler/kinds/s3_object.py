@@ -125,15 +125,15 @@ class Object(Kind[ObjectSpec]):
         """Delete it, in a versioned bucket with all its versions."""
         place = seen.spec.place
         versions = aws.find("s3", "ListObjectVersions", Bucket=place["Bucket"], Prefix=place["Key"]) or {}
-        for one in [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())]:
-            if one["Key"] == place["Key"]:
-                aws.find("s3", "DeleteObject", **place, VersionId=one["VersionId"])
+        for version in [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())]:
+            if version["Key"] == place["Key"]:
+                aws.find("s3", "DeleteObject", **place, VersionId=version["VersionId"])
 
     def inside(self, aws: Aws, holder: str) -> Iterable[str]:
         """Objects in a bucket. What runs wrote belongs to the runs, not to the plan."""
-        for one in aws.pages("s3", "ListObjectsV2", "Contents", Bucket=holder):
-            if not one["Key"].startswith(f"{RUNS}/"):
-                yield f"{holder}/{one['Key']}"
+        for entry in aws.pages("s3", "ListObjectsV2", "Contents", Bucket=holder):
+            if not entry["Key"].startswith(f"{RUNS}/"):
+                yield f"{holder}/{entry['Key']}"
 
 
 def changed_meanwhile(want: ObjectSpec) -> UserError:
@@ -145,9 +145,9 @@ def check_deleted(answer: Mapping[str, Any], where: str, *, most: int = 0) -> No
     """DeleteObjects answers 200 with a body that says what stays. most: so many may. Raises ReconcilerError."""
     kept: list[Any] = answer.get("Errors") or []
     if len(kept) > most:
-        one = kept[0]
+        error = kept[0]
         raise ReconcilerError(
-            f"objects of {where} stay, such as {one.get('Key')}: {one.get('Code')}: {one.get('Message')}",
+            f"objects of {where} stay, such as {error.get('Key')}: {error.get('Code')}: {error.get('Message')}",
             hint="a retention (object lock), MFA delete or a policy may hold them; end that, then run it again",
         )
 
@@ -155,12 +155,12 @@ def check_deleted(answer: Mapping[str, Any], where: str, *, most: int = 0) -> No
 def checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:
     """The SHA-256 of an object's content, or a text that is none where S3 doesn't tell. head: HeadObject's answer."""
     etag = head["ETag"].strip('"')
-    whole = head.get("ChecksumSHA256", "")
-    if whole and "-" not in etag:  # of an object uploaded in parts it is a checksum of the parts' checksums
-        return base64.b64decode(whole).hex()
+    stored = head.get("ChecksumSHA256", "")
+    if stored and "-" not in etag:  # of an object uploaded in parts it is a checksum of the parts' checksums
+        return base64.b64decode(stored).hex()
     if not want.file:
         return str(head.get("Metadata", {}).get(SHA256) or f"unknown (ETag {etag})")
-    told = base64.b64decode(whole.partition("-")[0]).hex() if whole else etag
+    told = base64.b64decode(stored.partition("-")[0]).hex() if stored else etag
     if head["ContentLength"] == want.size and told == checksums(want.file).as_stored:
         return want.sha256
     return f"unknown (ETag {etag})"

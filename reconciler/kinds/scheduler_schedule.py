@@ -67,7 +67,9 @@ class Schedule(Kind[ScheduleSpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        return [one["Name"] for one in aws.pages("scheduler", "ListSchedules", "Schedules", GroupName="default")]
+        return [
+            schedule["Name"] for schedule in aws.pages("scheduler", "ListSchedules", "Schedules", GroupName="default")
+        ]
 
 
 def _request(want: ScheduleSpec) -> dict[str, Any]:
@@ -110,5 +112,5 @@ def _spec(live: Mapping[str, Any]) -> ScheduleSpec:
     }
     # Empty and false is what AWS fills in.
     others = {**target, **{key: live.get(key) for key in ("StartDate", "EndDate", "KmsKeyArn")}}
-    rest = {key: value for key, value in others.items() if value}
-    return ScheduleSpec(**spec, other=json.dumps(rest, default=str) if rest else "")
+    other = {key: value for key, value in others.items() if value}
+    return ScheduleSpec(**spec, other=json.dumps(other, default=str) if other else "")

@@ -71,12 +71,15 @@ class Topic(Kind[TopicSpec]):
         # taken away and goes by itself after two days: no difference that an apply could repair.
         there = [text for text, its_arn in subscribed.items() if its_arn != PENDING or text in want.subscriptions]
         asked = [(where(text), its_arn) for text, its_arn in subscribed.items() if text in want.subscriptions]
-        settings = aws.each(lambda one: _settings(aws, *one), [one for one in asked if one[1] != PENDING])
+        settings = aws.each(
+            lambda subscription: _settings(aws, *subscription),
+            [subscription for subscription in asked if subscription[1] != PENDING],
+        )
         spec = TopicSpec(
             name=want.name,
             policy=_without_default(policy(live["Attributes"].get("Policy") or "{}"), aws.account),
             subscriptions=(*(text for text in there if text in want.subscriptions or where(text) not in want.allow),),
-            subscription_settings=tuple(text for found in settings for text in found),
+            subscription_settings=tuple(text for texts in settings for text in texts),
             allow=want.allow,
             kms_key=live["Attributes"].get("KmsMasterKeyId", ""),
             tags=tagging,
@@ -120,7 +123,7 @@ class Topic(Kind[TopicSpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        return [one["TopicArn"].rpartition(":")[2] for one in aws.pages("sns", "ListTopics", "Topics")]
+        return [topic["TopicArn"].rpartition(":")[2] for topic in aws.pages("sns", "ListTopics", "Topics")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
         """One read."""
@@ -130,18 +133,21 @@ class Topic(Kind[TopicSpec]):
 
 def _subscriptions(aws: Aws, arn: str) -> dict[str, str]:
     """`PROTOCOL ENDPOINT` to the subscription's ARN."""
-    found = aws.find_all("sns", "ListSubscriptionsByTopic", "Subscriptions", TopicArn=arn) or ()
-    there = (one for one in found if one["SubscriptionArn"] != DELETED)
-    return {f"{one['Protocol']} {one['Endpoint']}": one["SubscriptionArn"] for one in there}
+    subscriptions = aws.find_all("sns", "ListSubscriptionsByTopic", "Subscriptions", TopicArn=arn) or ()
+    there = (subscription for subscription in subscriptions if subscription["SubscriptionArn"] != DELETED)
+    return {
+        f"{subscription['Protocol']} {subscription['Endpoint']}": subscription["SubscriptionArn"]
+        for subscription in there
+    }
 
 
 def _settings(aws: Aws, endpoint: str, arn: str) -> list[str]:
     """`ENDPOINT NAME VALUE` of each setting that isn't as SNS makes it."""
-    found = (aws.find("sns", "GetSubscriptionAttributes", SubscriptionArn=arn) or {}).get("Attributes", {})
+    attributes = (aws.find("sns", "GetSubscriptionAttributes", SubscriptionArn=arn) or {}).get("Attributes", {})
     return [
-        f"{endpoint} {name} {found[name]}"
+        f"{endpoint} {name} {attributes[name]}"
         for name, usual in SETTINGS.items()
-        if found.get(name) not in (None, "", "{}", usual)
+        if attributes.get(name) not in (None, "", "{}", usual)
     ]
 
 
@@ -151,11 +157,11 @@ def _subscribe(aws: Aws, arn: str, wanted: Iterable[str]) -> None:
         aws.call("sns", "Subscribe", TopicArn=arn, Protocol=protocol, Endpoint=endpoint, ReturnSubscriptionArn=True)
 
 
-def _without_default(found: Policy, account: str) -> Policy:
+def _without_default(topic_policy: Policy, account: str) -> Policy:
     """Without what every new topic has: that its own account may use it."""
     mine = policy({"Statement": {"Condition": {"StringEquals": {"AWS:SourceOwner": account}}}}).statements[0].conditions
-    kept = tuple(s for s in found.statements if s.sid != DEFAULT or s.conditions != mine)
-    return Policy(version=found.version, statements=kept) if kept else Policy()
+    kept = tuple(s for s in topic_policy.statements if s.sid != DEFAULT or s.conditions != mine)
+    return Policy(version=topic_policy.version, statements=kept) if kept else Policy()
 
 
 def _text(want: TopicSpec, aws: Aws, arn: str) -> str:

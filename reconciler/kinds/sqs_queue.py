@@ -44,10 +44,10 @@ class Queue(Kind[QueueSpec]):
 
     def read(self, aws: Aws, want: QueueSpec) -> Observed[QueueSpec] | None:
         """Three reads."""
-        found = aws.find("sqs", "GetQueueUrl", QueueName=want.name)
-        if found is None:
+        answer = aws.find("sqs", "GetQueueUrl", QueueName=want.name)
+        if answer is None:
             return None
-        url = found["QueueUrl"]
+        url = answer["QueueUrl"]
         reads: list[Any] = aws.together(
             lambda: aws.find("sqs", "GetQueueAttributes", QueueUrl=url, AttributeNames=["All"]),
             lambda: aws.find("sqs", "ListQueueTags", QueueUrl=url),
@@ -103,8 +103,8 @@ class Queue(Kind[QueueSpec]):
 
 
 def _redrive(text: str | None) -> list[str]:
-    found = json.loads(text) if text else {}
-    return [f"redrive {found['deadLetterTargetArn']} {found.get('maxReceiveCount', '')}"] if found else []
+    redrive = json.loads(text) if text else {}
+    return [f"redrive {redrive['deadLetterTargetArn']} {redrive.get('maxReceiveCount', '')}"] if redrive else []
 
 
 def _encryption(want: QueueSpec) -> dict[str, str]:

@@ -33,9 +33,12 @@ def read_parameters(aws: Aws, names: Sequence[str]) -> dict[str, Mapping[str, An
     """Parameters by name, as GetParameters gives them: Type, Version, Value (never that of a SecureString)."""
     batches = [list(names[i : i + BATCH]) for i in range(0, len(names), BATCH)]
     answers = aws.each(lambda batch: aws.call("ssm", "GetParameters", Names=batch, WithDecryption=False), batches)
-    found = {one["Name"]: one for answer in answers for one in answer["Parameters"]}
+    parameters = {parameter["Name"]: parameter for answer in answers for parameter in answer["Parameters"]}
     # Without decryption it is the encrypted text, which is of no use to anyone.
-    return {n: {k: v for k, v in one.items() if (k, one["Type"]) != ("Value", SECURE)} for n, one in found.items()}
+    return {
+        n: {k: v for k, v in parameter.items() if (k, parameter["Type"]) != ("Value", SECURE)}
+        for n, parameter in parameters.items()
+    }
 
 
 def describe_parameters(aws: Aws, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
@@ -45,7 +48,7 @@ def describe_parameters(aws: Aws, names: Sequence[str]) -> dict[str, Mapping[str
     """
     batches = [list(names[i : i + DESCRIBED]) for i in range(0, len(names), DESCRIBED)]
     answers = aws.each(lambda batch: _described(aws, batch), batches)
-    return {one["Name"]: one for answer in answers for one in answer}
+    return {parameter["Name"]: parameter for answer in answers for parameter in answer}
 
 
 def _described(aws: Aws, names: list[str]) -> list[Mapping[str, Any]]:
@@ -67,11 +70,12 @@ class Parameter(Kind[ParameterSpec]):
 
     def observe(self, aws: Aws, wants: Sequence[ParameterSpec]) -> Mapping[str, Observed[ParameterSpec]]:
         """One read for ten parameters, and one for the tags of each."""
-        found = read_parameters(aws, [want.name for want in wants])
-        live = [want for want in wants if want.name in found]
+        parameters = read_parameters(aws, [want.name for want in wants])
+        live = [want for want in wants if want.name in parameters]
         tagging = aws.each(lambda want: self.tags_of(aws, want.name), live)
         return {
-            want.name: _observed(aws, want, found[want.name], owned) for want, owned in zip(live, tagging, strict=True)
+            want.name: _observed(aws, want, parameters[want.name], owned)
+            for want, owned in zip(live, tagging, strict=True)
         }
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
@@ -97,13 +101,14 @@ class Parameter(Kind[ParameterSpec]):
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
-        return [one["Name"] for one in aws.pages("ssm", "DescribeParameters", "Parameters")]
+        return [parameter["Name"] for parameter in aws.pages("ssm", "DescribeParameters", "Parameters")]
 
     def owned(self, aws: Aws, deploy: str) -> list[str]:
         """One read, which SSM filters."""
         tagged = [{"Key": f"tag:{OWNER_TAG}", "Option": "Equals", "Values": [deploy]}]
         return sorted(
-            one["Name"] for one in aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=tagged)
+            parameter["Name"]
+            for parameter in aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=tagged)
         )
 
 
@@ -118,7 +123,7 @@ def _observed(
 
 
 def _note(want: ParameterSpec, live: Mapping[str, Any]) -> str:
-    """That the value isn't the file's, which is as it may be."""
+    """A note where the value isn't the file's, which is no difference; empty where it is."""
     for variable, first in want.initial.items():
         if live.get("Value") == first:
             continue
