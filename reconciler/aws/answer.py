@@ -19,14 +19,14 @@ class Answer(dict[str, Any]):
 
 
 def answer_of(service: str, operation: str, parsed: dict[str, Any]) -> dict[str, Any]:
-    """The same answer, with all that is in it as such structures."""
-    found: dict[str, Any] = _of((service, operation), parsed)
-    return found
+    """An answer as botocore parsed it, with each structure in it as an `Answer`."""
+    answer: dict[str, Any] = _of((service, operation), parsed)
+    return answer
 
 
 def _of(call: tuple[str, str], value: Any) -> Any:
     if isinstance(value, dict):
-        found = Answer((key, _of(call, part)) for key, part in value.items())
-        found.call = call
-        return found
+        answer = Answer((key, _of(call, part)) for key, part in value.items())
+        answer.call = call
+        return answer
     return [_of(call, part) for part in value] if isinstance(value, list) else value

@@ -138,28 +138,28 @@ class Aws:
         return self._repeat(service, operation, partial(self._once, service, operation, params))
 
     def find(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
-        """The same, with None for what doesn't exist."""
+        """Make a call as `call` does, with None for what doesn't exist."""
         try:
             return self.call(service, operation, **params)
         except Gone:
             return None
 
     def allowed(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
-        """The same, with None where the caller may not do it."""
+        """Make a call as `call` does, with None where the caller may not do it."""
         try:
             return self.call(service, operation, **params)
         except Denied:
             return None
 
     def ensure(self, service: str, operation: str, /, **params: Any) -> None:
-        """The same, where that it is there already is as good: so when the answer is lost it is made again."""
+        """Make a call that creates what may be there already: so when the answer is lost, it is made again."""
         try:
             self._repeat(service, operation, partial(self._once, service, operation, params), twice=True)
         except AlreadyThere:
             return
 
     def conditional(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
-        """The same for what is done on a condition (IfMatch), with None where that doesn't hold."""
+        """Make a call on a condition (IfMatch), with None where that doesn't hold."""
         try:
             return self.call(service, operation, **params)
         except AwsError as error:
@@ -196,7 +196,7 @@ class Aws:
         return self._together.run(reads)
 
     def start(self, read: Callable[[], T]) -> Future[T]:
-        """Run one meanwhile."""
+        """Run one read in the background."""
         return self._together.start(read)
 
     def each(self, read: Callable[[I], T], items: Iterable[I]) -> list[T]:
@@ -264,14 +264,14 @@ class Aws:
     def _who(self) -> dict[str, Any]:
         with self._lock:
             mine = self._identity is None
-            found = self._identity = self._identity or Future()
+            identity = self._identity = self._identity or Future()
         if mine:
             try:
-                found.set_result(self.call("sts", "GetCallerIdentity"))
+                identity.set_result(self.call("sts", "GetCallerIdentity"))
             except BaseException as error:
                 self._identity = None
-                found.set_exception(error)
-        return found.result()
+                identity.set_exception(error)
+        return identity.result()
 
     @property
     def partition(self) -> str:
@@ -299,8 +299,8 @@ class Aws:
         def tell(state: tenacity.RetryCallState) -> None:
             failure = failure_of(state)
             why = f": {failure.cause}" if failure.cause else ""
-            what = f"{service}:{operation} ({failure.error.code}{why})"
-            self.on_wait(Waiting(what, self.clock.now() - started))
+            call = f"{service}:{operation} ({failure.error.code}{why})"
+            self.on_wait(Waiting(call, self.clock.now() - started))
 
         # Most calls need no repetition: making ready for one takes a tenth of a call's time where many threads do it.
         try:

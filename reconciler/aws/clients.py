@@ -205,8 +205,8 @@ def _alone() -> dict[str, tuple[None, None, Any, Any]]:
     """botocore's settings with their defaults: neither the environment nor ~/.aws is asked."""
     from botocore.session import Session
 
-    found = {name: (None, None, one[2], one[3]) for name, one in Session.SESSION_VARIABLES.items()}
-    return found | dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+    variables = {name: (None, None, setting[2], setting[3]) for name, setting in Session.SESSION_VARIABLES.items()}
+    return variables | dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
 
 
 def _has(client: Any, operation: str) -> bool:
@@ -228,4 +228,4 @@ def paging(client: Any, operation: str) -> list[tuple[str, str]]:
     ours, theirs = config["input_token"], config["output_token"]
     if isinstance(ours, str):
         ours, theirs = [ours], [theirs]
-    return [(one, str(other).split(" || ")[0]) for one, other in zip(ours, theirs, strict=True)]
+    return [(sent, str(received).split(" || ")[0]) for sent, received in zip(ours, theirs, strict=True)]

@@ -58,21 +58,21 @@ class NoRole(ReconcilerError):
 def check(session: Any) -> Any:
     """The session's credentials, None where it has none. Raises UserError for such as can't work."""
     try:
-        found = session.get_credentials()
-        frozen = found.get_frozen_credentials() if found is not None else None  # has those renewed that end
+        credentials = session.get_credentials()
+        frozen = credentials.get_frozen_credentials() if credentials is not None else None  # has those renewed that end
     except ReconcilerError:
         raise
     except Exception as error:
         raise of_credentials(error) from None
-    for name, what in PARTS if frozen is not None else ():
+    for name, label in PARTS if frozen is not None else ():
         if not isinstance(part := getattr(frozen, name), str) and (part is not None or name != "token"):
-            raise UserError(f"no AWS credentials: the {what} that was handed out isn't text", hint=OF_PROGRAM)
+            raise UserError(f"no AWS credentials: the {label} that was handed out isn't text", hint=OF_PROGRAM)
         if why := unusable(part or ""):
             raise UserError(
-                f"no AWS credentials: the {what} {why}; set it anew",
+                f"no AWS credentials: the {label} {why}; set it anew",
                 hint="look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or at ~/.aws/credentials",
             )
-    return found
+    return credentials
 
 
 def unusable(text: str) -> str:
@@ -91,14 +91,14 @@ def of_credentials(error: Exception) -> UserError:
     from botocore.exceptions import BotoCoreError, ClientError
 
     if isinstance(error, ClientError):  # STS's answer, which has no secret in it
-        found, operation = error.response.get("Error", {}), error.operation_name
-        why = f"sts:{operation} failed: {found.get('Code', '')}: {found.get('Message', '')}"
-        if operation == "AssumeRoleWithWebIdentity" and found.get("Code") == "AccessDenied":
+        problem, operation = error.response.get("Error", {}), error.operation_name
+        why = f"sts:{operation} failed: {problem.get('Code', '')}: {problem.get('Message', '')}"
+        if operation == "AssumeRoleWithWebIdentity" and problem.get("Code") == "AccessDenied":
             hint = "the role's trust has to name whom the token names"
             return RoleRefused(f"no AWS credentials: {why}", hint=hint)
         if operation == "AssumeRoleWithWebIdentity":
             return UserError(
-                f"no AWS credentials: {why}", hint=OF_TOKENS.get(str(found.get("Code")), "look at the role")
+                f"no AWS credentials: {why}", hint=OF_TOKENS.get(str(problem.get("Code")), "look at the role")
             )
         return UserError(f"no AWS credentials: {why}", hint="check AWS_PROFILE, ~/.aws/config and the role's trust")
     if isinstance(error, BotoCoreError):

@@ -123,8 +123,8 @@ def of_configuration(error: Exception, where: str) -> UserError:
 def _not_there() -> str:
     """The variables that name a file of AWS's configuration where none is: botocore says nothing of that."""
     names = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
-    found = [name for name in names if (path := os.environ.get(name)) and not Path(path).expanduser().is_file()]
-    return "; ".join(f"{name} names {os.environ[name]}, which is no file" for name in found)
+    wrong = [name for name in names if (path := os.environ.get(name)) and not Path(path).expanduser().is_file()]
+    return "; ".join(f"{name} names {os.environ[name]}, which is no file" for name in wrong)
 
 
 def variables(said: str) -> str:
@@ -150,19 +150,19 @@ def _place(error: Any) -> str:
         if file.read(3) == codecs.BOM_UTF8:
             return f"{path}:1: it begins with a byte order mark, which AWS's own tools don't take either"
     lines = [number for number, _ in getattr(cause, "errors", ())] or [getattr(cause, "lineno", None)]
-    what = {
+    fault = {
         "MissingSectionHeaderError": "there is no [section] before this line",
         "DuplicateSectionError": "this section is there twice", "DuplicateOptionError": "this key is there twice",
     }.get(type(cause).__name__, "this is neither [section] nor key = value")  # fmt: skip
-    return f"{path}:{lines[0]}: {what}" if lines[0] else str(error)
+    return f"{path}:{lines[0]}: {fault}" if lines[0] else str(error)
 
 
 def _distrusted(error: Exception) -> str:
     """Why no try at TLS with this address will do; empty for any other failure."""
-    said = getattr(error, "kwargs", {})
-    inner, address = said.get("error"), urlsplit(str(said.get("endpoint_url", "")))
+    parameters = getattr(error, "kwargs", {})
+    inner, address = parameters.get("error"), urlsplit(str(parameters.get("endpoint_url", "")))
     while isinstance(inner, Exception) and not isinstance(inner, ssl.SSLError):  # urllib3's has Python's in it
-        inner = next((one for one in inner.args if isinstance(one, Exception)), inner.__cause__)
+        inner = next((argument for argument in inner.args if isinstance(argument, Exception)), inner.__cause__)
     where = f"{address.scheme}://{address.netloc}"
     if isinstance(inner, ssl.SSLCertVerificationError):
         return f"the certificate of {where} isn't trusted: {inner.verify_message}"
@@ -202,19 +202,22 @@ def answered(service: str, operation: str, response: Mapping[str, Any], *, fresh
     hint = "; ".join(filter(None, (cause, hint))) or "AWS's message says why; put it right and run the command again"
     error = TYPES.get(rule.fault, AwsError)
     resources = tuple(map(str, response.get("resourceIds") or ()))
-    found = error(service, operation, code, message, request_id=request_id, hint=hint, resources=resources)
-    found.bucket_region = region
-    return Failed(rule, found, cause or rule.hint)
+    exception = error(service, operation, code, message, request_id=request_id, hint=hint, resources=resources)
+    exception.bucket_region = region
+    return Failed(rule, exception, cause or rule.hint)
 
 
 def undescribed(service: str, operation: str, answer: Mapping[str, Any]) -> Failed | None:
     """That ECS couldn't describe something, which it answers with 200. What isn't there is MISSING, and no failure."""
     if service != "ecs" or not operation.startswith("Describe"):
         return None
-    for one in answer.get("failures") or ():
-        if one.get("reason") != "MISSING":
-            reason, what = str(one.get("reason") or "no reason"), str(one.get("detail") or one.get("arn") or "")
-            lost = Unreachable(service, operation, reason, what, hint="AWS had a failure: run the command again")
+    for failure in answer.get("failures") or ():
+        if failure.get("reason") != "MISSING":
+            reason, detail = (
+                str(failure.get("reason") or "no reason"),
+                str(failure.get("detail") or failure.get("arn") or ""),
+            )
+            lost = Unreachable(service, operation, reason, detail, hint="AWS had a failure: run the command again")
             return Failed(Rule(Fault.BROKEN, service, "", budget=SHORT), lost)
     return None
 
@@ -223,8 +226,8 @@ def named(service: str, response: Mapping[str, Any]) -> str:
     """The cause that AWS names in an answer, where it is more than its code says; empty for any other."""
     problem = response.get("Error", {})
     text = f"{problem.get('Message', '')} {problem.get('Detail', '')}"
-    if "invalid principal" in text.lower() and (found := PRINCIPAL.search(text)):
-        return f"AWS knows no principal {found[1]}: is it there, and spelt right?"
+    if "invalid principal" in text.lower() and (principal := PRINCIPAL.search(text)):
+        return f"AWS knows no principal {principal[1]}: is it there, and spelt right?"
     if service == "s3" and str(problem.get("Code")) in ELSEWHERE and (region := _bucket_region(service, response)):
         return f"S3 says that the bucket is in {region}"
     return ""
@@ -248,9 +251,9 @@ def unread(error: BaseException) -> bool:
 
 def _permission(service: str, operation: str, message: str) -> str:
     """The missing permission, as AWS's message names it, else as it follows from the operation."""
-    found = DENIAL.search(message)
-    action = found.group(1) if found else action_of(service, operation)
-    resource = found.group(2) if found and found.group(2) else ""
+    denial = DENIAL.search(message)
+    action = denial.group(1) if denial else action_of(service, operation)
+    resource = denial.group(2) if denial and denial.group(2) else ""
     return f"allow {action}{f' on {resource}' if resource else ''} to whoever runs this"
 
 

@@ -63,7 +63,7 @@ def whole(protocol: str, status: int, headers: Mapping[str, str], body: bytes, o
     if payload is not None and payload.type_name in ("blob", "string"):
         return True  # anything at all
     if not body.strip():
-        inside = [one for one in members.values() if "location" not in one.serialization]
+        inside = [member for member in members.values() if "location" not in member.serialization]
         says = 300 <= status < 400 or (protocol == "rest-json" and "x-amzn-errortype" in headers)
         return says if status >= 300 else not inside
     if "json" not in protocol:
@@ -84,10 +84,10 @@ def head(parsed: dict[str, Any], **others: Any) -> None:
 def content(answer: dict[str, Any]) -> bytes:
     """The beginning of an object's content. Raises Cut for less than was said to come."""
     size = int(answer.get("ContentLength", 0))
-    found = answer["Body"].read(READ)
-    if len(found) < min(size, READ):
-        raise Cut(f"{len(found)} of {size} bytes came")
-    return bytes(found)
+    beginning = answer["Body"].read(READ)
+    if len(beginning) < min(size, READ):
+        raise Cut(f"{len(beginning)} of {size} bytes came")
+    return bytes(beginning)
 
 
 def speaks(protocol: str, status: int, headers: Mapping[str, str], body: bytes, *, named: bool) -> bool:
@@ -97,12 +97,12 @@ def speaks(protocol: str, status: int, headers: Mapping[str, str], body: bytes, 
     if not body:
         return named or status > 500
     try:
-        found = json.loads(body)
+        parsed = json.loads(body)
     except ValueError:
         return named or status > 500
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         return False  # which botocore can't read, whoever says it
-    errors = found.keys() & {"__type", "code", "Code"} or "x-amzn-errortype" in headers
+    errors = parsed.keys() & {"__type", "code", "Code"} or "x-amzn-errortype" in headers
     return named or status < 400 or status > 500 or bool(errors)
 
 
@@ -110,5 +110,5 @@ def _text(body: object) -> str:
     """What a page says at its beginning, in a line."""
     text = body[:4000].decode("utf-8", "replace") if isinstance(body, bytes) else ""
     text = re.sub(r"(?is)<(script|style|title)\b.*?</\1>|<[^>]*>", " ", text)
-    words = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return f"({words[:SHOWN]}{'…' if len(words) > SHOWN else ''})" if words else ""

@@ -36,11 +36,11 @@ class Fresh:
         """Note what an answer shows to be new: it may have been made by a command that was stopped."""
         names: dict[str, float] = {}
         for part in answer.values() if service in CREATED else ():
-            for one in part if isinstance(part, list) else [part]:
-                for name, time in CREATED[service] if isinstance(one, Mapping) else ():
-                    made = _seconds(one.get(time))
-                    if isinstance(one.get(name), str) and abs(now - made) < SECONDS:
-                        names[str(one[name])] = made
+            for described in part if isinstance(part, list) else [part]:
+                for name, time in CREATED[service] if isinstance(described, Mapping) else ():
+                    made = _seconds(described.get(time))
+                    if isinstance(described.get(name), str) and abs(now - made) < SECONDS:
+                        names[str(described[name])] = made
         if names:
             with self._lock:
                 self._made = {**names, **self._made}

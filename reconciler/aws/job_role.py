@@ -56,11 +56,11 @@ BUSY = ("IDPCommunicationError", "Throttling", "ThrottlingException", "RequestTh
 
 
 class NoToken(Exception):
-    """There is none to be had; the text says why."""
+    """No token for this job can be had; the text says why."""
 
 
 class _Lost(NoToken):
-    """The same, which may be otherwise in a moment."""
+    """No token can be had for now: another try in a moment may get one."""
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -104,13 +104,13 @@ def new_token(environ: Mapping[str, str], attempts: int = 1, sleep: Callable[[fl
 def _ask(request: urllib.request.Request) -> str:
     try:
         with urllib.request.build_opener(_Stay()).open(request, timeout=SECONDS) as answer:
-            found = json.loads(answer.read(MOST))
+            parsed = json.loads(answer.read(MOST))
     except urllib.error.HTTPError as error:
         kind = _Lost if error.code == 429 or error.code >= 500 else NoToken
         raise kind(f"GitHub answered {error.code}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise _Lost(f"GitHub doesn't answer: {getattr(error, 'reason', type(error).__name__)}") from None
-    token = found.get("value") if isinstance(found, dict) else None
+    token = parsed.get("value") if isinstance(parsed, dict) else None
     if not isinstance(token, str) or not re.fullmatch(r"[\w.-]+", token, re.ASCII):
         raise _Lost("GitHub's answer has no token")
     return token
@@ -150,12 +150,12 @@ class JobRole(CredentialProvider):  # type: ignore[misc]  # botocore has no type
         if self._failed is not None and (self._now() - self._failed[0]).total_seconds() < AGAIN:
             raise self._failed[1]
         try:
-            found = self._assume()
+            credentials = self._assume()
         except Exception as error:
             self._failed = (self._now(), error)
             raise
         self._failed = None
-        return found
+        return credentials
 
     def _assume(self) -> dict[str, str]:
         try:
@@ -168,20 +168,20 @@ class JobRole(CredentialProvider):  # type: ignore[misc]  # botocore has no type
             answer = self._sts.assume_role_with_web_identity(**request, WebIdentityToken=token)
         except ClientError as error:
             status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
-            found = of_credentials(error)
+            refusal = of_credentials(error)
             if status >= 500 or error.response.get("Error", {}).get("Code") in BUSY:
-                raise NoRole(found.message, hint="run the command again") from None
-            raise found from None
+                raise NoRole(refusal.message, hint="run the command again") from None
+            raise refusal from None
         except BotoCoreError as error:
             raise NoRole(f"no AWS credentials: STS doesn't answer: {error}", hint="look at the network") from None
         finally:
             self._sts.close()  # the connection: the next is in an hour
-        found = answer["Credentials"]
-        for secret in (found["SecretAccessKey"], found["SessionToken"]):
+        credentials = answer["Credentials"]
+        for secret in (credentials["SecretAccessKey"], credentials["SessionToken"]):
             KNOWN.add(secret)
         return {
-            "access_key": found["AccessKeyId"], "secret_key": found["SecretAccessKey"], "token": found["SessionToken"],
-            "expiry_time": found["Expiration"].isoformat(),
+            "access_key": credentials["AccessKeyId"], "secret_key": credentials["SecretAccessKey"],
+            "token": credentials["SessionToken"], "expiry_time": credentials["Expiration"].isoformat(),
         }  # fmt: skip
 
 

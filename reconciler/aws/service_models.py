@@ -136,11 +136,11 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
         file = self._kept / paths / f"{name}.json"
         with contextlib.suppress(OSError, ValueError):
             return json.loads(file.read_bytes())
-        found = make()
+        model = make()
         self._cache.clear()  # of the whole ones
         with contextlib.suppress(OSError):
-            _write(file, json.dumps(found, separators=(",", ":")))
-        return found
+            _write(file, json.dumps(model, separators=(",", ":")))
+        return model
 
 
 def without_rest(model: dict[str, Any], operations: tuple[str, ...] | None = None) -> dict[str, Any]:
@@ -156,8 +156,8 @@ def without_rest(model: dict[str, Any], operations: tuple[str, ...] | None = Non
 def only_known(endpoints: dict[str, Any]) -> dict[str, Any]:
     """The table of endpoints with the known services only."""
     partitions = [
-        {**one, "services": {name: held for name, held in one["services"].items() if name in KNOWN}}
-        for one in endpoints["partitions"]
+        {**partition, "services": {name: held for name, held in partition["services"].items() if name in KNOWN}}
+        for partition in endpoints["partitions"]
     ]
     return {**endpoints, "partitions": partitions}
 
@@ -171,26 +171,26 @@ def cache_folder() -> Path | None:
 
 def _reached(start: list[Any], shapes: dict[str, Any]) -> set[str]:
     """The names of all shapes that these parts of a model refer to."""
-    found: set[str] = set()
+    names: set[str] = set()
     left = list(start)
     while left:
         part = left.pop()
         if isinstance(part, dict):
             name = part.get("shape")
-            if isinstance(name, str) and name not in found:
-                found.add(name)
+            if isinstance(name, str) and name not in names:
+                names.add(name)
                 left.append(shapes[name])
             left.extend(part.values())
         elif isinstance(part, list):
             left.extend(part)
-    return found
+    return names
 
 
 def _silent(part: Any) -> Any:
     """A copy with empty texts of documentation; a member that is called so is a mapping."""
     if isinstance(part, dict):
         return {k: "" if k == "documentation" and isinstance(v, str) else _silent(v) for k, v in part.items()}
-    return [_silent(one) for one in part] if isinstance(part, list) else part
+    return [_silent(item) for item in part] if isinstance(part, list) else part
 
 
 def _write(file: Path, text: str) -> None:

@@ -10,11 +10,11 @@ def pairs(tags: Mapping[str, str], key: str = "Key", value: str = "Value") -> li
     return [{key: k, value: v} for k, v in sorted(tags.items())]
 
 
-def mapping(found: Iterable[Mapping[str, str]] | None, key: str = "Key", value: str = "Value") -> dict[str, str]:
+def mapping(listed: Iterable[Mapping[str, str]] | None, key: str = "Key", value: str = "Value") -> dict[str, str]:
     """The mapping of a list that an API gave, without AWS's own tags."""
-    return {t[key]: t.get(value, "") for t in found or () if not t[key].startswith("aws:")}
+    return {t[key]: t.get(value, "") for t in listed or () if not t[key].startswith("aws:")}
 
 
 def removed(want: Mapping[str, str], seen: Mapping[str, str]) -> list[str]:
-    """The keys to take away."""
+    """The keys of the tags to take away."""
     return sorted(seen.keys() - want.keys())

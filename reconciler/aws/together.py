@@ -27,7 +27,7 @@ class Together:
         self._lock = threading.Lock()
 
     def start(self, read: Callable[[], T]) -> Future[T]:
-        """Run it in the pool."""
+        """Run one read in the pool."""
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="aws")
@@ -40,20 +40,25 @@ class Together:
         if len(reads) > MANY * self._workers:
             return self._many(reads)
         futures = [self.start(read) for read in reads[1:]]
-        found: dict[int, T] = {}
+        results: dict[int, T] = {}
         try:
-            found[0] = reads[0]()
+            results[0] = reads[0]()
             # From the last, since the pool takes them from the first.
             for number in range(len(futures), 0, -1):
                 if futures[number - 1].cancel():
-                    found[number] = reads[number]()
-            return [found[number] if number in found else futures[number - 1].result() for number in range(len(reads))]
+                    results[number] = reads[number]()
+            return [
+                results[number] if number in results else futures[number - 1].result() for number in range(len(reads))
+            ]
         finally:
             _leave(futures)
 
     def _many(self, reads: Sequence[Callable[[], T]]) -> list[T]:
-        """The same, for what needs more room as a future than its answer does. Once one has failed none is begun."""
-        left, found, failed = deque(range(len(reads))), dict[int, T](), dict[int, BaseException]()
+        """Run very many reads, which would need more memory as futures than their answers do.
+
+        Once one has failed, none is begun any more.
+        """
+        left, results, failed = deque(range(len(reads))), dict[int, T](), dict[int, BaseException]()
 
         def work() -> None:
             while not failed:
@@ -62,7 +67,7 @@ class Together:
                 except IndexError:
                     return
                 try:
-                    found[number] = reads[number]()
+                    results[number] = reads[number]()
                 except BaseException as error:
                     failed[number] = error
 
@@ -74,7 +79,7 @@ class Together:
             _leave(helpers)
         if failed:
             raise failed[min(failed)]
-        return [found.pop(number) for number in range(len(reads))]
+        return [results.pop(number) for number in range(len(reads))]
 
     def close(self) -> None:
         """End its threads; a later read starts them again."""

@@ -16,8 +16,9 @@ IN_MEMORY = 2**16  # bytes
 
 
 class Received:
-    """The body. folder: where the file of a long one is; path: that file. trailer: what stood behind the chunks of an
-    upload, of which only the content is here.
+    """The body of a request. folder: where the file of a long one is; path: that file.
+
+    trailer: what stood behind the chunks of an upload, of which only the content is here.
     """
 
     folder: ClassVar[Path] = Path(tempfile.gettempdir())
@@ -76,19 +77,19 @@ class Received:
         return self._file.tell()
 
     def fileno(self) -> int:
-        """Of the file that has it."""
+        """The descriptor of the file that has the body."""
         return self._file.fileno()
 
     @property
     def sha256(self) -> str:
-        """Of all of it, where it is in a file."""
+        """The SHA-256 of the whole body, where it is in a file; else empty."""
         return "" if self.path is None else str(self._sha256.hexdigest())
 
     @property
     def md5(self) -> str:
-        """Of all of it, where it is in a file."""
+        """The MD5 of the whole body, where it is in a file; else empty."""
         return "" if self.path is None else str(self._md5.hexdigest())
 
     def take(self) -> None:
-        """The file belongs to who calls this."""
+        """Leave the file to the caller: it isn't removed here any more."""
         self._is_ours = False

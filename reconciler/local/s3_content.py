@@ -84,7 +84,7 @@ class Content:
 
     @property
     def piece(self) -> Piece:
-        """What it is as a piece of another: of one that was written at once."""
+        """Size and SHA-256 of a content that was written at once, as a piece of another content."""
         if self.path is None:
             return self.size, hashlib.sha256(self._data).hexdigest()
         [(size, sha256)] = self.description["pieces"]
@@ -111,7 +111,7 @@ class Content:
         return self._data if self.path is None else Stretch(opened(self.path), 0, self.size)
 
     def blocks(self) -> Iterator[bytes]:
-        """All of it, a little at a time."""
+        """All bytes, a block at a time."""
         if self.path is None:
             yield self._data
             return
@@ -119,7 +119,7 @@ class Content:
             yield from Stretch(file, 0, self.size)
 
     def whole(self) -> bytes:
-        """All of it in memory."""
+        """All bytes at once, in memory."""
         return self._data if self.path is None else self.path.read_bytes()
 
 
@@ -151,14 +151,14 @@ class Stretch:
 
 
 def use(folder: Path) -> None:
-    """Have the files there from now on. Raises OSError."""
+    """Keep the content's files in this folder from now on. Raises OSError."""
     folder.mkdir(mode=0o700, exist_ok=True)
     Content.folder = Received.folder = folder
     Content.kept.clear()
 
 
 def release_all_but(names: Collection[str]) -> None:
-    """No record names other files than these any more."""
+    """Remove the files of closed contents which no record names any more: names are those that records still name."""
     for name in Content.kept.keys() - names:
         content = Content.kept.pop(name)
         if content.closed:
@@ -166,7 +166,7 @@ def release_all_but(names: Collection[str]) -> None:
 
 
 def forget_all_but(paths: Collection[Path | None]) -> None:
-    """Remove the files that a process has left which ended without a word."""
+    """Remove the files that were left by a process which ended without cleaning up."""
     for path in Content.folder.iterdir():
         if path not in paths:
             with contextlib.suppress(OSError):  # a folder is none of ours, and in nobody's way
@@ -185,27 +185,27 @@ def recalled(of: Description) -> Content:
     """
     if NAME.fullmatch(of["file"]) is None:
         raise ValueError("its content's name is none of ours")
-    found = Content(path=Content.folder / of["file"], size=of["size"])
-    found.description = of
+    content = Content(path=Content.folder / of["file"], size=of["size"])
+    content.description = of
     try:
-        file = opened(found.folder / of["file"])
+        file = opened(content.folder / of["file"])
     except FileNotFoundError:
         raise Removed(of["file"]) from None
     with file:
         if (mark := _mark(file.fileno())) != of["mark"]:
             if not _has(file, of.get("pieces") or [[of["size"], of["sha256"]]]):  # before 0.2: of the whole
                 raise ValueError("its content is another than what was written")
-            found.description = {**of, "mark": mark}
-    found.hold()
-    return found
+            content.description = {**of, "mark": mark}
+    content.hold()
+    return content
 
 
 def _mark(handle: int) -> Mark:
     """No program can set the time of a file's last change (ctime) but by the machine's clock. Of which disk it is says
     nothing: with some file systems that is another number after each start of the machine.
     """
-    found = os.fstat(handle)
-    return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+    status = os.fstat(handle)
+    return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _has(file: BufferedReader, pieces: Iterable[tuple[int, str]]) -> bool:
@@ -242,8 +242,8 @@ def _written(blocks: Iterable[bytes], *hashes: Any) -> Content:
         for block in blocks:
             _write(file, block)
             size += len(block)
-            for one in (*hashes, sha256):
-                one.update(block)
+            for hashed in (*hashes, sha256):
+                hashed.update(block)
         return [(size, sha256.hexdigest())]
 
     return _new(fill)
@@ -256,9 +256,9 @@ def _new(fill: Callable[[FileIO], Sequence[Piece]]) -> Content:
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
                 pieces = fill(file)
-                found = Content(path=Path(name), size=file.tell())
-                found.description = _description(Path(name), file.fileno(), pieces)
-                return found
+                content = Content(path=Path(name), size=file.tell())
+                content.description = _description(Path(name), file.fileno(), pieces)
+                return content
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -369,7 +369,7 @@ class _Running:
 
 
 class _Checksum(MultipartChecksumBuilder):
-    """moto's, which gets each part block by block, or its SHA-256 where that is what it reckons with."""
+    """moto's checksum of an upload: it gets each part block by block, or the part's SHA-256 where that is enough."""
 
     _running: _Running | None = None
 
@@ -379,12 +379,12 @@ class _Checksum(MultipartChecksumBuilder):
         return bool(self.checksum_type == "COMPOSITE" and self.checksum_algorithm == "SHA256")
 
     def known(self, sha256: str) -> None:
-        """A part has this one."""
+        """Note the SHA-256 of a part that was reckoned before."""
         self.checksum.extend(bytes.fromhex(sha256))
         self.part_count += 1
 
     def passed(self, part: Iterable[bytes]) -> Iterator[bytes]:
-        """The blocks of a part, once they are reckoned with."""
+        """The blocks of a part, each after it was added to the checksum."""
         composite = self.checksum_type == "COMPOSITE"
         if composite or self._running is None:
             self._running = _Running(self.checksum_algorithm)
@@ -538,14 +538,14 @@ def _an_upload_is_completed_once() -> None:
 
 
 def _completed(upload: Any, bucket: Any, complete: Callable[[], Any]) -> Any:
-    """The object. What was put together for it goes if it isn't made."""
+    """The object that `complete` makes. If it isn't made, the content that was put together for it is removed."""
     try:
         return complete()
     except BaseException:
-        whole = getattr(upload, "whole", None)
+        together = getattr(upload, "whole", None)
         made = (getattr(key, "_value_buffer", None) for key in bucket.keys.getlist(upload.key_name, []))
-        if whole is not None and all(one is not whole for one in made):
-            whole.close()
+        if together is not None and all(content is not together for content in made):
+            together.close()
         raise
 
 
@@ -553,9 +553,9 @@ def _listings_of_versions_read_no_content() -> None:
     """moto copies all of a bucket for each, content and all."""
 
     def twin(self: Any, _: object) -> Any:
-        found: Any = object.__new__(FakeKey)
-        vars(found).update(vars(self), _value_buffer=Content(), multipart=None, disposed=True)
-        return found
+        copied: Any = object.__new__(FakeKey)
+        vars(copied).update(vars(self), _value_buffer=Content(), multipart=None, disposed=True)
+        return copied
 
     FakeKey.__deepcopy__ = twin  # type: ignore[attr-defined]
 
@@ -581,10 +581,10 @@ def _a_copy_has_a_checksum_of_its_own() -> None:
         made = self.get_object(dest_bucket_name, dest_key_name)
         of_parts = made.checksum_value and src_key.checksum_type == "COMPOSITE"
         if algorithm := asked.get() or (made.checksum_algorithm if of_parts else ""):
-            whole = _Running(algorithm)
+            checksum = _Running(algorithm)
             for block in made._value_buffer.blocks():
-                whole.add(block)
-            made.checksum_algorithm, made.checksum_type, made.checksum_value = algorithm, "FULL_OBJECT", whole.text()
+                checksum.add(block)
+            made.checksum_algorithm, made.checksum_type, made.checksum_value = algorithm, "FULL_OBJECT", checksum.text()
 
     S3Response.copy_object = answered  # type: ignore[method-assign]
     S3Backend.copy_object = copy_object  # type: ignore[assignment,method-assign]
