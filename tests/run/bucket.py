@@ -90,5 +90,5 @@ class FakeS3:
                 at = bisect_right(keys, key + "\U0010ffff")
             if len(contents) + len(folders) == PAGE:
                 more = {"IsTruncated": True, "NextContinuationToken": key} if at < len(keys) else {}
-                return {"Contents": contents, "CommonPrefixes": [{"Prefix": one} for one in folders], **more}
-        return {"Contents": contents, "CommonPrefixes": [{"Prefix": one} for one in folders]}
+                return {"Contents": contents, "CommonPrefixes": [{"Prefix": folder} for folder in folders], **more}
+        return {"Contents": contents, "CommonPrefixes": [{"Prefix": folder} for folder in folders]}

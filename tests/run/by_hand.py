@@ -98,24 +98,26 @@ class Function:
     def task(self, number: int) -> Any:
         """The task of this attempt of the newest run, once it has ended."""
         arn = records(self.lane)[0]["attempts"][number - 1]["task_arn"]
-        return until(lambda: [one for one in self.lane.tasks("STOPPED") if one["taskArn"] == arn], "its end")[0]
+        return until(lambda: [task for task in self.lane.tasks("STOPPED") if task["taskArn"] == arn], "its end")[0]
 
     def launched(self) -> Any:
         """The task that the schedule launches now, once it has ended."""
-        before = {one["taskArn"] for one in self.lane.tasks()}
+        before = {task["taskArn"] for task in self.lane.tasks()}
         fire(self.lane)
-        return until(lambda: [one for one in self.lane.tasks("STOPPED") if one["taskArn"] not in before], "its end")[0]
+        return until(lambda: [task for task in self.lane.tasks("STOPPED") if task["taskArn"] not in before], "its end")[
+            0
+        ]
 
 
 @contextmanager
 def by_hand(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
     """The function of the deploy that is there."""
-    found, client = Function(lane), aws._client.__wrapped__
+    function, client = Function(lane), aws._client.__wrapped__
 
     def counted(service: str) -> Any:
         if service not in clients:
             clients[service] = client(service)
-            clients[service].meta.events.register("after-call", found.count)
+            clients[service].meta.events.register("after-call", function.count)
         return clients[service]
 
     clients: dict[str, Any] = {}
@@ -123,23 +125,23 @@ def by_hand(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
     with monkeypatch.context() as patched:
         patched.setattr(aws, "_client", counted)
         patched.setattr(why, "time", Skipping())  # last lines are there at once
-        for name, value in {**found.settings(), **where, **lane.keys}.items():
+        for name, value in {**function.settings(), **where, **lane.keys}.items():
             patched.setenv(name, value)
         for service in ("ecs", "logs", "s3", "scheduler", "sns", "ssm"):
             counted(service)
         for name in where:
             patched.delenv(name)
-        yield found
+        yield function
     for name in schedules(lane):  # not all tasks are seen to their end
         lane.client("scheduler").delete_schedule(Name=name)
 
 
 def schedules(lane: Lane) -> list[str]:
     """The names of all that runs have made."""
-    names = [one["Name"] for one in lane.client("scheduler").list_schedules()["Schedules"]]
-    return [one for one in names if one != "tiny-schedule"]
+    names = [schedule["Name"] for schedule in lane.client("scheduler").list_schedules()["Schedules"]]
+    return [name for name in names if name != "tiny-schedule"]
 
 
 def deadlines(lane: Lane) -> list[str]:
     """Of those, the ones that stop tasks or go on after a pause; the others look at a run now and then."""
-    return [one for one in schedules(lane) if not one.endswith("-look")]
+    return [name for name in schedules(lane) if not name.endswith("-look")]

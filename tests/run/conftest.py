@@ -74,9 +74,9 @@ class Lane(Project):
     @property
     def embedded(self) -> EmbeddedAws:
         """The embedded AWS."""
-        found = status(self.folder / ".reconciler" / "local")
-        assert found is not None
-        return EmbeddedAws(found)
+        running = status(self.folder / ".reconciler" / "local")
+        assert running is not None
+        return EmbeddedAws(running)
 
     @property
     def endpoint(self) -> str:
@@ -101,11 +101,11 @@ class Lane(Project):
 
     def recorded(self, change: Callable[[dict[str, Any]], None]) -> str:
         """Change the record of the newest run, as time or another version may have. Returns the run's id."""
-        found: dict[str, Any] = json.loads(self.run("runs", "--local", "--json").out)["runs"][0]
-        change(found)
-        for key in (f"runs/{found['id']}/run.json", f"runs/fingerprints/{found['fingerprint']}.json"):
-            self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(found).encode())
-        return str(found["id"])
+        record: dict[str, Any] = json.loads(self.run("runs", "--local", "--json").out)["runs"][0]
+        change(record)
+        for key in (f"runs/{record['id']}/run.json", f"runs/fingerprints/{record['fingerprint']}.json"):
+            self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(record).encode())
+        return str(record["id"])
 
     def tasks(self, state: str = "") -> list[Any]:
         """The tasks in a state, or all."""
@@ -116,12 +116,12 @@ class Lane(Project):
             for page in ecs.get_paginator("list_tasks").paginate(cluster="tiny", desiredStatus=desired)
             for arn in page["taskArns"]
         ]
-        found = [
+        tasks = [
             task
             for first in range(0, len(arns), 100)
             for task in ecs.describe_tasks(cluster="tiny", tasks=arns[first : first + 100])["tasks"]
         ]
-        return [task for task in found if state in ("", task["lastStatus"])]
+        return [task for task in tasks if state in ("", task["lastStatus"])]
 
     def start(self, *arguments: str, first: str = "", **more: Any) -> subprocess.Popen[str]:
         """Run the command line as a process of its own. first: Python that it runs before, to change its times."""
@@ -186,24 +186,24 @@ class Gate:
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Gate]:
     """A gate, which is open after the test."""
-    found = Gate(tmp_path / "open")
-    yield found
-    found.open()
+    made_gate = Gate(tmp_path / "open")
+    yield made_gate
+    made_gate.open()
 
 
 def records(lane: Lane) -> list[Any]:
     """The runs, newest first."""
-    found: list[Any] = json.loads(lane.run("runs", "--local", "--json", "--limit", "1000").out)["runs"]
-    return found
+    recorded: list[Any] = json.loads(lane.run("runs", "--local", "--json", "--limit", "1000").out)["runs"]
+    return recorded
 
 
 @pytest.fixture(scope="session")
 def project_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
     """One project, whose resources the first module that asks for it makes."""
-    found = Lane(tmp_path_factory.mktemp("project"))
-    found.write("prices.csv", "a,b\n1,2\n3,4\n")
-    yield found
-    stop(found.folder / ".reconciler" / "local")
+    project = Lane(tmp_path_factory.mktemp("project"))
+    project.write("prices.csv", "a,b\n1,2\n3,4\n")
+    yield project
+    stop(project.folder / ".reconciler" / "local")
 
 
 @pytest.fixture(scope="module")
@@ -234,13 +234,13 @@ def lane(shared: Lane) -> Iterator[Lane]:
     until(lambda: not shared.tasks("RUNNING"), "the end of what this test left")
     s3 = shared.client("s3")
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="runs/"):
-        keys = [{"Key": one["Key"]} for one in page.get("Contents", ())]
+        keys = [{"Key": s3_object["Key"]} for s3_object in page.get("Contents", ())]
         if keys:
             s3.delete_objects(Bucket=BUCKET, Delete={"Objects": keys})
     scheduler = shared.client("scheduler")
-    for one in scheduler.list_schedules(NamePrefix="tiny.")["Schedules"]:  # of runs that weren't seen to their end
+    for schedule in scheduler.list_schedules(NamePrefix="tiny.")["Schedules"]:  # of runs that weren't seen to their end
         with contextlib.suppress(scheduler.exceptions.ResourceNotFoundException):
-            scheduler.delete_schedule(Name=one["Name"])
+            scheduler.delete_schedule(Name=schedule["Name"])
 
 
 WAITING = "waiting for the last lines"  # where a machine is slow
@@ -275,9 +275,9 @@ def normal(text: str) -> str:
     return text
 
 
-def golden(name: str, found: Result) -> None:
+def golden(name: str, result: Result) -> None:
     """The output is that of the file of this name."""
-    files.golden(GOLDEN / f"{name}.txt", normal(found.out))
+    files.golden(GOLDEN / f"{name}.txt", normal(result.out))
 
 
 @pytest.fixture
@@ -285,6 +285,6 @@ def ears(lane: Lane) -> Iterator[Ears]:
     """Those who are told, and what the file says of them is gone afterwards."""
     from tests.run.ears import Ears
 
-    with Ears(lane) as found:
-        yield found
+    with Ears(lane) as made_ears:
+        yield made_ears
     lane.bare()

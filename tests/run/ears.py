@@ -62,14 +62,14 @@ class Ears:
 
     def sns(self) -> list[Any]:
         """The messages of the topic since the last look."""
-        found = []
-        while got := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
-            for one in got:
-                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=one["ReceiptHandle"])
-                found.append(json.loads(json.loads(one["Body"])["Message"]))
-        return found
+        messages = []
+        while received := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in received:
+                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+                messages.append(json.loads(json.loads(message["Body"])["Message"]))
+        return messages
 
     def webhook(self) -> list[Any]:
         """What the webhook got since the last look."""
-        found, self.hook.got = self.hook.got, []
-        return found
+        bodies, self.hook.got = self.hook.got, []
+        return bodies

@@ -19,8 +19,11 @@ def container(name: str = "main", code: int | None = 0, reason: str = "") -> dic
 
 def task(*containers: Mapping[str, Any], code: str = "EssentialContainerExited", reason: str = "") -> dict[str, Any]:
     """A stopped task."""
-    found = {"lastStatus": "STOPPED", "stopCode": code, "stoppedReason": reason, "containers": list(containers)}
-    return found | {"startedAt": datetime(2026, 1, 1, tzinfo=UTC), "stoppedAt": datetime(2026, 1, 1, 0, 1, tzinfo=UTC)}
+    stopped = {"lastStatus": "STOPPED", "stopCode": code, "stoppedReason": reason, "containers": list(containers)}
+    return stopped | {
+        "startedAt": datetime(2026, 1, 1, tzinfo=UTC),
+        "stoppedAt": datetime(2026, 1, 1, 0, 1, tzinfo=UTC),
+    }
 
 
 def case(**more: Any) -> Case:
@@ -35,9 +38,9 @@ def case(**more: Any) -> Case:
 
 def attempt(number: int = 1, event: Event | None = Event.ERROR, provider: str = "FARGATE", **more: Any) -> Attempt:
     """An attempt that began a second after the one before."""
-    found = {"exit_code": 1} if event is Event.ERROR else {}
+    defaults = {"exit_code": 1} if event is Event.ERROR else {}
     return Attempt(
-        number=number, provider=provider, token=f"t-{number}", launched=number, event=event, **(found | more)
+        number=number, provider=provider, token=f"t-{number}", launched=number, event=event, **(defaults | more)
     )
 
 

@@ -20,7 +20,9 @@ from tests.run.conftest import BUCKET, Lane, records
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
 from tests.waiting import until
 
-PLAIN = next(one.text for one in blocks((ROOT / "docs" / "checkpoints.md").read_text()) if one.language == "python")
+PLAIN = next(
+    block.text for block in blocks((ROOT / "docs" / "checkpoints.md").read_text()) if block.language == "python"
+)
 # It waits for its interruption, however fast it is and however late that comes.
 WAITS = "import time\n" + PLAIN.replace(
     "    if stopping or",
@@ -58,35 +60,35 @@ raise SystemExit(3)
 
 def versions(lane: Lane, run: str) -> list[Any]:
     """What is left of a run's checkpoint, markers of deletions too."""
-    found = lane.client("s3").list_object_versions(Bucket=BUCKET, Prefix=f"runs/{run}/checkpoint")
-    return [*found.get("Versions", ()), *found.get("DeleteMarkers", ())]
+    listed = lane.client("s3").list_object_versions(Bucket=BUCKET, Prefix=f"runs/{run}/checkpoint")
+    return [*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())]
 
 
 def went_on(run: Any) -> list[Any]:
     """What each attempt of a run went on from: (files, the newest)."""
-    kept = [one["checkpoint"] for one in run["attempts"]]
-    return [one and (one["files"], one["newest"]) for one in kept]
+    kept = [attempt["checkpoint"] for attempt in run["attempts"]]
+    return [recorded and (recorded["files"], recorded["newest"]) for recorded in kept]
 
 
 def test_an_interrupted_run_goes_on_to_the_same_end(lane: Lane) -> None:
     assert WAITS.count("time.sleep") == 1
     lane.program(WAITS, deploy=SPOT % "")
     lane.behave(INTERRUPTED)
-    found = lane.run("apply", "--local")
-    assert found.code == 0, found.out + found.err
+    result = lane.run("apply", "--local")
+    assert result.code == 0, result.out + result.err
     run = records(lane)[0]
-    assert [one["event"] for one in run["attempts"]] == ["interruption", "success"]
+    assert [attempt["event"] for attempt in run["attempts"]] == ["interruption", "success"]
     assert went_on(run) == [None, (1, "state.json")]
-    assert "attempt 2 continued from the checkpoint of 20" in found.out
+    assert "attempt 2 continued from the checkpoint of 20" in result.out
     assert "(1 file, " in lane.run("runs", "show", "--local").out
-    first = next(line for line in found.out.splitlines() if "of attempt 2" in line)
+    first = next(line for line in result.out.splitlines() if "of attempt 2" in line)
     assert int(first.split()[2]) > 10, "it began anew"
     assert versions(lane, run["id"]) == []
     # No other run, and the same end as that of one that nothing disturbed.
     assert "Nothing to run" in lane.run("apply", "--local").out
     lane.program(PLAIN, deploy=SPOT % ", when: always")
     undisturbed = lane.run("apply", "--local")
-    total = [line for line in found.out.splitlines() if "| total" in line]
+    total = [line for line in result.out.splitlines() if "| total" in line]
     assert total == [line for line in undisturbed.out.splitlines() if "| total" in line] != []
     (container,) = lane.client("ecs").describe_task_definition(taskDefinition="tiny")["taskDefinition"][
         "containerDefinitions"
@@ -96,24 +98,24 @@ def test_an_interrupted_run_goes_on_to_the_same_end(lane: Lane) -> None:
 
 def test_what_a_failed_run_left_is_marked_and_it_may_reach_nothing_else(lane: Lane) -> None:
     lane.program(LEAVES, deploy=SPOT % "")
-    found = lane.run("apply", "--local")
-    assert found.code == 3, found.out + found.err
+    result = lane.run("apply", "--local")
+    assert result.code == 3, result.out + result.err
     run = records(lane)[0]
     key = f"runs/{run['id']}/checkpoint"
-    assert found.out.count(f"kept ['{key}', '{key}/of/two']") == 2
-    assert found.out.count("| AccessDenied") == 8
-    assert "| allowed" not in found.out
+    assert result.out.count(f"kept ['{key}', '{key}/of/two']") == 2
+    assert result.out.count("| AccessDenied") == 8
+    assert "| allowed" not in result.out
     assert went_on(run) == [None, (2, "of/two")]
     assert "continued from the checkpoint of" in lane.run("diagnose", "--local").out
     left = versions(lane, run["id"])
-    kept = [(one["Key"], one["IsLatest"], one["Size"]) for one in left]
+    kept = [(entry["Key"], entry["IsLatest"], entry["Size"]) for entry in left]
     assert sorted(kept) == [(key, True, 2), (f"{key}/of/two", True, 2)]
     s3 = lane.client("s3")
-    marks = [s3.get_object_tagging(Bucket=BUCKET, Key=one["Key"])["TagSet"] for one in left]
+    marks = [s3.get_object_tagging(Bucket=BUCKET, Key=entry["Key"])["TagSet"] for entry in left]
     assert marks == [[{"Key": "reconciler:checkpoint", "Value": "left"}]] * 2
     rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
     tags = [{"Key": "reconciler:checkpoint", "Value": "left"}]
-    (rule,) = [one for one in rules if one["Filter"].get("And") == {"Prefix": "runs/", "Tags": tags}]
+    (rule,) = [rule for rule in rules if rule["Filter"].get("And") == {"Prefix": "runs/", "Tags": tags}]
     assert (rule["Status"], rule["Expiration"]["Days"]) == ("Enabled", 30)
     assert "Nothing to change" in lane.run("plan", "--local").out
 
@@ -121,8 +123,8 @@ def test_what_a_failed_run_left_is_marked_and_it_may_reach_nothing_else(lane: La
 def test_a_sweep_hands_them_on_each_its_own(lane: Lane) -> None:
     lane.program(PLAIN, deploy=SPOT % SWEEP)
     lane.behave(INTERRUPTED)
-    found = lane.run("apply", "--local")
-    assert found.code == 0, found.out + found.err
+    result = lane.run("apply", "--local")
+    assert result.code == 0, result.out + result.err
     runs = records(lane)
     assert sorted(went_on(run) for run in runs if len(run["attempts"]) == 2) == [[None, (1, "state.json")]]
     assert [versions(lane, run["id"]) for run in runs] == [[], []]
@@ -146,8 +148,8 @@ def test_the_function_of_the_schedule_hands_them_on(lane: Lane, ears: Ears) -> N
     assert told["exit_code"] == 3, told
     left = versions(lane, told["run"])
     assert len(left) == 2
-    tags = [lane.client("s3").get_object_tagging(Bucket=BUCKET, Key=one["Key"])["TagSet"] for one in left]
-    assert [len(one) for one in tags] == [1, 1]
+    tags = [lane.client("s3").get_object_tagging(Bucket=BUCKET, Key=entry["Key"])["TagSet"] for entry in left]
+    assert [len(tag_set) for tag_set in tags] == [1, 1]
 
 
 class Pages:
@@ -168,7 +170,7 @@ class Pages:
         return self.pages.pop(0) if self.pages else None
 
     def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
-        self.done.append(("delete", [(one["Key"], one["VersionId"]) for one in params["Delete"]["Objects"]]))
+        self.done.append(("delete", [(entry["Key"], entry["VersionId"]) for entry in params["Delete"]["Objects"]]))
         return {"Errors": [{"Key": AT, "Code": "AccessDenied"}]} if self.held else {}
 
 
@@ -241,7 +243,7 @@ def test_that_of_a_run_whose_end_nobody_saw_is_marked(state: State, days: int, m
 
 
 @pytest.mark.parametrize(
-    ("found", "text"),
+    ("known", "text"),
     [
         (Checkpoint(0, 0), "started from the beginning: there was no checkpoint"),
         (Checkpoint(1, 999, "a", 0.0),
@@ -250,5 +252,5 @@ def test_that_of_a_run_whose_end_nobody_saw_is_marked(state: State, days: int, m
          "continued from the checkpoint of 1970-01-01 00:01:00 UTC (2 files, 3.0 MiB)"),
     ],
 )  # fmt: skip
-def test_it_is_told_from_where_an_attempt_went_on(found: Checkpoint, text: str) -> None:
-    assert found.text == text
+def test_it_is_told_from_where_an_attempt_went_on(known: Checkpoint, text: str) -> None:
+    assert known.text == text

@@ -29,7 +29,7 @@ def test_interrupted(lane: Lane, number: signal.Signals, choice: str) -> None:
     if choice == "detach":
         assert f"detached; run {run_id} continues" in err
         assert f"python -m reconciler watch {run_id} --local" in err
-        assert [one["taskArn"] for one in lane.tasks("RUNNING")] == [task["taskArn"]]
+        assert [running["taskArn"] for running in lane.tasks("RUNNING")] == [task["taskArn"]]
         assert lane.run("stop", "--local").code == 0
     else:
         assert f"run {run_id} is being stopped" in err
@@ -119,7 +119,7 @@ def test_after_a_stop_apply_launches_anew(lane: Lane, gate: Gate, tmp_path: Path
     out += again.stdout.read()
     assert again.wait(LONG) == 0, out
     golden("after-a-stop", Result(0, out, ""))
-    assert [(one["state"], one["exit_code"]) for one in records(lane)[:2]] == [("succeeded", 0), ("stopped", 137)]
+    assert [(run["state"], run["exit_code"]) for run in records(lane)[:2]] == [("succeeded", 0), ("stopped", 137)]
 
 
 def test_looking_back(lane: Lane) -> None:

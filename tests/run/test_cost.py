@@ -28,19 +28,19 @@ def deploy(tmp_path: Path, text: str) -> Deploy:
 
 
 def dollars(tmp_path: Path, text: str, amounts: Amounts) -> dict[str, float | None]:
-    found = deploy(tmp_path, text)
-    return {line.what: line.dollars for line in [*run_lines(found, amounts), *month_lines(found, amounts)]}
+    filled = deploy(tmp_path, text)
+    return {line.what: line.dollars for line in [*run_lines(filled, amounts), *month_lines(filled, amounts)]}
 
 
 def test_the_guides_example(tmp_path: Path) -> None:
     amounts = Amounts(seconds=600, runs=30, image=0.5, data=50 / 1024, log=5 / 30)
-    found = dollars(tmp_path, GUIDE, amounts)
+    costs = dollars(tmp_path, GUIDE, amounts)
     by_hand = {
         "vCPU": 1 * (10 / 60) * 0.04048, "memory": 2 * (10 / 60) * 0.004445, "public IPv4": (10 / 60) * 0.005,
         "log taken in": 5 / 30 * 0.50, "image in ECR": 0.5 * 0.10, "data in S3": 50 / 1024 * 0.023,
         "log kept": 5 * 7 / 30 * 0.03,
     }  # fmt: skip
-    assert {name: found[name] for name in by_hand} == pytest.approx(by_hand)
+    assert {name: costs[name] for name in by_hand} == pytest.approx(by_hand)
     fargate = 30 * (by_hand["vCPU"] + by_hand["memory"])
     assert fargate == pytest.approx(0.2469, abs=5e-5)
     assert fargate < 2.00 / 8, "the guide says $2.00"
@@ -77,12 +77,14 @@ def test_the_guides_example(tmp_path: Path) -> None:
     ],
 )
 def test_a_run_by_region_architecture_size_and_number(tmp_path: Path, text: str, seconds: float, hourly: float) -> None:
-    found = deploy(tmp_path, f"name: ok\nimage: {{uri: x}}\nnetwork: {{public_ip: false}}\n{text}")
-    assert total(run_lines(found, Amounts(seconds, 0, 0, 0, 0))) == pytest.approx(hourly)
-    if not found.run.sweep:
-        task = found.task
-        one = prices.task_cost(found.region, task.platform, task.cpu, task.memory, seconds, task.ephemeral_storage)
-        assert one == pytest.approx(hourly)
+    filled = deploy(tmp_path, f"name: ok\nimage: {{uri: x}}\nnetwork: {{public_ip: false}}\n{text}")
+    assert total(run_lines(filled, Amounts(seconds, 0, 0, 0, 0))) == pytest.approx(hourly)
+    if not filled.run.sweep:
+        task = filled.task
+        task_price = prices.task_cost(
+            filled.region, task.platform, task.cpu, task.memory, seconds, task.ephemeral_storage
+        )
+        assert task_price == pytest.approx(hourly)
 
 
 def test_what_is_not_in_the_table_is_not_guessed(tmp_path: Path) -> None:
@@ -116,11 +118,11 @@ def test_the_command_without_aws(project: Project) -> None:
     assert shown.code == 0, shown.err
     assert all(len(line) <= 80 for line in shown.out.splitlines())
     assert "A run, 10 min 0 s (assumed; --minutes N)" in shown.out
-    found = holds("cost", project.run("cost", "--offline", "--minutes", "6", "--json").out)
-    assert found["run"]["lines"][0] == {
+    report = holds("cost", project.run("cost", "--offline", "--minutes", "6", "--json").out)
+    assert report["run"]["lines"][0] == {
         "what": "vCPU", "sum": "0.25 x 0.1 h x $0.04048", "dollars": pytest.approx(0.001012),
     }  # fmt: skip
-    assert found["prices"]["date"] == prices.DATE
+    assert report["prices"]["date"] == prices.DATE
     wrong = project.run("cost", "--offline", "--minutes", "-1")
     assert wrong.code == 2
     assert "--minutes -1" in wrong.err
@@ -251,9 +253,9 @@ FEE = "an hour with AWS's fee, without its disk"
 def test_managed_instances_cost_from_the_cheapest_to_the_dearest(
     types: str, more: str, said: str, dearest: float | None, tmp_path: Path
 ) -> None:
-    found = deploy(tmp_path, GPU % types + more)
-    assert in_a_line(found) == f"Cost: a run is on a managed instance, {said}; Spot is less. `cost` shows the sums."
-    once = total(run_lines(found, Amounts(3600, 0, 0, 0, 0)))
+    filled = deploy(tmp_path, GPU % types + more)
+    assert in_a_line(filled) == f"Cost: a run is on a managed instance, {said}; Spot is less. `cost` shows the sums."
+    once = total(run_lines(filled, Amounts(3600, 0, 0, 0, 0)))
     assert once == (pytest.approx(dearest * 61 / 60, abs=1e-4) if dearest else None)
 
 
@@ -261,9 +263,9 @@ def test_a_price_that_is_not_known_is_said(tmp_path: Path) -> None:
     plain = "name: ok\nimage: {uri: x}\nregion: %s\ntask: {%s}\nrun: {capacity: managed}\n"
     none = deploy(tmp_path, plain % ("ap-south-1", "gpu: 1, gpu_type: l4"))
     assert in_a_line(none) == "Cost: the table of 2026-02 has no price of ap-south-1 for g6.xlarge."
-    some = deploy(tmp_path, plain % ("eu-west-1", "gpu: 1, gpu_type: [l4, t4]"))
+    some_known = deploy(tmp_path, plain % ("eu-west-1", "gpu: 1, gpu_type: [l4, t4]"))
     assert "$0.6328 (g4dn.xlarge) an hour with AWS's fee, without its disk (g6.xlarge: price unknown)." in in_a_line(
-        some
+        some_known
     )
     cpus = deploy(tmp_path, plain % ("us-east-1", "cpu: 48 vCPU, memory: 96GB"))
     assert (
@@ -298,5 +300,5 @@ def test_why_there_is_no_sum(region: str, task: str, why: str, project: Project)
 
 def test_a_service_costs_all_month(tmp_path: Path) -> None:
     kept = "network: {public_ip: false}\nservice: {desired_count: 2}\nimage: {uri: x}\n"
-    found = dollars(tmp_path, f"name: ok\n{kept}", Amounts(600, 0, 0, 0, 0))
-    assert found["service"] == pytest.approx(2 * 720 * (0.04048 + 2 * 0.004445))
+    costs = dollars(tmp_path, f"name: ok\n{kept}", Amounts(600, 0, 0, 0, 0))
+    assert costs["service"] == pytest.approx(2 * 720 * (0.04048 + 2 * 0.004445))

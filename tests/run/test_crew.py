@@ -86,7 +86,7 @@ class Ecs:
         return {}
 
     def each(self, ask: Any, items: Any) -> list[Any]:
-        return [ask(one) for one in items]
+        return [ask(item) for item in items]
 
 
 def crew(ecs: Ecs, clock: list[float], said: list[str]) -> Crew:
@@ -95,7 +95,7 @@ def crew(ecs: Ecs, clock: list[float], said: list[str]) -> Crew:
 
 
 def launched(ecs: Ecs) -> list[tuple[str, str]]:
-    return [(one["group"], one["capacityProviderStrategy"][0]["capacityProvider"]) for one in ecs.asked]
+    return [(request["group"], request["capacityProviderStrategy"][0]["capacityProvider"]) for request in ecs.asked]
 
 
 def test_a_lost_one_is_launched_again_elsewhere_and_four_times_at_most() -> None:
@@ -110,7 +110,7 @@ def test_a_lost_one_is_launched_again_elsewhere_and_four_times_at_most() -> None
         clock[0] += LOOK
         mine.tend(PROGRAM)
     assert launched(ecs)[2:] == [("worker-1", "FARGATE")] * 3
-    assert len({one["clientToken"] for one in ecs.asked}) == 5
+    assert len({request["clientToken"] for request in ecs.asked}) == 5
     assert said.count("worker 1 ended: x") == 3
     assert said[-1] == "worker 1 ended: x; after 4 launches there is no other"
 
@@ -180,7 +180,7 @@ def test_an_answer_without_an_end_hinders_no_end(failures: tuple[type[Exception]
     calls.FAILURES = failures  # type: ignore[assignment]
     end_of_run(calls, "tiny", "c", said.append, over)
     Store(calls, "b", said.append, checkpoints=True).end_checkpoint(over)
-    assert [what.partition(" of its ")[2].split()[0] for what in said] == ["workers", "checkpoint"]
+    assert [line.partition(" of its ")[2].split()[0] for line in said] == ["workers", "checkpoint"]
 
 
 def test_a_scheduler_that_has_ended_gets_no_workers() -> None:

@@ -97,8 +97,8 @@ def listed(key: str, second: int, version: str) -> dict[str, Any]:
 def test_what_was_there_then(
     versions: list[tuple[str, int, str]], markers: list[tuple[str, int, str]], moment: int, wanted: dict[str, str]
 ) -> None:
-    found = _at([listed(*one) for one in versions], [listed(*one) for one in markers], at(moment))
-    assert {key: one["VersionId"] for key, one in found.items()} == wanted
+    then = _at([listed(*row) for row in versions], [listed(*row) for row in markers], at(moment))
+    assert {key: version["VersionId"] for key, version in then.items()} == wanted
 
 
 def test_a_page_is_asked_for_with_the_marks_of_the_one_before_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ class Pages:
         return {"ResponseMetadata": {"HTTPHeaders": {}}}
 
     def each(self, read: Any, items: Any) -> list[Any]:
-        return [read(one) for one in items]
+        return [read(item) for item in items]
 
     region, clock = "us-east-1", SystemClock()
 
@@ -176,9 +176,9 @@ def test_what_is_too_large_for_one_call_is_copied_in_parts(lane: Lane, monkeypat
     s3.put_object(Bucket=bucket, Key=FILE, Body=b"another")
     monkeypatch.setattr(data_versions, "WHOLE", 1)
     monkeypatch.setattr(data_versions, "PIECE", 5 * 2**20)
-    one = Old(FILE, (Version(FILE, version, len(first), newest=False),), moved=True)
+    moved_file = Old(FILE, (Version(FILE, version, len(first), newest=False),), moved=True)
     with Aws("us-east-1", session=embedded_aws.session, endpoint_url=embedded_aws.endpoint_url) as aws:
-        copy(aws, bucket, RUN, [one, Old("gone", (Version("gone", "", 1, newest=True),), moved=False)])
+        copy(aws, bucket, RUN, [moved_file, Old("gone", (Version("gone", "", 1, newest=True),), moved=False)])
         assert s3.get_object(Bucket=bucket, Key=TO + FILE)["Body"].read() == first
         # One that fails leaves no part behind.
         missing = Old(FILE, (Version("none.csv", version, 1, newest=False),), moved=True)

@@ -20,8 +20,8 @@ FACTS = Facts("123456789012", "aws", "vpc-1", ("subnet-1",))
 
 
 def deploy(**run: object) -> Deploy:
-    found = {"name": "tiny", "image": {"uri": "x"}, "ci": {"user": {}}, "run": run}
-    return Deploy.model_validate(found).filled()
+    written = {"name": "tiny", "image": {"uri": "x"}, "ci": {"user": {}}, "run": run}
+    return Deploy.model_validate(written).filled()
 
 
 def test_a_role_that_may_stop_these_tasks_and_nothing_else() -> None:
@@ -40,14 +40,14 @@ def test_a_role_that_may_stop_these_tasks_and_nothing_else() -> None:
 def ci_policy(**run: object) -> list[dict[str, Any]]:
     spec = lower(deploy(**run), FACTS).nodes[Address("policy", "tiny-ci-policy")].spec
     assert isinstance(spec, PolicySpec)
-    found: list[dict[str, Any]] = json.loads(spec.document.text())["Statement"]
-    return found
+    statements: list[dict[str, Any]] = json.loads(spec.document.text())["Statement"]
+    return statements
 
 
 def test_ci_may_make_these_schedules_only_where_there_is_a_deadline() -> None:
     assert "scheduler" not in json.dumps(ci_policy())
-    found = [one for one in ci_policy(max_duration="2h") if "scheduler" in json.dumps(one)]
-    handed, made = sorted(found, key=lambda one: "Condition" not in one)
+    statements = [statement for statement in ci_policy(max_duration="2h") if "scheduler" in json.dumps(statement)]
+    handed, made = sorted(statements, key=lambda statement: "Condition" not in statement)
     assert sorted(made["Action"]) == [f"scheduler:{verb}Schedule" for verb in ("Create", "Delete", "Update")]
     assert made["Resource"] == "arn:aws:scheduler:us-east-1:123456789012:schedule/default/tiny.*"
     assert (handed["Action"], handed["Resource"]) == ("iam:PassRole", "arn:aws:iam::123456789012:role/tiny-stop-role")
@@ -62,14 +62,16 @@ def test_names_fit() -> None:
     # The role of the schedule's function may touch only what begins so.
     for length in (1, 26, 27, 28, 30, 31, 40):
         deploy = "a" * length
-        found = [schedule_name(deploy, f"scheduled-20260101-000000-aaaaaaaa-{end}") for end in ("1", "100", "1-again")]
-        assert all(one.startswith(f"{schedule_prefix(deploy)}scheduled-") and len(one) <= 64 for one in found)
-        assert len(set(found)) == 3
+        names = [schedule_name(deploy, f"scheduled-20260101-000000-aaaaaaaa-{end}") for end in ("1", "100", "1-again")]
+        assert all(
+            made_name.startswith(f"{schedule_prefix(deploy)}scheduled-") and len(made_name) <= 64 for made_name in names
+        )
+        assert len(set(names)) == 3
 
 
 def schedules(lane: Lane) -> list[str]:
-    found = lane.client("scheduler").list_schedules()["Schedules"]
-    return [one["Name"] for one in found]
+    listed = lane.client("scheduler").list_schedules()["Schedules"]
+    return [schedule["Name"] for schedule in listed]
 
 
 def test_max_duration_holds_when_nobody_watches(lane: Lane) -> None:
@@ -80,7 +82,7 @@ def test_max_duration_holds_when_nobody_watches(lane: Lane) -> None:
     (task,) = until(lambda: lane.tasks("RUNNING"), "a running task")
     wanted = {"Cluster": "tiny", "Task": task["taskArn"], "Reason": "run.max_duration is over"}
     until(lambda: json.loads(lane.client("scheduler").get_schedule(Name=name)["Target"]["Input"]) == wanted, "its task")
-    until(lambda: [one["task_arn"] for one in records(lane)[0]["attempts"]] == [task["taskArn"]], "its record")
+    until(lambda: [attempt["task_arn"] for attempt in records(lane)[0]["attempts"]] == [task["taskArn"]], "its record")
     assert schedule["ActionAfterCompletion"] == "DELETE"
     assert schedule["Target"]["RoleArn"].endswith(":role/tiny-stop-role")
     assert re.fullmatch(r"at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)", schedule["ScheduleExpression"])

@@ -51,7 +51,7 @@ PROGRAMS: list[tuple[str, str, str, str, int, str]] = [
 
 @pytest.mark.share(4)
 @pytest.mark.parametrize(
-    ("name", "program", "deploy", "dockerfile", "code", "why"), PROGRAMS, ids=[one[0] for one in PROGRAMS]
+    ("name", "program", "deploy", "dockerfile", "code", "why"), PROGRAMS, ids=[row[0] for row in PROGRAMS]
 )
 def test_a_program_that_fails(
     lane: Lane, name: str, program: str, deploy: str, dockerfile: str, code: int, why: str
@@ -93,7 +93,7 @@ SURROUNDINGS: list[tuple[str, Callable[[Lane], Callable[[Any], None]], int, str]
 
 
 @pytest.mark.share(3)
-@pytest.mark.parametrize(("name", "breaks", "code", "why"), SURROUNDINGS, ids=[one[0] for one in SURROUNDINGS])
+@pytest.mark.parametrize(("name", "breaks", "code", "why"), SURROUNDINGS, ids=[row[0] for row in SURROUNDINGS])
 def test_what_is_taken_away_while_the_task_starts(
     lane: Lane, name: str, breaks: Callable[[Lane], Callable[[Any], None]], code: int, why: str
 ) -> None:

@@ -83,26 +83,31 @@ def test_its_place_is_todays_and_the_rest_its_own() -> None:
     then = then.model_copy(update={"ephemeral_storage": 50})
     today = spec(name="trainer", log_driver="awslogs", log_options={"awslogs-group": "/ecs/tiny"}, stop_timeout=90)
     today = today.model_copy(update={"task_role": "new", "execution_role": "newer", "tags": {"a": "new"}})
-    found = placed(run(container="main"), then, today)
-    (box,) = found.containers
+    definition = placed(run(container="main"), then, today)
+    (box,) = definition.containers
     assert (box.name, box.log_options, box.stop_timeout) == ("trainer", {"awslogs-group": "/ecs/tiny"}, 90)
-    assert (found.task_role, found.execution_role, found.tags) == ("new", "newer", {"a": "new"})
+    assert (definition.task_role, definition.execution_role, definition.tags) == ("new", "newer", {"a": "new"})
     assert (box.command, box.environment, box.secrets) == (("old",), {"A": "1"}, {"ETA": PARAMETER})
-    assert (found.cpu, found.memory, found.ephemeral_storage, box.image) == (512, 1024, 50, then.containers[0].image)
+    assert (definition.cpu, definition.memory, definition.ephemeral_storage, box.image) == (
+        512,
+        1024,
+        50,
+        then.containers[0].image,
+    )
     managed = today.model_copy(update={"compatibilities": ("MANAGED_INSTANCES",)})
     moved = placed(run(container="main"), then, managed)
     assert (moved.ephemeral_storage, moved.compatibilities) == (None, ("MANAGED_INSTANCES",)), "only Fargate has it"
     # A record from before it had the name means the only container; one that names another is refused.
-    assert placed(run(), then, today) == found
+    assert placed(run(), then, today) == definition
     with pytest.raises(UserError, match="has no container other"):
         placed(run(container="other"), then, today)
 
 
 def test_an_image_is_named_by_what_the_run_had() -> None:
-    one = run(attempts=(attempt(event=Event.SUCCESS, image="sha256:b"),))
-    assert pinned(one, "repo/tiny@sha256:a") == ("repo/tiny@sha256:a", [])
-    assert pinned(one, "host:5000/tiny:latest") == ("host:5000/tiny@sha256:b", [])
-    assert pinned(one, "python") == ("python@sha256:b", [])
+    earlier_run = run(attempts=(attempt(event=Event.SUCCESS, image="sha256:b"),))
+    assert pinned(earlier_run, "repo/tiny@sha256:a") == ("repo/tiny@sha256:a", [])
+    assert pinned(earlier_run, "host:5000/tiny:latest") == ("host:5000/tiny@sha256:b", [])
+    assert pinned(earlier_run, "python") == ("python@sha256:b", [])
     image, (told,) = pinned(run(), "python:3.13")
     assert image == "python:3.13"
     assert "its record doesn't say which image python:3.13 was" in told

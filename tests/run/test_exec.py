@@ -21,9 +21,9 @@ EXEC = "run: {exec: true}\n"
 
 
 def refused(lane: Lane, why: str, *arguments: str) -> None:
-    found = lane.run("exec", "--local", *arguments)
-    assert found.code == 2, found.out + found.err
-    assert why in " ".join(found.err.split()), found.err
+    result = lane.run("exec", "--local", *arguments)
+    assert result.code == 2, result.out + result.err
+    assert why in " ".join(result.err.split()), result.err
 
 
 def test_a_command_in_a_task_and_every_clear_end(lane: Lane) -> None:
@@ -31,26 +31,26 @@ def test_a_command_in_a_task_and_every_clear_end(lane: Lane) -> None:
     lane.program(SLEEPS, deploy=EXEC)
     first = lane.start("apply", "--local", "--env", "WHO=me", "--on-interrupt", "detach")
     until_printed(first, "begun")
-    (one,) = [run["id"] for run in records(lane)]
+    (run_id,) = [run["id"] for run in records(lane)]
     # Its variables, its folder, its exit code, its two streams, and what it is given.
-    asked = lane.start("exec", "--local", one, "sh", "-c", "cat; echo $WHO $RUN_ID; ls; echo bad >&2; exit 7",
+    asked = lane.start("exec", "--local", run_id, "sh", "-c", "cat; echo $WHO $RUN_ID; ls; echo bad >&2; exit 7",
                        stdin=-1)  # fmt: skip
     out, err = asked.communicate("given\n", timeout=LONG)
     assert asked.returncode == 7
-    assert out.split() == ["given", "me", one, "train.py"]
+    assert out.split() == ["given", "me", run_id, "train.py"]
     assert "bad" in err
     shell = lane.start("exec", "--local", stdin=-1)  # the only one that runs, and a shell
     assert shell.communicate("echo $((6 * 7))\nexit 3\n", timeout=LONG)[0] == "42\n"
     assert shell.returncode == 3
-    told = lane.start("exec", "--local", "--json", one, "--", "echo", "\x1b[31mred")
+    told = lane.start("exec", "--local", "--json", run_id, "--", "echo", "\x1b[31mred")
     out, err = told.communicate(timeout=LONG)
     assert holds("exec", out)["exit_code"] == 0
     assert "\x1b[31mred" in err
     # What can't be run ends as in a shell, and not as wrong input does.
-    missing = lane.run("exec", "--local", one, "nonsense")
+    missing = lane.run("exec", "--local", run_id, "nonsense")
     assert (missing.code, missing.out) == (127, ""), missing.err
     assert "nonsense can't be run there: No such file or directory" in missing.err
-    folder = lane.run("exec", "--local", "--json", one, "/tmp")
+    folder = lane.run("exec", "--local", "--json", run_id, "/tmp")
     assert (folder.code, holds("exec", folder.out)["exit_code"]) == (126, 126)
     assert "/tmp can't be run there: " in folder.err
 
@@ -61,14 +61,14 @@ def test_a_command_in_a_task_and_every_clear_end(lane: Lane) -> None:
     refused(lane, "no run is under way", "sweep-01234567")
 
     # The task ends, and the command with it.
-    inside = lane.start("exec", "--local", one, "sh", "-c", "trap '' HUP; echo inside; sleep 600; true")
+    inside = lane.start("exec", "--local", run_id, "sh", "-c", "trap '' HUP; echo inside; sleep 600; true")
     until_printed(inside, "inside")
-    assert lane.run("stop", one, "--local").code == 0
+    assert lane.run("stop", run_id, "--local").code == 0
     _, err = inside.communicate(timeout=LONG)
     assert inside.returncode == 137
-    assert f"the task of run {one} has ended" in err
+    assert f"the task of run {run_id} has ended" in err
     first.wait(LONG)
-    refused(lane, f"nothing runs: run {one} is", one)
+    refused(lane, f"nothing runs: run {run_id} is", run_id)
 
     # One that was launched without it.
     lane.program(SLEEPS)
@@ -165,9 +165,9 @@ def test_the_plugin_gets_the_session_and_no_process_list_its_token(
     monkeypatch.setenv("AWS_ENDPOINT_URL", lane.endpoint)
     for name, value in lane.keys.items():
         monkeypatch.setenv(name, value)
-    found = lane.run("exec", records(lane)[0]["id"])
-    assert found.code == 1, found.out + found.err
-    assert "TargetNotConnectedException" in found.err
+    result = lane.run("exec", records(lane)[0]["id"])
+    assert result.code == 1, result.out + result.err
+    assert "TargetNotConnectedException" in result.err
     until(lambda: lane.tasks("RUNNING"), "it goes on")
 
 

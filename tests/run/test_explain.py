@@ -232,33 +232,35 @@ ENDS: list[tuple[str, dict[str, Any], str, bool, str]] = [
 
 @pytest.mark.parametrize(("reason", "cause", "sure", "change"), STARTS)
 def test_a_task_that_never_started(reason: str, cause: str, sure: bool, change: str) -> None:
-    found = explain(case(**NOT_STARTED, reason=reason))
-    assert cause in found.cause
-    assert (found.sure, bool(found.change)) == (sure, bool(change))
-    assert change in found.change
-    assert found.evidence == (reason,)
-    assert found.fix
+    explained = explain(case(**NOT_STARTED, reason=reason))
+    assert cause in explained.cause
+    assert (explained.sure, bool(explained.change)) == (sure, bool(change))
+    assert change in explained.change
+    assert explained.evidence == (reason,)
+    assert explained.fix
 
 
-@pytest.mark.parametrize(("known", "cause", "sure", "change"), [one[1:] for one in ENDS], ids=[one[0] for one in ENDS])
+@pytest.mark.parametrize(("known", "cause", "sure", "change"), [row[1:] for row in ENDS], ids=[row[0] for row in ENDS])
 def test_a_task_that_ran(known: dict[str, Any], cause: str, sure: bool, change: str) -> None:
-    found = explain(case(**known))
-    assert cause in found.cause
-    assert (found.sure, bool(found.change)) == (sure, bool(change)), found
-    assert change in found.change
-    assert found.fix
-    assert found.evidence
+    explained = explain(case(**known))
+    assert cause in explained.cause
+    assert (explained.sure, bool(explained.change)) == (sure, bool(change)), explained
+    assert change in explained.change
+    assert explained.fix
+    assert explained.evidence
     # Evidence is quoted, never made up.
     texts = [*known.get("log", ()), known.get("reason", ""), "exit code", "stop code", "no exit code"]
     assert all(
-        any(text and (text.strip() in line or line in text) for text in texts) for line in found.evidence if line
+        any(text and (text.strip() in line or line in text) for text in texts) for line in explained.evidence if line
     )
 
 
 def test_unknown_shows_what_there_is() -> None:
-    found = explain(case(exit_code=3, reason="Essential container in task exited", log=[f"line {n}" for n in range(9)]))
-    assert found.cause == "unknown"
-    assert found.evidence == (
+    explained = explain(
+        case(exit_code=3, reason="Essential container in task exited", log=[f"line {n}" for n in range(9)])
+    )
+    assert explained.cause == "unknown"
+    assert explained.evidence == (
         "exit code: 3", "Essential container in task exited", *(f"line {n}" for n in range(4, 9))
     )  # fmt: skip
 
@@ -266,8 +268,8 @@ def test_unknown_shows_what_there_is() -> None:
 def test_a_change_is_a_part_of_deploy_yaml() -> None:
     import yaml
 
-    changes = [explain(case(**NOT_STARTED, reason=one[0])).change for one in STARTS]
-    changes += [explain(case(**one[1])).change for one in ENDS]
+    changes = [explain(case(**NOT_STARTED, reason=row[0])).change for row in STARTS]
+    changes += [explain(case(**row[1])).change for row in ENDS]
     for change in filter(None, changes):
         Deploy.model_validate({"name": "my-pipeline", **yaml.safe_load(change)})
 
@@ -290,9 +292,9 @@ def test_script_whose_first_line_names_no_program(line: str, first: str, cause: 
         asked.append(name)
         return first
 
-    found = explain(case(log=[line], exit_code=127 if "env" in line else 1, first_line=first_line))
-    assert found.cause.startswith(cause)
-    assert (found.sure, found.change) == (sure, "")
+    explained = explain(case(log=[line], exit_code=127 if "env" in line else 1, first_line=first_line))
+    assert explained.cause.startswith(cause)
+    assert (explained.sure, explained.change) == (sure, "")
     assert asked in ([], ["run.sh"])
 
 
@@ -367,11 +369,11 @@ MISSING: list[tuple[dict[str, Any], str, str, str]] = [  # what is known, the ca
 
 @pytest.mark.parametrize(("known", "cause", "fix", "change"), MISSING)
 def test_what_is_missing_knows_how_the_image_was_made(known: dict[str, Any], cause: str, fix: str, change: str) -> None:
-    found = explain(case(**known))
-    assert found.cause.startswith(cause)
-    assert fix in found.fix
-    assert found.change == change
-    assert "model" not in found.fix + found.change  # which is only this project's own program
+    explained = explain(case(**known))
+    assert explained.cause.startswith(cause)
+    assert fix in explained.fix
+    assert explained.change == change
+    assert "model" not in explained.fix + explained.change  # which is only this project's own program
 
 
 def test_what_the_build_context_says_of_a_module(tmp_path: Path) -> None:
@@ -422,10 +424,10 @@ def test_a_file_that_the_program_did_not_find(
     files = ["prices.csv", "my other.csv", {"file": "img/", "key": "pics"}, "s3://somebodys-bucket/x/big.bin"]
     deploy = Deploy.model_validate({"name": "tiny", "image": ".", "data": files}).filled()
     where = {"of_data": partial(of_data, deploy), "in_context": partial(in_context, tmp_path, "Dockerfile")}
-    found = explain(case(**{"log": log, **where, **known}))
-    assert found.cause.startswith(cause)
-    assert fix in found.fix
-    assert found.evidence[-1] in log or cause == "unknown"
+    explained = explain(case(**{"log": log, **where, **known}))
+    assert explained.cause.startswith(cause)
+    assert fix in explained.fix
+    assert explained.evidence[-1] in log or cause == "unknown"
 
 
 def test_the_build_context_is_searched_in_linear_time(tmp_path: Path) -> None:
@@ -469,8 +471,10 @@ def test_many_lines() -> None:
 @pytest.mark.parametrize("part", [part for part in HOSTILE if part.strip()])
 def test_patterns_themselves_are_linear(part: str) -> None:
     """So that the cut isn't all that there is between a line and a function that never ends."""
-    patterns = [one for module in (explain_start, explain_end, explain_missing, retry) for one in vars(module).values()]
-    patterns = [one for one in patterns if isinstance(one, re.Pattern)]
+    patterns = [
+        value for module in (explain_start, explain_end, explain_missing, retry) for value in vars(module).values()
+    ]
+    patterns = [pattern for pattern in patterns if isinstance(pattern, re.Pattern)]
     assert len(patterns) >= 3
     for pattern in patterns:
 
@@ -483,11 +487,11 @@ def test_patterns_themselves_are_linear(part: str) -> None:
 
 def test_evidence_is_cut_where_errors_do_not_stand() -> None:
     line = "ImportError: " + "x" * 100_000 + " the end"
-    found = explain(case(log=[line]))
-    assert found.cause == "the image lacks a Python module"
-    assert len(found.evidence[0]) <= LONGEST
-    assert found.evidence[0].startswith("ImportError: xxx")
-    assert found.evidence[0].endswith("xxx the end")
+    explained = explain(case(log=[line]))
+    assert explained.cause == "the image lacks a Python module"
+    assert len(explained.evidence[0]) <= LONGEST
+    assert explained.evidence[0].startswith("ImportError: xxx")
+    assert explained.evidence[0].endswith("xxx the end")
 
 
 @pytest.mark.parametrize("before", range(2_960, 3_010, 7))
@@ -498,9 +502,9 @@ def test_a_secret_is_hidden_before_a_line_is_cut(before: int) -> None:
     line = "x" * before + "planted-one-2-three-4" + "y" * 5_000
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(diagnosis, "KNOWN", known)
-        found = case(log=[line], reason=line)
-    assert "plant" not in found.log[0] + found.reason
-    assert "thre" not in found.log[0] + found.reason
+        failed = case(log=[line], reason=line)
+    assert "plant" not in failed.log[0] + failed.reason
+    assert "thre" not in failed.log[0] + failed.reason
 
 
 @pytest.mark.parametrize("name", ["S3_KEY", "OUTPUT_URI", "USE_S3"])
@@ -509,9 +513,9 @@ def test_a_variable_of_ours_that_is_not_set(name: str) -> None:
         "Traceback (most recent call last):", '  File "/app/train.py", line 3, in <module>', f'    k = os.environ["{name}"]',
         "        ~~~~~~~~~~^^^^^^^^^^", '  File "<frozen os>", line 685, in __getitem__', f"KeyError: '{name}'",
     ]  # fmt: skip
-    found = explain(case(log=log))
-    assert found.cause == f"the variable {name} isn't set"
-    assert found.evidence == ('File "/app/train.py", line 3, in <module>', f"KeyError: '{name}'")
+    explained = explain(case(log=log))
+    assert explained.cause == f"the variable {name} isn't set"
+    assert explained.evidence == ('File "/app/train.py", line 3, in <module>', f"KeyError: '{name}'")
     own = explain(case(log=[line.replace(name, "Close") for line in log]))
     assert own.cause == "the program failed: KeyError: 'Close'"
 
@@ -536,6 +540,12 @@ def test_no_part_of_a_secret_is_left_where_a_text_is_cut_to_be_shown(monkeypatch
     for pad in range(400, 610):
         text = "x" * pad + "planted-zz-77" + "y" * (1000 - pad)
         assert "plan" not in diagnosis.cut(text, SHOWN)
-        one = {"id": "r", "overrides": {"environment": {"A": text}}, "state": "failed", "exit_code": 1, "metrics": {}}
-        sweep = {"id": "s", "counts": {}, "runs": [one]}
+        shown_run = {
+            "id": "r",
+            "overrides": {"environment": {"A": text}},
+            "state": "failed",
+            "exit_code": 1,
+            "metrics": {},
+        }
+        sweep = {"id": "s", "counts": {}, "runs": [shown_run]}
         assert "plan" not in markdown.ended("n", {"verdict": {"exit_code": 1, "result": "failed"}, "sweep": sweep})

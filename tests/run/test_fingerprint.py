@@ -23,8 +23,8 @@ DATA = (ObjectSpec(name="bucket/data/a.csv", sha256="1" * 64), ObjectSpec(name="
 
 
 def spec(container: dict[str, Any] | None = None, **more: Any) -> TaskDefinitionSpec:
-    one = Container(**({"name": "main", "image": "x", "environment": {"A": "1", "B": "2"}} | (container or {})))
-    return TaskDefinitionSpec(**({"name": "t", "cpu": 1024, "memory": 2048, "containers": (one,)} | more))
+    main = Container(**({"name": "main", "image": "x", "environment": {"A": "1", "B": "2"}} | (container or {})))
+    return TaskDefinitionSpec(**({"name": "t", "cpu": 1024, "memory": 2048, "containers": (main,)} | more))
 
 
 def mark(task: TaskDefinitionSpec, image: str = IMAGE, data: tuple[ObjectSpec, ...] = DATA) -> str:
@@ -74,9 +74,9 @@ def test_the_same_run(same: str) -> None:
 def test_a_parameters_value_is_part_of_it() -> None:
     given = Container(name="main", image="x", environment={"A": "1", "P": Ref(Address("parameter", "/t/P"), "value")})
     task = spec().model_copy(update={"containers": (given,)})
-    one = run_inputs(task, IMAGE, DATA, {"P": "0.1"})
-    assert one["containers"]["main"]["environment"] == {"A": "1"}, "it stands among the parameters"
-    assert fingerprint(one) != fingerprint(run_inputs(task, IMAGE, DATA, {"P": "0.2"}))
+    inputs = run_inputs(task, IMAGE, DATA, {"P": "0.1"})
+    assert inputs["containers"]["main"]["environment"] == {"A": "1"}, "it stands among the parameters"
+    assert fingerprint(inputs) != fingerprint(run_inputs(task, IMAGE, DATA, {"P": "0.2"}))
     # What is overridden doesn't count.
     same = [Overrides(environment={"P": "9"}).onto(run_inputs(task, IMAGE, DATA, {"P": p}), "main") for p in "12"]
     assert same[0] == same[1]
@@ -84,11 +84,11 @@ def test_a_parameters_value_is_part_of_it() -> None:
 
 def test_overrides_are_part_of_it() -> None:
     inputs = run_inputs(spec(), IMAGE, DATA)
-    for one in (
+    for overrides in (
         Overrides(environment={"A": "2"}), Overrides(environment={"C": "1"}), Overrides(cpu=2048, memory=4096),
         Overrides(memory=4096), Overrides(command=("sh",)),
     ):  # fmt: skip
-        assert fingerprint(one.onto(inputs, "main")) != BASE
+        assert fingerprint(overrides.onto(inputs, "main")) != BASE
     assert fingerprint(Overrides().onto(inputs, "main")) == BASE
     # What the file says already is no other run.
     assert fingerprint(Overrides(environment={"A": "1"}, cpu=1024, memory=2048).onto(inputs, "main")) == BASE
@@ -96,8 +96,8 @@ def test_overrides_are_part_of_it() -> None:
 
 
 def test_overrides_from_the_command_line() -> None:
-    found = parse(["A=1", "B=x=y", "C="], "2 vCPU", "8GB", ["python", "-V"], (1024, 2048))
-    assert found == Overrides(
+    overrides = parse(["A=1", "B=x=y", "C="], "2 vCPU", "8GB", ["python", "-V"], (1024, 2048))
+    assert overrides == Overrides(
         environment={"A": "1", "B": "x=y", "C": ""}, cpu=2048, memory=8192, command=("python", "-V")
     )
     assert parse([], "", "", None, (1024, 2048)) == Overrides()

@@ -20,8 +20,8 @@ def test_a_spot_interruption_falls_back_to_fargate(lane: Lane) -> None:
     ended = lane.run("apply", "--local")
     assert ended.code == 0, ended.out + ended.err
     golden("spot-fallback", ended)
-    (one, *_) = records(lane)
-    assert [(a["provider"], a["event"]) for a in one["attempts"]] == [
+    (newest, *_) = records(lane)
+    assert [(a["provider"], a["event"]) for a in newest["attempts"]] == [
         ("FARGATE_SPOT", "interruption"), ("FARGATE", "success"),
     ]  # fmt: skip
 
@@ -80,11 +80,11 @@ def test_no_exit_code_is_a_failure(lane: Lane) -> None:
 def test_two_applies_at_once_launch_one_task(lane: Lane, gate: Gate) -> None:
     lane.program(f"print('only one', flush=True)\n{gate.wait}# twice\n")
     before = len(lane.tasks())
-    both = [lane.start("apply", "--local", "--wait-for-lock", str(LONG)) for _ in range(2)]
-    for ours in both:
+    applies = [lane.start("apply", "--local", "--wait-for-lock", str(LONG)) for _ in range(2)]
+    for ours in applies:
         until_printed(ours, "  | only one\n")
     gate.open()
-    for ours in both:
+    for ours in applies:
         out, err = ours.communicate(timeout=LONG)
         assert ours.returncode == 0, out + err
     assert len(lane.tasks()) == before + 1
@@ -99,9 +99,9 @@ def test_overrides_make_another_run(lane: Lane) -> None:
                      "train.py", "--fast")  # fmt: skip
     assert other.code == 0, other.out + other.err
     assert "  | 20 ['--fast']\n" in other.out
-    one = records(lane)[0]
-    assert (one["inputs"]["cpu"], one["inputs"]["memory"]) == (512, 1024)
-    task = next(t for t in lane.tasks() if t["taskArn"] == one["attempts"][0]["task_arn"])
+    newest = records(lane)[0]
+    assert (newest["inputs"]["cpu"], newest["inputs"]["memory"]) == (512, 1024)
+    task = next(t for t in lane.tasks() if t["taskArn"] == newest["attempts"][0]["task_arn"])
     assert (task["cpu"], task["memory"]) == ("512", "1024")
     again = lane.run("apply", "--local", "--env", "EPOCHS=20", "--cpu", "512", "--memory", "1GB", "--command", "python",
                      "train.py", "--fast")  # fmt: skip

@@ -33,8 +33,8 @@ def trained(lane: Lane, program: str, deploy: str = "") -> dict[str, Any]:
     lane.program(program, deploy=deploy)
     ended = lane.run("apply", "--local")
     assert ended.code == 0, ended.out + ended.err
-    found: dict[str, Any] = records(lane)[0]
-    return found
+    record: dict[str, Any] = records(lane)[0]
+    return record
 
 
 def strict(text: str) -> Any:
@@ -194,7 +194,7 @@ def other_task(lane: Lane) -> str:
     made = ecs.register_task_definition(
         family="prod", requiresCompatibilities=["FARGATE"], **{key: ours[key] for key in kept}
     )["taskDefinition"]
-    subnets = [one["SubnetId"] for one in lane.client("ec2").describe_subnets()["Subnets"]][:1]
+    subnets = [subnet["SubnetId"] for subnet in lane.client("ec2").describe_subnets()["Subnets"]][:1]
     (task,) = ecs.run_task(
         cluster="tiny", taskDefinition=made["taskDefinitionArn"], launchType="FARGATE", startedBy="somebody",
         networkConfiguration={"awsvpcConfiguration": {"subnets": subnets, "assignPublicIp": "ENABLED"}},
@@ -232,11 +232,11 @@ def test_a_forged_record_stops_and_reads_nothing_of_another_deploy(lane: Lane, o
         arn = other_task.replace(":task/tiny/", ":task/prod/")
         put(lane, record_key(other), {**forged, "attempts": [{**attempt, "task_arn": arn}]})
         refused(lane.run("stop", other, "--local"), 1, "which isn't one of the task definition tiny")
-        assert [one["taskArn"] for one in lane.tasks("RUNNING") if one["desiredStatus"] == "RUNNING"] == [other_task]
+        assert [task["taskArn"] for task in lane.tasks("RUNNING") if task["desiredStatus"] == "RUNNING"] == [other_task]
         put(lane, record_key(other), {**forged, "state": "stopping"})
         put(lane, fingerprint_key(good["fingerprint"]), {**forged, "state": "stopping"})
         refused(lane.run("apply", "--local"), 120, "which isn't one of the task definition tiny")
-        assert [one["taskArn"] for one in lane.tasks("RUNNING") if one["desiredStatus"] == "RUNNING"] == [other_task]
+        assert [task["taskArn"] for task in lane.tasks("RUNNING") if task["desiredStatus"] == "RUNNING"] == [other_task]
     finally:
         logs.delete_log_group(logGroupName="/ecs/prod")
         lane.client("ecs").stop_task(cluster="tiny", task=other_task)
@@ -259,7 +259,7 @@ def test_what_is_launched_again_is_what_the_command_says(lane: Lane) -> None:
     assert ended.code == 0, ended.out + ended.err
     assert f"Following run {other}" in ended.out
     assert f"| evil None s3://{BUCKET}/runs/{other}/output\n" in ended.out
-    task = max(lane.tasks(), key=lambda one: one["createdAt"])
+    task = max(lane.tasks(), key=lambda task: task["createdAt"])
     (override,) = task["overrides"]["containerOverrides"]
     assert "command" not in override
     assert task["capacityProviderName"] == "FARGATE"
@@ -281,7 +281,7 @@ def test_watch_launches_nothing_that_only_a_record_tells_of(lane: Lane) -> None:
         lane, record_key(good["id"]), {**good, "state": "running", "attempts": [good["attempts"][0]], "overrides": evil}
     )
     assert lane.run("watch", good["id"], "--local").code == 75
-    task = max(lane.tasks(), key=lambda one: one["createdAt"])
+    task = max(lane.tasks(), key=lambda task: task["createdAt"])
     (override,) = task["overrides"]["containerOverrides"]
     assert "command" not in override
     assert {"name": "A", "value": "1"} in override["environment"]
@@ -316,9 +316,9 @@ def test_metrics_that_are_no_numbers_are_left_out_and_the_run_is_known(
     assert ended.err.count(said) == 1
     again = lane.run("apply", "--local", "--json")
     assert again.code == 0
-    found = strict(again.out)
-    assert found["verdict"]["result"] == "nothing-to-run"
-    assert found["run"]["metrics"] == metrics
+    report = strict(again.out)
+    assert report["verdict"]["result"] == "nothing-to-run"
+    assert report["run"]["metrics"] == metrics
     assert strict(lane.run("runs", "--local", "--json").out)["runs"][0]["metrics"] == metrics
     assert lane.run("runs", "--local").err == ""
 

@@ -28,15 +28,15 @@ for name, call in (
 
 @pytest.fixture
 def s3(lane: Lane) -> Any:
-    found = lane.client("s3")
-    if OTHER not in [one["Name"] for one in found.list_buckets()["Buckets"]]:
-        found.create_bucket(Bucket=OTHER)
-        found.put_bucket_versioning(Bucket=OTHER, VersioningConfiguration={"Status": "Enabled"})
-    for one in found.list_object_versions(Bucket=OTHER).get("Versions", []):
-        found.delete_object(Bucket=OTHER, Key=one["Key"], VersionId=one["VersionId"])
+    client = lane.client("s3")
+    if OTHER not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=OTHER)
+        client.put_bucket_versioning(Bucket=OTHER, VersioningConfiguration={"Status": "Enabled"})
+    for version in client.list_object_versions(Bucket=OTHER).get("Versions", []):
+        client.delete_object(Bucket=OTHER, Key=version["Key"], VersionId=version["VersionId"])
     for key, text in (("prices/a b+c.csv", "1"), ("prices/sub/d.csv", "2"), ("prices-old/a.csv", "old")):
-        found.put_object(Bucket=OTHER, Key=key, Body=text.encode())
-    return found
+        client.put_object(Bucket=OTHER, Key=key, Body=text.encode())
+    return client
 
 
 def use(lane: Lane, source: str, data: str = f"s3://{OTHER}/prices") -> None:
@@ -58,9 +58,9 @@ def test_a_run_follows_the_data(lane: Lane, s3: Any) -> None:
     assert said(ok(lane, "apply", "--like", first))[1:] == then, "the versions of then"
     again = records(lane)[0]
     assert again["like"] == first
-    for one in s3.list_object_versions(Bucket=OTHER, Prefix="prices/sub/d.csv")["Versions"]:
-        if not one["IsLatest"]:
-            s3.delete_object(Bucket=OTHER, Key=one["Key"], VersionId=one["VersionId"])
+    for version in s3.list_object_versions(Bucket=OTHER, Prefix="prices/sub/d.csv")["Versions"]:
+        if not version["IsLatest"]:
+            s3.delete_object(Bucket=OTHER, Key=version["Key"], VersionId=version["VersionId"])
     refused(lane, f"the data of run {first} is gone: s3://{OTHER}/prices/", "--like", first)
 
 

@@ -81,9 +81,9 @@ def bucket() -> Bucket:
 
 def store(bucket: Bucket) -> Runs:
     """As one process has it."""
-    found = Runs(bucket, "b")  # type: ignore[arg-type]
-    found.later = True  # of the index another file tells
-    return found
+    runs = Runs(bucket, "b")  # type: ignore[arg-type]
+    runs.later = True  # of the index another file tells
+    return runs
 
 
 def run(**more: Any) -> Run:
@@ -92,16 +92,16 @@ def run(**more: Any) -> Run:
 
 
 def kept(bucket: Bucket) -> Run:
-    found = store(bucket).get(ID)
-    assert found is not None
+    known = store(bucket).get(ID)
+    assert known is not None
     assert bucket.objects[f"runs/fingerprints/{MARK}.json"] == bucket.objects[KEY]
-    return found
+    return known
 
 
 def other(bucket: Bucket, **more: Any) -> None:
     """Another process reads the record and writes this."""
-    them = store(bucket)
-    them.put(replace(them.get(ID) or run(), **more))
+    theirs = store(bucket)
+    theirs.put(replace(theirs.get(ID) or run(), **more))
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ def other(bucket: Bucket, **more: Any) -> None:
 def test_who_may_write_over_what_another_has_written(bucket: Bucket, mine: bool, theirs: bool, wrote: bool) -> None:
     us = store(bucket)
     us.put(run(unattended=mine))
-    them = store(bucket)
+    their_store = store(bucket)
     was = replace(run(), unattended=theirs, reason="theirs")
-    bucket.call("s3", "PutObject", Key=KEY, Body=them.body(was))
-    bucket.call("s3", "PutObject", Key=f"runs/fingerprints/{MARK}.json", Body=them.body(was))
+    bucket.call("s3", "PutObject", Key=KEY, Body=their_store.body(was))
+    bucket.call("s3", "PutObject", Key=f"runs/fingerprints/{MARK}.json", Body=their_store.body(was))
     if wrote:
         us.put(run(unattended=mine, reason="mine"))
         assert kept(bucket).reason == "mine"
@@ -255,26 +255,26 @@ def test_ctrl_c_stops_what_has_no_task(
     unattended: bool, attempts: tuple[Attempt, ...], says: str, state: State
 ) -> None:  # fmt: skip
     """It waits to be launched, perhaps again."""
-    found, more = Followed(), {"image": {"uri": "x"}, "run": {"retry": {"interruption": 2, "no_capacity": 2}}}
-    store(found).put(run(unattended=unattended, attempts=attempts))
+    followed_aws, more = Followed(), {"image": {"uri": "x"}, "run": {"retry": {"interruption": 2, "no_capacity": 2}}}
+    store(followed_aws).put(run(unattended=unattended, attempts=attempts))
     deploy = Deploy.model_validate({"name": "tiny", **more}).filled()
     names = SimpleNamespace(watcher="f")
-    where, here = SimpleNamespace(stop=threading.Event()), SimpleNamespace(aws=found, names=names, deploy=deploy)
+    where, here = SimpleNamespace(stop=threading.Event()), SimpleNamespace(aws=followed_aws, names=names, deploy=deploy)
     where.file, where.environment, where.local = Path("deploy.yaml"), "", None
     with pytest.raises(Interrupted, match=says):
-        _interrupted(SimpleNamespace(live=False), where, here, store(found), ID, "stop")  # type: ignore[arg-type]
-    assert (kept(found).state, len(found.invoked)) == (state, int(unattended))
-    assert found.stopped == (["0123"] if state is State.STOPPING else [])
+        _interrupted(SimpleNamespace(live=False), where, here, store(followed_aws), ID, "stop")  # type: ignore[arg-type]
+    assert (kept(followed_aws).state, len(followed_aws.invoked)) == (state, int(unattended))
+    assert followed_aws.stopped == (["0123"] if state is State.STOPPING else [])
 
 
 def test_who_looks_ends_with_the_record(bucket: Bucket) -> None:
-    found = Followed()
+    followed_aws = Followed()
     waits = run(unattended=True, attempts=())
-    store(found).put(waits)
-    found.then = found.objects.clear
+    store(followed_aws).put(waits)
+    followed_aws.then = followed_aws.objects.clear
     with pytest.raises(ReconcilerError, match="doesn't exist any more"):
-        followed(found, waits)
-    assert (found.invoked, found.time > 100 + LATE) == ([], True)
+        followed(followed_aws, waits)
+    assert (followed_aws.invoked, followed_aws.time > 100 + LATE) == ([], True)
 
 
 class Told(Silent):
@@ -289,18 +289,18 @@ class Told(Silent):
 
 def test_that_the_function_is_late_is_said_in_a_line(bucket: Bucket) -> None:
     """A line break would be shown as what it isn't: \\n."""
-    found, told = Followed(), Told()
+    followed_aws, told = Followed(), Told()
     waits = run(unattended=True, attempts=(), overrides=Overrides({"A": "1"}))
-    store(found).put(waits)
+    store(followed_aws).put(waits)
 
     def later() -> None:
-        found.then = later
-        if found.time > 140:
-            other(found, state=State.STOPPED)
+        followed_aws.then = later
+        if followed_aws.time > 140:
+            other(followed_aws, state=State.STOPPED)
 
-    found.then = later
+    followed_aws.then = later
     rules = Rules(("FARGATE",), Retry(0, 0, 0, (), 0.0, None, None), Limits(None, None, "us-east-1"))
-    Follower(found, store(found), rules, Function("f")).finish(None, waits, told)  # type: ignore[arg-type]
+    Follower(followed_aws, store(followed_aws), rules, Function("f")).finish(None, waits, told)  # type: ignore[arg-type]
     (line,) = told.lines
     assert "it is called again" in line
     assert "`apply` with the options" in line
@@ -308,13 +308,13 @@ def test_that_the_function_is_late_is_said_in_a_line(bucket: Bucket) -> None:
 
 
 def test_who_looks_finds_that_a_client_took_it_back(bucket: Bucket) -> None:
-    found = Followed()
+    followed_aws = Followed()
     waits = run(unattended=True, attempts=())
-    store(found).put(waits)
-    found.then = lambda: given_over(store(found), waits, unattended=False)
+    store(followed_aws).put(waits)
+    followed_aws.then = lambda: given_over(store(followed_aws), waits, unattended=False)
     with pytest.raises(Changed):
-        followed(found, waits)
-    assert found.invoked == []
+        followed(followed_aws, waits)
+    assert followed_aws.invoked == []
 
 
 @pytest.mark.parametrize("why", [Gone, Denied])
@@ -323,19 +323,19 @@ def test_who_looks_with_another_file_takes_it_back_only_where_nobody_can_be_call
     why: type[AwsError], launched: bool
 ) -> None:
     """A file without `unattended` may be an older one: its `watch` looks as any other does."""
-    found, ended = Followed(), replace(FIRST, event=Event.INTERRUPTION)
+    followed_aws, ended = Followed(), replace(FIRST, event=Event.INTERRUPTION)
     waits = run(unattended=True, attempts=(ended,) if launched else ())
-    store(found).put(waits)
-    found.then = lambda: other(found, state=State.STOPPED)
-    assert (followed(found, waits, takes_back=True).state, found.invoked) == (State.STOPPED, [])
-    store(found).put(waits)
-    found.then = lambda: setattr(found, "refusal", why("lambda", "Invoke", "X", "no such function"))
+    store(followed_aws).put(waits)
+    followed_aws.then = lambda: other(followed_aws, state=State.STOPPED)
+    assert (followed(followed_aws, waits, takes_back=True).state, followed_aws.invoked) == (State.STOPPED, [])
+    store(followed_aws).put(waits)
+    followed_aws.then = lambda: setattr(followed_aws, "refusal", why("lambda", "Invoke", "X", "no such function"))
     with pytest.raises(Changed if launched else why):
-        followed(found, waits, takes_back=True)
-    assert kept(found).unattended is not launched
-    store(found).put(waits)
+        followed(followed_aws, waits, takes_back=True)
+    assert kept(followed_aws).unattended is not launched
+    store(followed_aws).put(waits)
     with pytest.raises(why):
-        followed(found, waits)
+        followed(followed_aws, waits)
 
 
 @pytest.mark.parametrize(
@@ -356,34 +356,34 @@ def test_who_looks_with_a_file_that_turned_it_off_takes_it_back_from_a_function_
     takes_back: bool, attempts: tuple[Attempt, ...], raises: type[Exception] | None, calls: int, seconds: float
 ) -> None:
     """It is there for the schedule, and its role no longer lets it read the records of clients' runs."""
-    found = Followed()
+    followed_aws = Followed()
     waits = run(unattended=True, attempts=attempts)
-    store(found).put(waits)
+    store(followed_aws).put(waits)
 
     def later() -> None:
-        found.then = later
-        if found.time > 2100:
-            other(found, state=State.STOPPED)
+        followed_aws.then = later
+        if followed_aws.time > 2100:
+            other(followed_aws, state=State.STOPPED)
 
-    found.then = later
+    followed_aws.then = later
     if raises is None:
-        assert followed(found, waits, takes_back=takes_back).state is State.STOPPED
+        assert followed(followed_aws, waits, takes_back=takes_back).state is State.STOPPED
     else:
         with pytest.raises(raises) as error:
-            followed(found, waits, takes_back=takes_back)
+            followed(followed_aws, waits, takes_back=takes_back)
         assert isinstance(error.value, Changed) is (raises is Changed)
-    assert kept(found).unattended is (raises is not Changed)
-    assert abs(len(found.invoked) - calls) <= 2
-    assert seconds <= found.time - 100 < seconds + 2 * LATE
+    assert kept(followed_aws).unattended is (raises is not Changed)
+    assert abs(len(followed_aws.invoked) - calls) <= 2
+    assert seconds <= followed_aws.time - 100 < seconds + 2 * LATE
 
 
 def test_who_looks_has_it_stopped_where_that_was_only_written(bucket: Bucket) -> None:
     """`stop` was killed between the record and ECS: the function says it, and not only after the task's end."""
-    found = Followed()
+    followed_aws = Followed()
     waits = run(unattended=True, state=State.STOPPING)
-    store(found).put(waits)
-    found.then = lambda: other(found, state=State.STOPPED)
-    assert (followed(found, waits).state, found.invoked) == (State.STOPPED, [100.0])
+    store(followed_aws).put(waits)
+    followed_aws.then = lambda: other(followed_aws, state=State.STOPPED)
+    assert (followed(followed_aws, waits).state, followed_aws.invoked) == (State.STOPPED, [100.0])
 
 
 @pytest.mark.parametrize(
@@ -473,52 +473,52 @@ def test_a_run_is_stopped_as_it_is_by_now(
     before: Attempt, meanwhile: Attempt | None, became: str, state: State, asked: list[str], unattended: bool
 ) -> None:
     """Whoever sees it through goes on between the read of its record and the write: nothing of that is lost."""
-    found, known = Going(), {"unattended": unattended, "state": State.RUNNING}
-    store(found).put(run(attempts=(before,), **known))
+    going_aws, known = Going(), {"unattended": unattended, "state": State.RUNNING}
+    store(going_aws).put(run(attempts=(before,), **known))
     if meanwhile:
-        found.then = [lambda: other(found, attempts=(meanwhile,))]
+        going_aws.then = [lambda: other(going_aws, attempts=(meanwhile,))]
     invoked = ["Invoke"] if unattended and became == "stopped" else []
     asked = ["ListTasks"] * 2 * (before is FIRST and not unattended) + asked  # it may be launched and not recorded
-    _, result = stop_run(found, store(found), PLACE, Function("f"), run(), "why", deploy="d")  # type: ignore[arg-type]
-    assert (result, kept(found).state, found.asked) == (became, state, [*asked, *invoked])
-    assert kept(found).attempts == (meanwhile or before,)
+    _, result = stop_run(going_aws, store(going_aws), PLACE, Function("f"), run(), "why", deploy="d")  # type: ignore[arg-type]
+    assert (result, kept(going_aws).state, going_aws.asked) == (became, state, [*asked, *invoked])
+    assert kept(going_aws).attempts == (meanwhile or before,)
 
 
 @pytest.mark.parametrize("unattended", [False, True])
 def test_whoever_ends_a_run_that_waits_does_what_an_end_owes(unattended: bool) -> None:
     """Its checkpoint is marked, its workers' certificate taken away; its function does that where it has one."""
-    found = Going()
+    going_aws = Going()
     known = run(unattended=unattended, attempts=(INTERRUPTED,))
     known = replace(known, inputs={"workers": {"count": 1, "cpu": 256, "memory": 512}})
-    runs = Runs(found, "b", checkpoints=True)  # type: ignore[arg-type]
+    runs = Runs(going_aws, "b", checkpoints=True)  # type: ignore[arg-type]
     runs.later = True
     runs.put(known)
-    stop_run(found, runs, PLACE, Function("f"), known, "why", deploy="d")  # type: ignore[arg-type]
-    assert found.asked == (["Invoke"] if unattended else ["PutObjectTagging", "ListTasks", "DeleteParameter"])
+    stop_run(going_aws, runs, PLACE, Function("f"), known, "why", deploy="d")  # type: ignore[arg-type]
+    assert going_aws.asked == (["Invoke"] if unattended else ["PutObjectTagging", "ListTasks", "DeleteParameter"])
 
 
 @pytest.mark.parametrize(("state", "count"), [(State.RUNNING, 1), (State.SUCCEEDED, 0)])
 def test_a_sweep_counts_the_tasks_that_it_has_stopped(state: State, count: int) -> None:
-    found, launch = Going(), SimpleNamespace(place=PLACE, deploy="d")
+    going_aws, launch = Going(), SimpleNamespace(place=PLACE, deploy="d")
     known = run(attempts=(LAUNCHED,), state=state)
-    store(found).put(known)
+    store(going_aws).put(known)
     rules = Rules(("FARGATE",), Retry(0, 0, 0, (), 0.0, None, None), Limits(None, None, "us-east-1"))
-    fleet = Fleet(Supervisor(found, store(found), rules), launch, 1, None)  # type: ignore[arg-type]
+    fleet = Fleet(Supervisor(going_aws, store(going_aws), rules), launch, 1, None)  # type: ignore[arg-type]
     fleet.active = {ID: replace(known, state=State.RUNNING)}
     assert fleet.stop(Function("f")) == count
 
 
 @pytest.mark.parametrize("state", [State.STOPPED, State.STOPPING])
 def test_a_stop_ends_the_pause_before_a_retry_at_once(state: State) -> None:
-    found = Followed()
+    followed_aws = Followed()
     retry = Retry(0, 2, 0, (), 300.0, None, None)
     begun = run(state=State.RUNNING, attempts=(replace(INTERRUPTED, launched=100.0, stopped=100.0),))
-    store(found).put(begun)
-    found.then = lambda: other(found, state=state)
+    store(followed_aws).put(begun)
+    followed_aws.then = lambda: other(followed_aws, state=state)
     rules = Rules(("FARGATE",), retry, Limits(None, None, "us-east-1"))
-    ended = Supervisor(found, store(found), rules).finish(None, begun)  # type: ignore[arg-type]
-    assert (ended.state, kept(found).state) == (State.STOPPED, State.STOPPED)
-    assert found.time < 100 + 2 * LOOK
+    ended = Supervisor(followed_aws, store(followed_aws), rules).finish(None, begun)  # type: ignore[arg-type]
+    assert (ended.state, kept(followed_aws).state) == (State.STOPPED, State.STOPPED)
+    assert followed_aws.time < 100 + 2 * LOOK
 
 
 PAUSED = replace(INTERRUPTED, launched=100.0, stopped=100.0)
@@ -535,18 +535,18 @@ PAUSES = Rules(("FARGATE",), Retry(0, 2, 0, (), 300.0, None, None), Limits(None,
     ],
 )
 def test_a_pause_outlasts_an_outage(stopped: bool, away: tuple[float, float], ends: float) -> None:
-    found, begun = Followed(), run(state=State.RUNNING, attempts=(PAUSED,))
-    store(found).put(begun)
+    followed_aws, begun = Followed(), run(state=State.RUNNING, attempts=(PAUSED,))
+    store(followed_aws).put(begun)
     if stopped:
-        other(found, state=State.STOPPED)
-    found.away, seer = away, Supervisor(found, store(found), PAUSES)  # type: ignore[arg-type]
+        other(followed_aws, state=State.STOPPED)
+    followed_aws.away, seer = away, Supervisor(followed_aws, store(followed_aws), PAUSES)  # type: ignore[arg-type]
     paused = RetryNext(begun, 400.0, Again("FARGATE", 300.0, "why"))
     if ends > 450:
         with pytest.raises(Unreachable):
             seer._waited(paused)
     else:
         assert seer._waited(paused).state is (State.STOPPED if stopped else State.RUNNING)
-    assert ends <= found.time < ends + 3 * LOOK
+    assert ends <= followed_aws.time < ends + 3 * LOOK
 
 
 class Quiet:
@@ -560,16 +560,19 @@ class Quiet:
 @pytest.mark.parametrize("state", [State.STOPPED, State.STOPPING, State.SUCCEEDED])
 @pytest.mark.parametrize("away", [False, True])
 def test_a_sweep_sees_a_stop_in_a_pause_at_once_also_where_there_is_no_room(state: State, away: bool) -> None:
-    found, begun = Followed(), run(state=State.RUNNING, attempts=(PAUSED,))
-    found.each = lambda read, items: [read(one) for one in items]  # type: ignore[attr-defined]
-    store(found).put(begun)
-    found.then, found.away = lambda: other(found, state=state), ((100.6, 105.0) if away else (0.0, 0.0))
-    fleet = Fleet(Supervisor(found, store(found), PAUSES), SimpleNamespace(deadline=None), 0, Quiet())  # type: ignore[arg-type]
+    followed_aws, begun = Followed(), run(state=State.RUNNING, attempts=(PAUSED,))
+    followed_aws.each = lambda read, items: [read(item) for item in items]  # type: ignore[attr-defined]
+    store(followed_aws).put(begun)
+    followed_aws.then, followed_aws.away = (
+        lambda: other(followed_aws, state=state),
+        ((100.6, 105.0) if away else (0.0, 0.0)),
+    )
+    fleet = Fleet(Supervisor(followed_aws, store(followed_aws), PAUSES), SimpleNamespace(deadline=None), 0, Quiet())  # type: ignore[arg-type]
     fleet._later = [(400.0, begun)]
     fleet.work([])
     over = State.SUCCEEDED if state is State.SUCCEEDED else State.STOPPED
-    assert (fleet.over[ID].state, kept(found).state) == (over, over)
-    assert found.time < 100 + 3 * LOOK + 4 * away
+    assert (fleet.over[ID].state, kept(followed_aws).state) == (over, over)
+    assert followed_aws.time < 100 + 3 * LOOK + 4 * away
 
 
 class Ended(Followed):
@@ -595,34 +598,34 @@ def test_a_sweep_takes_back_what_was_given_to_the_function(
     monkeypatch: pytest.MonkeyPatch, when: str, ends: dict[str, Any]
 ) -> None:
     """By an `apply` of one of its combinations, before it or meanwhile: it sees that run, too, to its end."""
-    found, told = Ended(), list[str]()
-    found.each = lambda read, items: [read(one) for one in items]  # type: ignore[attr-defined]
+    ended_aws, told = Ended(), list[str]()
+    ended_aws.each = lambda read, items: [read(item) for item in items]  # type: ignore[attr-defined]
     theirs = replace(RUNS, unattended=True, **ends)
-    store(found).put(theirs if when == "before" else RUNS)
+    store(ended_aws).put(theirs if when == "before" else RUNS)
     if when == "meanwhile":
-        found.then = lambda: other(found, unattended=True, **ends)
+        ended_aws.then = lambda: other(ended_aws, unattended=True, **ends)
     screen = Quiet()
     screen.trouble = told.append  # type: ignore[attr-defined]
     launch = SimpleNamespace(deadline=None, place=PLACE, container="main", cluster="c")
-    runs = store(found)
+    runs = store(ended_aws)
     monkeypatch.setattr(runs, "flush", lambda pause=0.0: None)
-    (ended,) = Fleet(Supervisor(found, runs, PAUSES), launch, 1, screen).work([RUNS])  # type: ignore[arg-type]
-    assert (ended.state, kept(found).state) == (State.SUCCEEDED, State.SUCCEEDED)
+    (ended,) = Fleet(Supervisor(ended_aws, runs, PAUSES), launch, 1, screen).work([RUNS])  # type: ignore[arg-type]
+    assert (ended.state, kept(ended_aws).state) == (State.SUCCEEDED, State.SUCCEEDED)
     taken = [f"run {ID} was taken from the deploy's function, and this command manages it"]
-    assert (told, kept(found).unattended) == (([], True) if ends is OVER else (taken, False))
+    assert (told, kept(ended_aws).unattended) == (([], True) if ends is OVER else (taken, False))
 
 
 @pytest.mark.parametrize("group", ["/ecs/tiny", "/elsewhere"])
 def test_a_log_that_nobody_knows_is_said_to_be_nowhere(group: str) -> None:
     """A link to it would lead to an empty one."""
-    found, told = Followed(), list[str]()
+    followed_aws, told = Followed(), list[str]()
     place = replace(PLACE, log_group="/ecs/tiny")
     known = replace(run(attempts=(LAUNCHED,)), log_group=group)
     screen = SimpleNamespace(
         launched=lambda *args: told.append("launched"), reads=lambda log: told.append(log.group),
         trouble=lambda text: told.append(text[:22]),
     )  # fmt: skip
-    log = log_of(found, SimpleNamespace(place=place), known, screen)  # type: ignore[arg-type]
+    log = log_of(followed_aws, SimpleNamespace(place=place), known, screen)  # type: ignore[arg-type]
     known_there = group == "/ecs/tiny"
     assert told == ["launched", group if known_there else "the log can't be shown"]
     assert log.closed is not known_there

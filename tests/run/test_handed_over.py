@@ -25,26 +25,26 @@ raise SystemExit(0 if os.environ.get('EXIT') is None else int(os.environ['EXIT']
 
 def test_it_is_watched_to_its_end(lane: Lane) -> None:
     lane.program(SECOND, deploy=UNATTENDED)
-    found = lane.run("apply", "--local", "--env", "EPOCHS=3")
-    assert found.code == 0, found.out + found.err
+    result = lane.run("apply", "--local", "--env", "EPOCHS=3")
+    assert result.code == 0, result.out + result.err
     (run,) = records(lane)
     assert (run["unattended"], run["state"], len(run["attempts"])) == (True, "succeeded", 1)
-    assert f"begun {run['id']} 3" in found.out
+    assert f"begun {run['id']} 3" in result.out
     again = lane.run("apply", "--local", "--env", "EPOCHS=3")
     assert "Nothing to run" in again.out
 
 
 def test_detached_and_watched_from_elsewhere(lane: Lane) -> None:
     lane.program(SECOND, deploy=UNATTENDED)
-    found = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EXIT=3")
-    assert found.code == 0, found.out + found.err
-    run_id = found.out.strip()
+    result = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EXIT=3")
+    assert result.code == 0, result.out + result.err
+    run_id = result.out.strip()
     watched = lane.run("watch", run_id, "--local")
     assert watched.code == 3, watched.out + watched.err
-    run = until(lambda: [one for one in records(lane) if one["id"] == run_id and one["state"] == "failed"], "its end")[
+    run = until(lambda: [run for run in records(lane) if run["id"] == run_id and run["state"] == "failed"], "its end")[
         0
     ]
-    assert [one["exit_code"] for one in run["attempts"]] == [3, 3]
+    assert [attempt["exit_code"] for attempt in run["attempts"]] == [3, 3]
     assert json.loads(lane.run("runs", "show", run_id, "--local", "--json").out)["run"]["unattended"] is True
 
 
@@ -64,8 +64,8 @@ def function(lane: Lane, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """The function by hand, after a run that it has seen through."""
     lane.program(SECOND, deploy=NOTIFY + BY_HAND)
     assert lane.run("apply", "--local", "--env", "EXIT=3").code == 3
-    with by_hand(lane, monkeypatch) as found:
-        yield found
+    with by_hand(lane, monkeypatch) as function_by_hand:
+        yield function_by_hand
 
 
 def written(lane: Lane, run: dict[str, Any], **more: Any) -> None:
@@ -106,7 +106,7 @@ def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, functio
         recorded = json.loads(
             lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{run['id']}/run.json")["Body"].read()
         )
-        assert [one["task_arn"] for one in recorded["attempts"]] == [first["taskArn"], second["taskArn"]]
+        assert [attempt["task_arn"] for attempt in recorded["attempts"]] == [first["taskArn"], second["taskArn"]]
         assert (recorded["state"], recorded["exit_code"], recorded["reason"]) == ("failed", 3, TWICE)
         heard = len(ears.sns()), len(ears.webhook())
         assert max(heard) <= 1, "at most once"
@@ -118,7 +118,7 @@ def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, functio
 
 
 def ended_task(lane: Lane, token: str) -> bool:
-    return token in {one["startedBy"] for one in lane.tasks("STOPPED")}
+    return token in {task["startedBy"] for task in lane.tasks("STOPPED")}
 
 
 def test_a_run_goes_on_though_no_event_tells_of_its_tasks(lane: Lane, ears: Ears) -> None:
@@ -126,8 +126,8 @@ def test_a_run_goes_on_though_no_event_tells_of_its_tasks(lane: Lane, ears: Ears
     lane.program(SECOND, deploy=NOTIFY + UNATTENDED)
     assert lane.run("apply", "--local", "--skip-run").code == 0
     lane.client("events").disable_rule(Name="tiny-schedule-tasks")
-    found = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EXIT=3")
-    assert found.code == 0, found.out + found.err
+    result = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EXIT=3")
+    assert result.code == 0, result.out + result.err
     (run,), before = records(lane), len(lane.tasks())
 
     for attempt in (1, 2):
@@ -136,7 +136,7 @@ def test_a_run_goes_on_though_no_event_tells_of_its_tasks(lane: Lane, ears: Ears
     (message,) = until(ears.sns, "its message")
     (ended,) = records(lane)
     assert (message["run"], message["exit_code"], ended["state"]) == (run["id"], 3, "failed")
-    assert [one["exit_code"] for one in ended["attempts"]] == [3, 3]
+    assert [attempt["exit_code"] for attempt in ended["attempts"]] == [3, 3]
     assert len(lane.tasks()) - before == 2 - len(run["attempts"])
     until(lambda: schedules(lane) == [], "that nobody looks any more")
     lane.client("events").enable_rule(Name="tiny-schedule-tasks")
@@ -158,8 +158,8 @@ def test_a_message_is_not_lost_with_the_function(lane: Lane, ears: Ears, functio
             break
     assert stop > 5
     assert heard[-1] == (1, 1)
-    assert {min(both) for both in heard} == {1}, "nothing is lost"
-    assert sum(max(both) > 1 for both in heard) < 4
+    assert {min(counts) for counts in heard} == {1}, "nothing is lost"
+    assert sum(max(counts) > 1 for counts in heard) < 4
 
 
 def test_stopped_by_its_user_at_any_call(lane: Lane, ears: Ears, function: Function) -> None:
@@ -188,7 +188,7 @@ def test_stopped_by_its_user_at_any_call(lane: Lane, ears: Ears, function: Funct
         body = lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{run_id}/run.json")["Body"].read()
         assert (at, json.loads(body)["state"]) == (at, "stopped")
         heard = until(ears.sns, "its message")  # the function that `stop` called may tell of it a moment later
-        assert [one["result"] for one in heard] == ["stopped"], at
+        assert [message["result"] for message in heard] == ["stopped"], at
         until(lambda: schedules(lane) == [], "that nothing is left to stop it")
     assert at > 5
 
@@ -200,15 +200,15 @@ def test_a_client_that_drove_it_finds_that_the_function_does_now(lane: Lane, gat
     driving = lane.start("apply", "--local")
     until(lambda: lane.tasks("RUNNING"), "a task")
     lane.write("deploy.yaml", (lane.folder / "deploy.yaml").read_text().replace(before, UNATTENDED))
-    found = lane.run("apply", "--local", "--detach", "--quiet")
-    assert found.code == 0, found.out + found.err
+    result = lane.run("apply", "--local", "--detach", "--quiet")
+    assert result.code == 0, result.out + result.err
     gate.open()
     out, err = driving.communicate(timeout=LONG)
     (lane.folder / ".dockerignore").unlink()
     assert (driving.returncode, "which manages it" in err) == (4, True), out + err
     (run,) = records(lane)
-    assert (run["id"], run["unattended"], [one["exit_code"] for one in run["attempts"]]) == (
-        found.out.strip(), True, [4, 4],
+    assert (run["id"], run["unattended"], [attempt["exit_code"] for attempt in run["attempts"]]) == (
+        result.out.strip(), True, [4, 4],
     )  # fmt: skip
 
 
@@ -216,8 +216,8 @@ def test_its_container_is_renamed_in_the_file_meanwhile(lane: Lane, gate: Gate) 
     ends = "print('begun', os.environ['RUN_ID'], flush=True)\nraise SystemExit(int(os.environ['EXIT'].split()[int("
     ends += "os.environ['RUN_ATTEMPT']) - 1]))\n"
     lane.program(gate.wait + ends, deploy=UNATTENDED + "  checkpoint: true\n  exec: true\n")
-    found = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EXIT=3 0")
-    run_id = found.out.strip()
+    result = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EXIT=3 0")
+    run_id = result.out.strip()
     until(lambda: lane.tasks("RUNNING"), "a task")
     lane.write("deploy.yaml", (lane.folder / "deploy.yaml").read_text().replace("task:\n", "task:\n  container: now\n"))
     changed = lane.run("apply", "--local", "--skip-run")
@@ -229,14 +229,18 @@ def test_its_container_is_renamed_in_the_file_meanwhile(lane: Lane, gate: Gate) 
     assert watched.code == 0, watched.out + watched.err
     assert f"begun {run_id}" in watched.out
     (run, *_) = records(lane)
-    assert (run["id"], [one["exit_code"] for one in run["attempts"]], run["container"]) == (run_id, [3, 0], "main")
+    assert (run["id"], [attempt["exit_code"] for attempt in run["attempts"]], run["container"]) == (
+        run_id,
+        [3, 0],
+        "main",
+    )
 
 
 def test_a_sweep_comes_back_to_an_unattended_run(lane: Lane, gate: Gate) -> None:
     lane.program(f"{gate.wait}print('ended', os.environ['EPOCHS'], flush=True)\n", deploy=UNATTENDED)
     lane.write(".dockerignore", "deploy.yaml\n")
-    found = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EPOCHS=1")
-    assert found.code == 0, found.out + found.err
+    result = lane.run("apply", "--local", "--detach", "--quiet", "--env", "EPOCHS=1")
+    assert result.code == 0, result.out + result.err
     attended = UNATTENDED.replace("  unattended: true\n", "")
     lane.write("deploy.yaml", DEPLOY + attended + "  sweep: {grid: {EPOCHS: [1, 2]}}\n")
     sweep = lane.start("apply", "--local")
@@ -244,7 +248,7 @@ def test_a_sweep_comes_back_to_an_unattended_run(lane: Lane, gate: Gate) -> None
     gate.open()
     out, err = sweep.communicate(timeout=LONG)
     (lane.folder / ".dockerignore").unlink()
-    assert (sweep.returncode, f"run {found.out.strip()} was taken from" in err) == (0, True), out + err
+    assert (sweep.returncode, f"run {result.out.strip()} was taken from" in err) == (0, True), out + err
     ends = {run["overrides"]["environment"]["EPOCHS"]: (run["state"], run["unattended"]) for run in records(lane)[:2]}
     assert ends == {"1": ("succeeded", False), "2": ("succeeded", False)}
 
@@ -255,8 +259,8 @@ def test_what_cannot_be_unattended_is_refused(lane: Lane) -> None:
         (["--count", "2"], "its tasks are launched by this command"),
         (["--env", "API_TOKEN=abcd1234efgh"], "--env API_TOKEN has a secret"),
     ):
-        found = lane.run("apply", "--local", *arguments)
-        assert (found.code, why in found.err, "abcd1234" in found.err) == (2, True, False), found.err
+        result = lane.run("apply", "--local", *arguments)
+        assert (result.code, why in result.err, "abcd1234" in result.err) == (2, True, False), result.err
     lane.program(SECOND)
-    found = lane.run("apply", "--local", "--detach")
-    assert (found.code, "nobody would manage the run" in found.err) == (2, True), found.err
+    result = lane.run("apply", "--local", "--detach")
+    assert (result.code, "nobody would manage the run" in result.err) == (2, True), result.err

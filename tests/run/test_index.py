@@ -74,12 +74,12 @@ def put(s3: FakeS3, *runs: Run, later: bool = False) -> None:
     """What a command records: later: and is killed before it writes the index."""
     kept = record(s3)
     kept.later = later
-    for one in runs:
-        kept.put(one)
+    for recorded in runs:
+        kept.put(recorded)
 
 
-def ids(found: Any) -> list[str]:
-    return [one.id for one in found]
+def ids(runs: Any) -> list[str]:
+    return [row.id for row in runs]
 
 
 ALL = 100_000
@@ -110,9 +110,9 @@ def many() -> FakeS3:
         segment = index.put(Rows({name: values[part] for name, values in columns.items()}, metrics, names))
         head = head.sealed([], segment, 0)
     newest = [run(n, metrics={"loss": LOSSES[n]}) for n in range(left, ALL)]
-    bodies = [kept.body(one) for one in newest]
-    etags = [s3.write(record_key(one.id), body) for one, body in zip(newest, bodies, strict=True)]
-    seen = [Seen.of(one, tag, body, 0.0) for one, tag, body in zip(newest, etags, bodies, strict=True)]
+    bodies = [kept.body(recorded) for recorded in newest]
+    etags = [s3.write(record_key(recorded.id), body) for recorded, body in zip(newest, bodies, strict=True)]
+    seen = [Seen.of(recorded, tag, body, 0.0) for recorded, tag, body in zip(newest, etags, bodies, strict=True)]
     assert index.write(head.with_runs(seen), "")
     for n in sorted(range(left), key=LOSSES.__getitem__)[:10]:
         s3.write(record_key(run(n).id), kept.body(run(n)))
@@ -136,22 +136,22 @@ def test_a_hundred_thousand_runs_take_few_requests(many: FakeS3) -> None:
     began = time.process_time()
     newest = record(many).catalog().newest(20, whole=True)
     assert ids(newest) == ids(run(number) for number in range(99_999, 99_979, -1))
-    assert all(isinstance(one, Run) for one in newest)
+    assert all(isinstance(shown, Run) for shown in newest)
     assert asked(many) == 4, "two heads, and a page of the records of each"
     catalog = record(many).catalog()
     assert catalog.count == ALL
     best = catalog.with_metric("loss", 10, lowest=True)
     assert ids(best) == ids(run(number) for number in sorted(range(ALL), key=LOSSES.__getitem__)[:10])
     assert asked(many) <= 9
-    assert [one.id for one in catalog.wholes(best)] == ids(best)
+    assert [shown.id for shown in catalog.wholes(best)] == ids(best)
     assert asked(many) == 10, "each record, where all of a run is asked for"
     catalog = record(many).catalog()
     assert catalog.ids(run(5).id[9:]) == [run(5).id]
     assert catalog.ids(f"{777:032x}") == [run(777).id], "by its task"
     assert asked(many) <= 9
-    found = record(many).newest_of(run(4_321).fingerprint)
-    assert found is not None
-    assert found.id == run(4_321).id
+    by_fingerprint = record(many).newest_of(run(4_321).fingerprint)
+    assert by_fingerprint is not None
+    assert by_fingerprint.id == run(4_321).id
     assert asked(many) <= 10
     assert time.process_time() - began < 20, "each of them in a moment"
 
@@ -180,15 +180,17 @@ def test_rows_become_segments_and_these_are_merged(s3: FakeS3, small: tuple[int,
         head = index.sealed(head.with_runs(Seen.of(run(n), "e", b"{}", 0.0) for n in range(first, first + 50)))
         assert kept <= len(head.rows) < sealed + kept or not head.segments
     assert len(head.segments) <= 3
-    assert sum(one.rows for one in head.segments) + len(head.rows) == count
+    assert sum(segment.rows for segment in head.segments) + len(head.rows) == count
     assert Head.unpack(head.pack()) == head
     assert index.write(head, "")
-    for one in range(count - kept, count):
-        s3.write(record_key(run(one).id), b"changed")
+    for number in range(count - kept, count):
+        s3.write(record_key(run(number).id), b"changed")
     catalog = record(s3).catalog()
     assert catalog.count == count
-    found = [row.id for batch in catalog.batches() for row in batch]
-    assert found == ids(run(n) for n in reversed(range(count)) if n < count - kept), "those that changed are no rows"
+    ids_of_rows = [row.id for batch in catalog.batches() for row in batch]
+    assert ids_of_rows == ids(run(n) for n in reversed(range(count)) if n < count - kept), (
+        "those that changed are no rows"
+    )
 
 
 @pytest.mark.parametrize("at_once", [1, 40])
@@ -203,8 +205,8 @@ def test_runs_with_many_metrics_make_no_object_that_nobody_reads(
     runs = [run(number, metrics={f"m{n}": n + number / 7 for n in range(300)}) for number in range(120)]
     for first in range(0, len(runs), at_once):
         new = runs[first : first + at_once]
-        etags = [s3.write(record_key(one.id), kept.body(one)) for one in new]
-        seen = [Seen.of(one, etag, b"", 0.0) for one, etag in zip(new, etags, strict=True)]
+        etags = [s3.write(record_key(recorded.id), kept.body(recorded)) for recorded in new]
+        seen = [Seen.of(recorded, etag, b"", 0.0) for recorded, etag in zip(new, etags, strict=True)]
         head = Head.unpack(index.sealed(head.with_runs(seen)).pack())
     assert index.write(head, "")
     asked(s3)
@@ -225,7 +227,7 @@ def test_runs_with_many_metrics_make_no_object_that_nobody_reads(
     ],
 )  # fmt: skip
 def test_which_segments_are_merged(segments: tuple[int, ...], rows: int, count: int) -> None:
-    assert to_merge([Segment("n", one, run(0).id, 0.0) for one in segments], rows) == count
+    assert to_merge([Segment("n", size, run(0).id, 0.0) for size in segments], rows) == count
 
 
 @pytest.mark.parametrize("at", range(1, 9))
@@ -366,7 +368,7 @@ def test_an_index_made_anew_has_nothing_that_was_deleted(s3: FakeS3, small: tupl
     kept = record(s3)
     assert kept.rebuild() == sum(small) + more - 1
     assert kept.catalog().count == sum(small) + more - 1
-    assert run(2).id not in {one.id for batch in kept.catalog().batches() for one in batch}
+    assert run(2).id not in {row.id for batch in kept.catalog().batches() for row in batch}
 
 
 def test_an_index_made_anew_has_what_others_have_put_into_a_segment_meanwhile(
@@ -420,8 +422,8 @@ def test_a_run_that_is_put_again_is_there_once(s3: FakeS3, small: tuple[int, int
     """In a segment and in the head, since why it failed was found later."""
     put(s3, *(run(number) for number in range(sum(small) + 5)))
     put(s3, run(0, why="no rows"))
-    found = record(s3).catalog().with_metric("rows", 3, lowest=True)
-    assert ids(found) == ids(run(number) for number in range(3))
+    best = record(s3).catalog().with_metric("rows", 3, lowest=True)
+    assert ids(best) == ids(run(number) for number in range(3))
     assert [row.id for batch in record(s3).catalog().batches() for row in batch].count(run(0).id) == 1
 
 
@@ -452,8 +454,8 @@ def test_runs_from_before_the_index_come_into_it_bit_by_bit(s3: FakeS3, monkeypa
     for number, left in ((60, 30), (61, 10), (62, 0)):
         writer = record(s3, told=told)
         writer.put(run(number))
-        said = told.pop() if told else ""
-        assert (f"{left} runs aren't in the index of runs yet" in said) if left else not said
+        message = told.pop() if told else ""
+        assert (f"{left} runs aren't in the index of runs yet" in message) if left else not message
         assert len(record(s3).catalog().newest(99)) == 50 + number - 59
     s3.calls.clear()
     assert len(record(s3).catalog().newest(99)) == 53
@@ -466,8 +468,8 @@ def test_an_older_index_put_back_is_noticed(s3: FakeS3) -> None:
     old = s3.objects[head]
     put(s3, run(6), run(5, state=State.FAILED), *(run(number) for number in range(7, 20)))
     s3.write(head, old)
-    found = record(s3).catalog().newest(99)
-    assert {one.id: one.state for one in found} == {
+    newest = record(s3).catalog().newest(99)
+    assert {row.id: row.state for row in newest} == {
         run(n).id: State.FAILED if n == 5 else State.SUCCEEDED for n in range(20)
     }
 
@@ -479,8 +481,8 @@ def test_a_record_that_was_changed_or_deleted_is_what_counts(s3: FakeS3) -> None
     s3.write(record_key(run(2).id), b"{")
     s3.remove(record_key(run(1).id))
     catalog = kept.catalog()
-    found = catalog.newest(9)
-    assert [(one.id, one.exit_code) for one in found] == [(run(4).id, 0), (run(3).id, 7), (run(0).id, 0)]
+    newest = catalog.newest(9)
+    assert [(row.id, row.exit_code) for row in newest] == [(run(4).id, 0), (run(3).id, 7), (run(0).id, 0)]
     assert kept.unreadable == {record_key(run(2).id): "it isn't JSON"}
     assert run(3).id not in ids(kept.catalog().with_metric("nothing", 9, lowest=True))
 
@@ -489,9 +491,9 @@ def test_a_lost_segment_is_read_from_the_records(s3: FakeS3, small: tuple[int, i
     index, head = Index(s3, "b", scheduled=False), Head()
     kept, count = record(s3), sum(small)
     runs = [run(number) for number in range(count)]
-    for one in runs:
-        s3.write(record_key(one.id), kept.body(one))
-    head = index.sealed(head.with_runs(kept.look(one.id) for one in runs))  # type: ignore[misc]
+    for recorded in runs:
+        s3.write(record_key(recorded.id), kept.body(recorded))
+    head = index.sealed(head.with_runs(kept.look(recorded.id) for recorded in runs))  # type: ignore[misc]
     (segment,) = head.segments
     assert index.write(head, "")
     s3.remove(index_key(segment.name, scheduled=False))
@@ -504,8 +506,8 @@ def test_a_lost_segment_is_read_from_the_records(s3: FakeS3, small: tuple[int, i
 
 def good() -> dict[str, Any]:
     head = Head().with_runs([Seen.of(run(n), "e", b"{}", 0.0) for n in range(3)])
-    found: dict[str, Any] = unpack(head.pack())
-    return found
+    plain_head: dict[str, Any] = unpack(head.pack())
+    return plain_head
 
 
 def wrong() -> Iterator[tuple[str, bytes]]:
@@ -521,21 +523,21 @@ def wrong() -> Iterator[tuple[str, bytes]]:
     for column, value in {
         "id": "../../x", "state": "great", "created": None, "ended": "1", "seconds": True, "cost": "NaN", "task": 7,
     }.items():  # fmt: skip
-        found = good()
-        found["rows"][column][1] = value
-        yield column, pack(found)
+        plain_head = good()
+        plain_head["rows"][column][1] = value
+        yield column, pack(plain_head)
     for part in ("metrics", "environment"):
         for key, value in {"names": [["a", 1]], "shape": [0, 0, 5], "values": [1]}.items():
-            found = good()
-            found["rows"][part][key] = value
-            yield f"{part} {key}", pack(found)
+            plain_head = good()
+            plain_head["rows"][part][key] = value
+            yield f"{part} {key}", pack(plain_head)
     for column, value in {"created": 1e300, "ended": -1.0, "seconds": 10**400}.items():  # no time, or more than a float
-        found = good()
-        found["rows"][column][1] = value
-        yield f"too large {column}", pack(found)
-    found = good()
-    found["rows"]["metrics"]["values"][1] = 10**400
-    yield "too large a metric", pack(found)
+        plain_head = good()
+        plain_head["rows"][column][1] = value
+        yield f"too large {column}", pack(plain_head)
+    plain_head = good()
+    plain_head["rows"]["metrics"]["values"][1] = 10**400
+    yield "too large a metric", pack(plain_head)
     yield (
         "no list of names",
         pack(good() | {"rows": good()["rows"] | {"metrics": {"names": {}, "shape": [], "values": []}}}),
@@ -555,8 +557,8 @@ def gzipped(text: bytes) -> bytes:
     return gzip.compress(text)
 
 
-@pytest.mark.parametrize(("what", "body"), [pytest.param(*one, id=one[0]) for one in wrong()])
-def test_what_is_no_index_is_none_and_the_records_are_read(s3: FakeS3, what: str, body: bytes) -> None:
+@pytest.mark.parametrize(("case", "body"), [pytest.param(*case, id=case[0]) for case in wrong()])
+def test_what_is_no_index_is_none_and_the_records_are_read(s3: FakeS3, case: str, body: bytes) -> None:
     with pytest.raises(Damaged):
         Head.unpack(body)
     put(s3, run(0), run(1))
@@ -584,7 +586,7 @@ def test_what_expired_is_gone_from_all_of_it(s3: FakeS3) -> None:
     assert ids(kept.catalog().with_metric("rows", 9, lowest=True)) == [new.id]
     segments = (Segment("segment-x", 5, old.id, now - 90_000), Segment("segment-y", 5, old.id, now - 80_000))
     assert ids([]) == [*Head(segments).kept(86_400.0, now).rows]
-    assert [one.name for one in Head(segments).kept(86_400.0, now).segments] == ["segment-y"]
+    assert [segment.name for segment in Head(segments).kept(86_400.0, now).segments] == ["segment-y"]
     under_way = run(1, state=State.RUNNING)
     put(s3, under_way, later=True)
     assert under_way.id in ids(kept.catalog().newest(9)), "whose record is old, and whose end isn't known"
@@ -609,9 +611,9 @@ def test_rows_are_read_back_as_they_were() -> None:
         Row.of(run(0)), Row.of(run(1, metrics={}, overrides=Overrides())), Row.of(run(2, metrics={"ö\n": -1e300})),
         Row.of(run(3, state=State.STOPPED, exit_code=None, cost=None, attempts=())),
     ]  # fmt: skip
-    found = Rows.read(json.loads(json.dumps(Rows.of(rows).plain())))
-    assert [*found.rows()] == rows
+    read = Rows.read(json.loads(json.dumps(Rows.of(rows).plain())))
+    assert [*read.rows()] == rows
     assert [*Rows.joined([Rows.of(rows[:2]), Rows.of(rows[2:])]).rows()] == rows
-    assert found.with_metric("rows") == ([0, 3], [0.0, None, None, 3.0])
+    assert read.with_metric("rows") == ([0, 3], [0.0, None, None, 3.0])
     assert Rows.of(rows[:1]).with_metric("rows") == (range(1), [0.0])
-    assert found.with_metric("other") == ([], [None] * 4)
+    assert read.with_metric("other") == ([], [None] * 4)

@@ -36,22 +36,22 @@ CASES: list[tuple[str, list[dict[str, Any]], tuple[str, ...], tuple[int | None, 
 def test_the_container_that_ended_it(
     containers: list[dict[str, Any]], essential: tuple[str, ...], wanted: tuple[int | None, Event, str]
 ) -> None:
-    found = judge(task(*containers), essential)
-    assert (found.exit_code, found.event, found.container) == wanted
+    verdict = judge(task(*containers), essential)
+    assert (verdict.exit_code, verdict.event, verdict.container) == wanted
 
 
 def test_reasons_are_said_once() -> None:
-    found = judge(task(container(code=137, reason=OOM), reason="Essential container in task exited"))
-    assert found.reason == f"Essential container in task exited; {OOM}"
+    verdict = judge(task(container(code=137, reason=OOM), reason="Essential container in task exited"))
+    assert verdict.reason == f"Essential container in task exited; {OOM}"
     failed = judge(task(container(code=None, reason="no"), code="TaskFailedToStart", reason="no"))
     assert failed.reason == "no"
 
 
 def test_times_and_the_deadline() -> None:
-    found = judge(task(container(code=143), code="UserInitiated", reason=f"Task stopped: {OVERDUE}"))
-    assert found.event is Event.TIMEOUT
-    assert found.started is not None
-    assert found.stopped == found.started + 60
+    verdict = judge(task(container(code=143), code="UserInitiated", reason=f"Task stopped: {OVERDUE}"))
+    assert verdict.event is Event.TIMEOUT
+    assert verdict.started is not None
+    assert verdict.stopped == verdict.started + 60
 
 
 def told(name: str, **variables: str) -> dict[str, Any]:

@@ -67,9 +67,9 @@ TABLE: list[tuple[str, dict[str, Any], float]] = [
 
 @pytest.mark.parametrize(("known", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_until_when(known: dict[str, Any], wanted: float) -> None:
-    found = wait_until(replace(END, **known))
-    assert found == pytest.approx(wanted)
-    assert found <= replace(END, **known).stopped + LATEST
+    until = wait_until(replace(END, **known))
+    assert until == pytest.approx(wanted)
+    assert until <= replace(END, **known).stopped + LATEST
 
 
 @pytest.mark.parametrize(
@@ -159,10 +159,10 @@ class Cloud:
         if operation in self.fails:
             raise self.fails[operation]
         times = [stored for _, stored in self._stored() if stored + self.lag <= self.time]
-        found = {"logStreamName": params["logStreamNamePrefix"]}
+        stream = {"logStreamName": params["logStreamNamePrefix"]}
         if self.first_known and self.lines:
-            found["firstEventTimestamp"] = int(self.lines[0].written * 1000)
-        return {"logStreams": [found | ({"lastIngestionTime": int(max(times) * 1000)} if times else {})]}
+            stream["firstEventTimestamp"] = int(self.lines[0].written * 1000)
+        return {"logStreams": [stream | ({"lastIngestionTime": int(max(times) * 1000)} if times else {})]}
 
 
 @dataclass
@@ -301,7 +301,7 @@ def test_an_interruption_shows_the_end_at_once() -> None:
     assert waited == pytest.approx(2.0, abs=0.1)
 
 
-@pytest.mark.parametrize("error", [one("logs", "x", "y", "no") for one in (Denied, Unreachable)], ids=["no", "cut"])
+@pytest.mark.parametrize("error", [kind("logs", "x", "y", "no") for kind in (Denied, Unreachable)], ids=["no", "cut"])
 def test_what_may_not_be_asked_is_not_known(error: Exception) -> None:
     cloud = Cloud(burst(9), NOW, fails={"DescribeLogStreams": error})
     shown, waited = last_lines(cloud, ended=NOW, code=3)

@@ -73,8 +73,8 @@ class Launcher:
 
     def again(self, **change: object) -> Run:
         """As one that was stopped after RunTask: its record has the token and no task."""
-        found, _ = start(self.aws, self.runs, replace(self.launch, **change), self.run, recorded=True)  # type: ignore[arg-type]
-        return found
+        run, _ = start(self.aws, self.runs, replace(self.launch, **change), self.run, recorded=True)  # type: ignore[arg-type]
+        return run
 
     def tasks(self) -> set[str]:
         """The tasks with a token of the run that ECS knows."""
@@ -91,8 +91,8 @@ class Launcher:
 @pytest.fixture
 def launcher(embedded_aws: EmbeddedAws) -> Iterator[Launcher]:
     embedded_aws.behaviour({"do": "expire", "seconds": 0.1})
-    found = Launcher(embedded_aws)
-    yield found
+    made = Launcher(embedded_aws)
+    yield made
     embedded_aws.behaviour()
 
 
@@ -141,21 +141,21 @@ def test_a_token_whose_task_is_forgotten_is_given_up(launcher: Launcher, changed
     first = launcher.again().task_arn
     until(lambda: not launcher.tasks(), "its being forgotten")
     launcher.clock.skipped += 7200
-    found = launcher.again(**({"environment": {"NEW": "1"}} if changed else {}))
-    lost, second = found.attempts
+    run = launcher.again(**({"environment": {"NEW": "1"}} if changed else {}))
+    lost, second = run.attempts
     assert (lost.task_arn, lost.event, lost.reason) == (first, Event.LOST, LAUNCHED_BEFORE)
-    assert (second.number, second.token, second.provider) == (2, f"{found.id}-2", "FARGATE")
-    assert found.state is State.RUNNING
+    assert (second.number, second.token, second.provider) == (2, f"{run.id}-2", "FARGATE")
+    assert run.state is State.RUNNING
     assert second.task_arn not in ("", first)
     assert len(launcher.notes) == 1
     if workers:
-        made = launcher.aws.call("ecs", "DescribeTaskDefinition", taskDefinition=found.task_definition)
+        made = launcher.aws.call("ecs", "DescribeTaskDefinition", taskDefinition=run.task_definition)
         assert [c["name"] for c in made["taskDefinition"]["containerDefinitions"]] == ["main", "scheduler"]
         main, _ = made["taskDefinition"]["containerDefinitions"]
         assert {"name": "DASK_WORKERS", "value": "1"} in main["environment"], "the deploy says how many"
-    kept = launcher.runs.get(found.id)
+    kept = launcher.runs.get(run.id)
     assert kept is not None
-    assert (kept.attempts, kept.state) == (found.attempts, State.RUNNING)
+    assert (kept.attempts, kept.state) == (run.attempts, State.RUNNING)
 
 
 def test_a_task_that_is_there_is_found_by_what_aws_names(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,8 +163,8 @@ def test_a_task_that_is_there_is_found_by_what_aws_names(launcher: Launcher, mon
     launcher.embedded.behaviour({"do": "missing", "looks": 2})
     first = launcher.again().task_arn
     monkeypatch.setattr("reconciler.run.launch.find_task", lambda *given: None)
-    found = launcher.again(environment={"NEW": "1"})
-    assert (found.task_arn, len(found.attempts), launcher.clock.waits.count(2.0)) == (first, 1, 2)
+    run = launcher.again(environment={"NEW": "1"})
+    assert (run.task_arn, len(run.attempts), launcher.clock.waits.count(2.0)) == (first, 1, 2)
     assert launcher.again().task_arn == first
 
 
@@ -194,14 +194,14 @@ def test_a_late_launch_has_all_of_its_time(embedded_aws: EmbeddedAws, earlier: s
         deadline.make(launcher.aws, soon)
     if earlier == "its task":
         launcher.again()
-    (found,) = launcher.again().attempts
+    (second,) = launcher.again().attempts
     schedule = client.get_schedule(Name=schedule_name("tests", attempt.token))
     at = datetime.strptime(schedule["ScheduleExpression"], "at(%Y-%m-%dT%H:%M:%S)").replace(tzinfo=UTC).timestamp()
-    assert found.launched > began - 5
+    assert second.launched > began - 5
     assert limit <= at - began <= launcher.clock.now() - began + limit + SLACK
-    assert json.loads(schedule["Target"]["Input"])["Task"] == found.task_arn
+    assert json.loads(schedule["Target"]["Input"])["Task"] == second.task_arn
     client.delete_schedule(Name=schedule["Name"])
-    embedded_aws.client("ecs").stop_task(cluster=launcher.launch.cluster, task=found.task_arn)
+    embedded_aws.client("ecs").stop_task(cluster=launcher.launch.cluster, task=second.task_arn)
 
 
 def test_a_task_whose_deadline_is_refused_is_stopped(embedded_aws: EmbeddedAws) -> None:
@@ -249,7 +249,7 @@ def test_apply_gets_on_after_a_launch_that_was_stopped_and_forgotten(lane: Lane)
     ended = lane.run("apply", "--local")
     assert ended.code == 0, ended.err
     assert "ECS doesn't know it any more: it ended over an hour ago; another is launched" in ended.err
-    assert [one["event"] for one in records(lane)[0]["attempts"]] == ["lost", "success"]
+    assert [attempt["event"] for attempt in records(lane)[0]["attempts"]] == ["lost", "success"]
     assert len(lane.tasks()) == before + 1
 
 
@@ -302,8 +302,8 @@ TAKEN = Attempt(1, "FARGATE", "t", 1000.0, "arn")
     ],
 )
 def test_how_a_run_goes_on_is_said_as_far_as_it_is_known(attempts: tuple[Attempt, ...], now: float, says: str) -> None:
-    found = replace(a_run(), attempts=attempts, created=1000.0)
-    assert says in _goes_on(found, now)
+    run = replace(a_run(), attempts=attempts, created=1000.0)
+    assert says in _goes_on(run, now)
 
 
 @pytest.mark.parametrize("kind", [SingleWork, LikeWork])
@@ -311,14 +311,14 @@ def test_how_a_run_goes_on_is_said_as_far_as_it_is_known(attempts: tuple[Attempt
 def test_whatever_is_launched_anew_tells_of_others(
     kind: type[SingleWork], new: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, work, found = list[set[str]](), kind.__new__(kind), a_run()
+    told, work, run = list[set[str]](), kind.__new__(kind), a_run()
     monkeypatch.setattr(run_work, "say_others", lambda *args: told.append(args[-1]))
     monkeypatch.setattr(work, "_started", lambda launch, run: run, raising=False)
     unattended = SimpleNamespace(run=SimpleNamespace(unattended=False))
     work.terminal = work.where = work.runs = None  # type: ignore[assignment]
     work.here = SimpleNamespace(deploy=unattended)  # type: ignore[assignment]
-    work.begin(None, found, new=new)  # type: ignore[arg-type]
-    assert told == ([{found.id}] if new else [])
+    work.begin(None, run, new=new)  # type: ignore[arg-type]
+    assert told == ([{run.id}] if new else [])
 
 
 def test_a_run_that_is_not_launched_is_launched_or_ended(lane: Lane) -> None:
@@ -374,22 +374,22 @@ def test_one_that_is_stopped_before_its_certificate_is_made_leaves_none(embedded
 
 def of_workers(embedded: EmbeddedAws, program: str = "") -> Launcher:
     """Launches a run with a worker, and with a deadline."""
-    found = Launcher(embedded, program)
-    found.run = replace(found.run, inputs={"workers": {"engine": "dask", "count": 1, "cpu": 256, "memory": 512}})
+    made = Launcher(embedded, program)
+    made.run = replace(made.run, inputs={"workers": {"engine": "dask", "count": 1, "cpu": 256, "memory": 512}})
     role = embedded.role(unique("stop"), service="scheduler.amazonaws.com")
     limits = Limits(600, None, REGION)
-    found.launch = replace(
-        found.launch, deploy=unique("of-workers"), worker_size=Size(1, 256, 512),
-        deadline=Deadline("tests", found.launch.cluster, role, limits),
+    made.launch = replace(
+        made.launch, deploy=unique("of-workers"), worker_size=Size(1, 256, 512),
+        deadline=Deadline("tests", made.launch.cluster, role, limits),
     )  # fmt: skip
-    return found
+    return made
 
 
 def certificates(launcher: Launcher) -> list[str]:
     """The runs that have one."""
     ssm = launcher.embedded.client("ssm")
-    found = ssm.get_parameters_by_path(Path=certificates_path(launcher.launch.deploy))["Parameters"]
-    return sorted(one["Name"].rpartition("/")[2] for one in found)
+    parameters = ssm.get_parameters_by_path(Path=certificates_path(launcher.launch.deploy))["Parameters"]
+    return sorted(parameter["Name"].rpartition("/")[2] for parameter in parameters)
 
 
 @pytest.mark.parametrize("refused", ["subnets", "definitions"])
@@ -404,7 +404,7 @@ def test_a_launch_that_is_refused_leaves_nothing_and_is_made_later(embedded_aws:
         start(launcher.aws, launcher.runs, bad, launcher.run, recorded=False)
     assert certificates(launcher) == []
     scheduler = embedded_aws.client("scheduler")
-    assert not [one for one in scheduler.list_schedules()["Schedules"] if launcher.run.id in one["Name"]]
+    assert not [schedule for schedule in scheduler.list_schedules()["Schedules"] if launcher.run.id in schedule["Name"]]
     left = launcher.runs.get(launcher.run.id)
     assert left is not None
     launched, seen = start(launcher.aws, launcher.runs, good, left, recorded=True)
@@ -423,7 +423,11 @@ def test_a_certificate_that_nobody_deletes_expires() -> None:
 def test_what_is_left_of_runs_that_nobody_saw_end(embedded_aws: EmbeddedAws, unattended: bool) -> None:
     """unattended: nor the function, such as one that was deleted."""
     launcher = of_workers(embedded_aws)
-    now, place, ids = launcher.clock.now(), launcher.launch.place, [f"20260101-000000-{one:08x}" for one in range(9)]
+    now, place, ids = (
+        launcher.clock.now(),
+        launcher.launch.place,
+        [f"20260101-000000-{number:08x}" for number in range(9)],
+    )
     launcher.run = replace(launcher.run, inputs={})
     ended = launcher.again()  # which nobody sees
     launcher.runs.put(replace(ended, unattended=unattended))
@@ -441,7 +445,7 @@ def test_what_is_left_of_runs_that_nobody_saw_end(embedded_aws: EmbeddedAws, una
     }
     kept = {ids[n] for n, name in enumerate(records) if name in ("being launched", "to be launched", "a retry")}
     for run_id, record in zip(ids, records.values(), strict=False):
-        attempts = tuple(replace(one, token=f"{run_id}-1") for one in record.attempts)
+        attempts = tuple(replace(attempt, token=f"{run_id}-1") for attempt in record.attempts)
         launcher.runs.put(replace(record, id=run_id, fingerprint=run_id[-8:] * 8, attempts=attempts))
     launcher.aws.call("s3", "PutObject", Bucket=launcher.runs.bucket, Key=f"runs/{ids[8]}/run.json", Body=b"[")
     for name in (ended.id, *ids, "theirs"):  # there is no record of ids[7]

@@ -28,9 +28,9 @@ for key in keys:
 
 
 def ok(lane: Lane, *arguments: str) -> str:
-    found = lane.run(arguments[0], "--local", *arguments[1:])
-    assert found.code == 0, found.out + found.err
-    return found.out
+    result = lane.run(arguments[0], "--local", *arguments[1:])
+    assert result.code == 0, result.out + result.err
+    return result.out
 
 
 def said(out: str) -> list[str]:
@@ -44,9 +44,9 @@ def newest(lane: Lane, family: str = "tiny") -> Any:
 
 def refused(lane: Lane, why: str, *arguments: str) -> None:
     before = len(lane.tasks())
-    found = lane.run("apply", "--local", *arguments)
-    assert found.code in (2, 120), found.out + found.err
-    assert why in " ".join(found.err.split()), found.err
+    result = lane.run("apply", "--local", *arguments)
+    assert result.code in (2, 120), result.out + result.err
+    assert why in " ".join(result.err.split()), result.err
     assert len(lane.tasks()) == before, "nothing was launched"
 
 
@@ -80,7 +80,7 @@ def test_it_is_what_the_run_was(lane: Lane) -> None:
     assert (again["like"], again["fingerprint"], again["inputs"]) == (
         first["id"], first["fingerprint"], first["inputs"],
     )  # fmt: skip
-    (task,) = [one for one in lane.tasks() if one["startedBy"] == f"{again['id']}-1"]
+    (task,) = [task for task in lane.tasks() if task["startedBy"] == f"{again['id']}-1"]
     assert (task["cpu"], task["memory"]) == ("256", "1024")
     assert task["containers"][0]["imageDigest"] == first["attempts"][0]["image"]
     assert f"like    run {first['id']}, which it repeats" in ok(lane, "runs", "show", again["id"])
@@ -108,9 +108,9 @@ def test_a_folder_is_as_it_was(lane: Lane) -> None:
     assert said(ok(lane, "apply", "--like", first["id"]))[1:] == ["data one.csv 1", "data two.csv 2"]
     # A version that is gone is said.
     versions = s3.list_object_versions(Bucket=BUCKET, Prefix="data/parts/one.csv")["Versions"]
-    for one in versions:
-        if not one["IsLatest"]:
-            s3.delete_object(Bucket=BUCKET, Key=one["Key"], VersionId=one["VersionId"])
+    for version in versions:
+        if not version["IsLatest"]:
+            s3.delete_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])
     refused(lane, f"the data of run {first['id']} is gone: data/parts/", "--like", first["id"])
 
 
@@ -127,8 +127,10 @@ def test_what_is_gone_or_hidden_is_said_before_anything_is_done(lane: Lane) -> N
     again = records(lane)[0]
     assert again["fingerprint"] == records(lane)[1]["fingerprint"]
     assert "hunter2" not in shown + json.dumps(again) + json.dumps(newest(lane, "tiny-again")["containerDefinitions"])
-    (task,) = [one for one in lane.tasks() if one["startedBy"] == f"{again['id']}-1"]
-    given = {one["name"]: one["value"] for one in task["overrides"]["containerOverrides"][0]["environment"]}
+    (task,) = [task for task in lane.tasks() if task["startedBy"] == f"{again['id']}-1"]
+    given = {
+        variable["name"]: variable["value"] for variable in task["overrides"]["containerOverrides"][0]["environment"]
+    }
     assert given["API_TOKEN"] == "hunter2hunter2"
 
     # Its data is another, and no variable says where it is.

@@ -43,8 +43,8 @@ class Ecs:
 
     def find(self, service: str, operation: str, **params: Any) -> Any:
         self.asked.append(params["taskDefinition"])
-        found = self.known.get(params["taskDefinition"])
-        return found and {"taskDefinition": {"containerDefinitions": found}}
+        containers = self.known.get(params["taskDefinition"])
+        return containers and {"taskDefinition": {"containerDefinitions": containers}}
 
 
 # What the record says: group, prefix, container, definition; where it is read (None: nowhere); what ECS is asked.
@@ -75,8 +75,8 @@ def test_where_it_is(
         with pytest.raises(NotOurs, match=r"ECS has no task definition of tiny that says so"):
             log_place(ecs, NOW, run)
     else:
-        found = log_place(ecs, NOW, run)
-        assert (found.log_group, found.log_prefix, found.container) == wanted
+        found_place = log_place(ecs, NOW, run)
+        assert (found_place.log_group, found_place.log_prefix, found_place.container) == wanted
     assert ecs.asked == asked
 
 

@@ -29,7 +29,7 @@ def described(lane: Lane) -> Any:
 def launched(lane: Lane) -> Any:
     """A task on managed instances, seen to its end by nobody of ours."""
     ecs, group = lane.client("ecs"), lane.client("ec2").describe_security_groups(GroupNames=["tiny"])
-    subnets = [one["SubnetId"] for one in lane.client("ec2").describe_subnets()["Subnets"]]
+    subnets = [subnet["SubnetId"] for subnet in lane.client("ec2").describe_subnets()["Subnets"]]
     network = {"subnets": subnets[:1], "securityGroups": [group["SecurityGroups"][0]["GroupId"]]}
     task = ecs.run_task(
         cluster="tiny",
@@ -42,8 +42,8 @@ def launched(lane: Lane) -> Any:
     arn = task["taskArn"]
 
     def ended() -> Any:
-        found = ecs.describe_tasks(cluster="tiny", tasks=[arn])["tasks"][0]
-        return found if found["lastStatus"] == "STOPPED" else None
+        described = ecs.describe_tasks(cluster="tiny", tasks=[arn])["tasks"][0]
+        return described if described["lastStatus"] == "STOPPED" else None
 
     return until(ended, "the end of the task")
 
@@ -56,8 +56,8 @@ def test_from_spot_to_on_demand(lane: Lane) -> None:
     golden("managed-spot-fallback", ended)
     if not present():
         assert "this machine has no NVIDIA GPU that the task asks for; it runs without" in ended.out
-    (one, *_) = records(lane)
-    assert [(a["provider"], a["event"]) for a in one["attempts"]] == [
+    (newest, *_) = records(lane)
+    assert [(a["provider"], a["event"]) for a in newest["attempts"]] == [
         (PROVIDERS[0], "interruption"), (PROVIDERS[1], "success"),
     ]  # fmt: skip
     definition = lane.client("ecs").describe_task_definition(taskDefinition="tiny")["taskDefinition"]
@@ -78,7 +78,7 @@ def test_what_gets_no_instance_in_time_goes_on_elsewhere_and_its_start_is_no_par
         attempts = records(lane)[0]["attempts"] if records(lane) else []
         if len(attempts) < number or not (arn := attempts[-1]["task_arn"]):
             return None
-        (name,) = [one["Name"] for one in scheduler.list_schedules()["Schedules"]]
+        (name,) = [listed["Name"] for listed in scheduler.list_schedules()["Schedules"]]
         made = scheduler.get_schedule(Name=name)
         return (attempts[-1], made) if json.loads(made["Target"]["Input"])["Task"] == arn else None
 
@@ -89,7 +89,7 @@ def test_what_gets_no_instance_in_time_goes_on_elsewhere_and_its_start_is_no_par
     until(lambda: lane.tasks("RUNNING"), "a task on demand")
     (task,) = lane.tasks("RUNNING")
     began = task["startedAt"].timestamp()
-    until(lambda: (found := schedule(2)) and at(found[1]) < began + 700, "its deadline, by when it began")
+    until(lambda: (aimed := schedule(2)) and at(aimed[1]) < began + 700, "its deadline, by when it began")
     _, made = schedule(2)
     assert at(made) == pytest.approx(began + 60 + 600, abs=1.0)
     fire(lane, made)

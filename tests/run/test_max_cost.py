@@ -20,9 +20,9 @@ TOO_DEAR = "run.max_cost is reached"
 
 def schedule(lane: Lane, other: str = "") -> Any:
     """The schedule that stops a task, once it is aimed at one."""
-    found = [one["Name"] for one in lane.client("scheduler").list_schedules()["Schedules"]]
-    found = [one for one in found if one != other and not one.endswith("-look")]
-    made = lane.client("scheduler").get_schedule(Name=found[0]) if found else None
+    names = [listed["Name"] for listed in lane.client("scheduler").list_schedules()["Schedules"]]
+    names = [name for name in names if name != other and not name.endswith("-look")]
+    made = lane.client("scheduler").get_schedule(Name=names[0]) if names else None
     return made if made and json.loads(made["Target"]["Input"])["Task"].startswith("arn:") else None
 
 
@@ -62,8 +62,8 @@ def test_it_holds_when_nobody_watches(lane: Lane) -> None:
 
 def test_a_task_that_ends_with_our_code_is_told_apart(lane: Lane) -> None:
     lane.program("raise SystemExit(118)\n")
-    found = lane.run("apply", "--local", "--json")
-    assert (found.code, json.loads(found.out)["verdict"]["task_exit_code"]) == (119, 118)
+    result = lane.run("apply", "--local", "--json")
+    assert (result.code, json.loads(result.out)["verdict"]["task_exit_code"]) == (119, 118)
 
 
 def test_the_function_of_the_schedule_keeps_it(lane: Lane, ears: Ears) -> None:
@@ -83,9 +83,9 @@ def test_a_sweep_has_one_limit_for_all_of_its_runs(lane: Lane) -> None:
     limit = PRICE * 1000 / 3600
     sweep = f"run: {{sweep: {{grid: {{N: [1, 2, 3, 4]}}, max_parallel: 2, max_cost: {limit:.8f}}}}}\n"
     lane.program("print('short')\n", deploy=sweep)
-    found = lane.run("apply", "--local")
-    assert found.code == 0, found.out + found.err
-    budgets = sorted(one["budget"] for one in records(lane))
+    result = lane.run("apply", "--local")
+    assert result.code == 0, result.out + result.err
+    budgets = sorted(run["budget"] for run in records(lane))
     # The first two get a quarter each; what they leave is the others'.
     assert budgets[:2] == pytest.approx([limit / 4] * 2, rel=1e-5)
     assert budgets[2] > limit / 4 * 1.2
@@ -94,10 +94,10 @@ def test_a_sweep_has_one_limit_for_all_of_its_runs(lane: Lane) -> None:
     limit = PRICE * (60 + MARGIN) * 3.5 / 3600
     lane.program("print('shorter')\n", deploy=sweep.replace("max_parallel: 2", "max_parallel: 4").replace(
         sweep.partition("max_cost: ")[2].partition("}")[0], f"{limit:.8f}"))  # fmt: skip
-    found = lane.run("apply", "--local")
-    assert found.code == 124, found.out + found.err
+    result = lane.run("apply", "--local")
+    assert result.code == 124, result.out + result.err
     newest = records(lane)[:4]
-    assert sorted(one["state"] for one in newest) == ["failed", "succeeded", "succeeded", "succeeded"]
-    (unpaid,) = [one for one in newest if one["state"] == "failed"]
-    assert [(one["event"], one["task_arn"]) for one in unpaid["attempts"]] == [("max-cost", "")]
+    assert sorted(run["state"] for run in newest) == ["failed", "succeeded", "succeeded", "succeeded"]
+    (unpaid,) = [run for run in newest if run["state"] == "failed"]
+    assert [(attempt["event"], attempt["task_arn"]) for attempt in unpaid["attempts"]] == [("max-cost", "")]
     assert "doesn't pay for another task; stopped at your limit of $" in unpaid["reason"]

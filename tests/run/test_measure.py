@@ -152,7 +152,7 @@ def test_an_end_that_was_seen_is_not_lost(throttled: tuple[Lane, LabHandle]) -> 
     ours.wait()
     (run, *_) = records(lane)
     until(
-        lambda: run["attempts"][-1]["task_arn"] not in {one["taskArn"] for one in lane.tasks()}, "its being forgotten"
+        lambda: run["attempts"][-1]["task_arn"] not in {task["taskArn"] for task in lane.tasks()}, "its being forgotten"
     )
     for command in ("runs", "runs show"):
         assert "failed     exit 37" in lane.run(*command.split(), "--local").out, command

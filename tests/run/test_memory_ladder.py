@@ -23,16 +23,16 @@ LITTLE = {"do": "memory-limit", "mib": 64, "times": 1}
 
 def sizes(run: Any) -> list[Any]:
     """The memory of each attempt."""
-    return [one["memory"] for one in run["attempts"]]
+    return [attempt["memory"] for attempt in run["attempts"]]
 
 
 def test_it_goes_on_with_more_and_the_next_begins_with_that(lane: Lane) -> None:
     lane.program(GROWS % ("first", 0.5), deploy=RULES % "")
     lane.behave(LITTLE)
-    found = lane.run("apply", "--local")
-    assert found.code == 0, found.out + found.err
-    assert "out of memory with 512 MiB: launching again on FARGATE with 1,024 MiB" in found.out
-    assert "  size     it needed 1,024 MiB; in deploy.yaml:\n      task: {cpu: 256, memory: 1024}\n" in found.out
+    result = lane.run("apply", "--local")
+    assert result.code == 0, result.out + result.err
+    assert "out of memory with 512 MiB: launching again on FARGATE with 1,024 MiB" in result.out
+    assert "  size     it needed 1,024 MiB; in deploy.yaml:\n      task: {cpu: 256, memory: 1024}\n" in result.out
     assert sizes(records(lane)[0]) == [None, 1024]
     first = records(lane)[0]["id"]
     asked = {task["startedBy"]: task["memory"] for task in lane.tasks() if task["startedBy"].startswith(first)}
@@ -41,8 +41,8 @@ def test_it_goes_on_with_more_and_the_next_begins_with_that(lane: Lane) -> None:
     assert lane.run("apply", "--local").out.count("Nothing to run") == 1, "the size is no part of the fingerprint"
     # Another image of the same: the size that worked is the first.
     lane.program(GROWS % ("second", 0), deploy=RULES % "")
-    found = lane.run("apply", "--local")
-    assert found.code == 0, found.out + found.err
+    result = lane.run("apply", "--local")
+    assert result.code == 0, result.out + result.err
     newest = records(lane)[0]
     assert sizes(newest) == [1024]
     (task,) = [task for task in lane.tasks() if task["startedBy"] == f"{newest['id']}-1"]
@@ -50,8 +50,8 @@ def test_it_goes_on_with_more_and_the_next_begins_with_that(lane: Lane) -> None:
     # Not where the file allows less, and then there is nothing to go on with.
     lane.program(GROWS % ("third", 0.5), deploy=RULES % ", max_memory: 512")
     lane.behave(LITTLE)
-    found = lane.run("apply", "--local")
-    assert found.code == 137, found.out + found.err
+    result = lane.run("apply", "--local")
+    assert result.code == 137, result.out + result.err
     newest = records(lane)[0]
     assert sizes(newest) == [None]
     assert newest["reason"].endswith("out of memory with 512 MiB, and there is no larger size up to run.max_memory")
@@ -112,8 +112,8 @@ def test_what_is_kept_of_a_family_is_believed_only_where_it_is_a_size(
     body: bytes | None, most: int | None, wanted: int | None
 ) -> None:
     rules = Retry(0, 0, 0, (), 0.0, None, None, 1, most)
-    found = Store(Kept(body), "b", lambda text: None).with_size(run_of(), rules)
-    assert found.attempts[-1].memory == wanted
+    sized = Store(Kept(body), "b", lambda text: None).with_size(run_of(), rules)
+    assert sized.attempts[-1].memory == wanted
 
 
 def test_a_family_is_all_but_image_and_data() -> None:

@@ -25,7 +25,7 @@ def test_a_message_mentions_nobody_and_is_as_many_lines_as_ours() -> None:
     ended = Ended("r1", "failed", 1, EVIL, EVIL, reason=EVIL, metrics={EVIL: 1.0}, cause=EVIL, fix=EVIL)
     message = of_ended("tiny", ended)
     assert len(message.text.split("\n")) == 6
-    assert all(one.isprintable() for one in message.text.split("\n"))
+    assert all(line.isprintable() for line in message.text.split("\n"))
     told = json.loads(message.for_webhook("slack"))["text"]
     assert not re.search(r"<|>|@\w|&(?!lt;|gt;|amp;)", told)
     assert "&lt;!channel&gt;" in told
@@ -53,7 +53,7 @@ MANY = {f"metric {n:05} {'m' * 900}": float(n) for n in range(10_000)}
         of_ended("tiny", Ended("r1", "failed", 1, "s3://b/o", "arn", reason=MUCH, cause=MUCH, fix=MUCH)),
         of_ended("tiny", Ended("r1", "failed", 1, "s3://b/o", "arn", metrics=WIDE)),
         of_sweep("tiny", "sweep-1", [run(id=f"20260101-000000-{n:08x}", state=State.FAILED) for n in range(10_000)],
-                 lambda one: "\u4e00" * 3_000),
+                 lambda ended_run: "\u4e00" * 3_000),
     ],
     ids=["metrics", "reason", "names", "sweep"],
 )  # fmt: skip

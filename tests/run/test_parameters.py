@@ -32,8 +32,8 @@ def test_what_ecs_may_read_and_decrypt() -> None:
         "E": {"secure": True, "kms_key": f"{key}alias/mine"},
     }  # fmt: skip
     deploy = Deploy.model_validate({"name": "tiny", "image": {"uri": "x"}, "parameters": parameters}).filled()
-    found = secret_statements(Names(deploy, Facts("123456789012", "aws", "vpc-1", ("subnet-1",))))
-    read, decrypt, by_alias = found
+    statements = secret_statements(Names(deploy, Facts("123456789012", "aws", "vpc-1", ("subnet-1",))))
+    read, decrypt, by_alias = statements
     assert (read["Action"], read["Resource"]) == ("ssm:GetParameters", [f"{ARN}/{name}" for name in "ACDE"])
     assert (decrypt["Action"], decrypt["Resource"]) == ("kms:Decrypt", [parameters["D"]["kms_key"]])
     assert by_alias["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": ["alias/mine"]}}
@@ -98,7 +98,7 @@ def test_what_aws_has_counts(lane: Lane) -> None:
     runs = lane.run("runs", "--local", "--json").out
     assert "hunter2" not in made.out + changed.out + again.out + plan + runs
     assert json.loads(runs)["runs"][0]["inputs"]["parameters"]["ETA"] == "0.10"
-    compared = lane.run("runs", "compare", *[one["id"] for one in json.loads(runs)["runs"][2:4]], "--local").out
+    compared = lane.run("runs", "compare", *[run["id"] for run in json.loads(runs)["runs"][2:4]], "--local").out
     assert "parameters.EPOCHS" in compared
 
 
@@ -116,4 +116,4 @@ def test_what_left_the_file_is_deleted_but_not_what_was_there(lane: Lane) -> Non
     put(lane, "API_TOKEN", "hunter2", "SecureString")
     lane.bare()
     left = lane.client("ssm").get_parameters(Names=["/tiny/ETA", "/tiny/EPOCHS", "/tiny/API_TOKEN"])["Parameters"]
-    assert [one["Name"] for one in left] == ["/tiny/API_TOKEN"]
+    assert [parameter["Name"] for parameter in left] == ["/tiny/API_TOKEN"]

@@ -40,14 +40,14 @@ class Results:
         for key in keys:
             self.aws.call("s3", "PutObject", Bucket=self.bucket, Key=f"runs/{ID}/output/{key}", Body=key.encode())
 
-    def copy(self, one: Run | None = None) -> Copied:
+    def copy(self, of_run: Run | None = None) -> Copied:
         """Copy them."""
-        return fetch(self.aws, Runs(self.aws, self.bucket), one or run(id=ID), self.folder)
+        return fetch(self.aws, Runs(self.aws, self.bucket), of_run or run(id=ID), self.folder)
 
     def files(self) -> dict[str, str]:
         """All regular files below the run's folder, and what is in them."""
-        found = [path for path in self.top.rglob("*") if path.is_file() and not path.is_symlink()]
-        return {str(path.relative_to(self.top)): path.read_text() for path in found}
+        paths = [path for path in self.top.rglob("*") if path.is_file() and not path.is_symlink()]
+        return {str(path.relative_to(self.top)): path.read_text() for path in paths}
 
     def check_nothing_else(self) -> None:
         """Nothing but the run's folder was written."""
@@ -196,8 +196,8 @@ def is_repository(folder: Path) -> bool:
     """Whether git takes this very folder for a repository."""
     command = ["git", "rev-parse", "--absolute-git-dir"]
     environ = {"PATH": os.environ["PATH"], "GIT_CEILING_DIRECTORIES": str(folder.parent)}
-    found = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
-    return found.returncode == 0
+    result = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    return result.returncode == 0
 
 
 BARE = {"HEAD": "ref: refs/heads/main\n", "objects/x": "", "refs/heads/x": "", "config": "[core]\n"}
@@ -221,8 +221,8 @@ APART = {"HEAD": "ref: refs/heads/main\n", "commondir": "c\n", "c/objects/x": ""
 def test_no_folder_becomes_a_repository_not_by_parts_either(results: Results, copies: list[dict[str, str]]) -> None:
     """The program may write, delete and write again, between one copy and the next."""
     for keys in copies:
-        for one in results.aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=results.bucket) or ():
-            results.aws.call("s3", "DeleteObject", Bucket=results.bucket, Key=one["Key"])
+        for s3_object in results.aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=results.bucket) or ():
+            results.aws.call("s3", "DeleteObject", Bucket=results.bucket, Key=s3_object["Key"])
         for key, text in {**keys, "kept": ""}.items():
             place = {"Bucket": results.bucket, "Key": f"runs/{ID}/output/{key}"}
             results.aws.call("s3", "PutObject", **place, Body=text.encode())

@@ -56,14 +56,14 @@ def retry(**rules: Any) -> Retry:
 )
 def test_what_follows(rules: dict[str, Any], providers: tuple[str, ...], attempts: list[Any], wanted: Any) -> None:
     made = [attempt(n, Event(event), provider) for n, (event, provider) in enumerate(attempts, 1)]
-    found = again(retry(**rules), providers, made, cost=2.0, now=101.0)
+    following = again(retry(**rules), providers, made, cost=2.0, now=101.0)
     if isinstance(wanted, str):
-        assert isinstance(found, str)
-        assert wanted in found
-        assert bool(wanted) == bool(found)
+        assert isinstance(following, str)
+        assert wanted in following
+        assert bool(wanted) == bool(following)
     else:
-        assert isinstance(found, Again)
-        assert (found.provider, found.pause) == wanted
+        assert isinstance(following, Again)
+        assert (following.provider, following.pause) == wanted
 
 
 def test_a_cost_that_is_unknown_stops_nothing() -> None:

@@ -33,21 +33,21 @@ def version(lane: Lane, number: int, memory: int, more: str = "", task: str = ""
 
 def newest(lane: Lane) -> Any:
     """The newest revision, with its tags."""
-    found = lane.client("ecs").describe_task_definition(taskDefinition="tiny", include=["TAGS"])
-    tags = {one["key"]: one["value"] for one in found["tags"]}
-    return found["taskDefinition"] | {"tags": tags}
+    answer = lane.client("ecs").describe_task_definition(taskDefinition="tiny", include=["TAGS"])
+    tags = {tag["key"]: tag["value"] for tag in answer["tags"]}
+    return answer["taskDefinition"] | {"tags": tags}
 
 
 def served(lane: Lane) -> str:
     """The revision that the service uses."""
-    found = lane.client("ecs").describe_services(cluster="tiny", services=["tiny"])["services"][0]
-    return str(found["taskDefinition"])
+    service = lane.client("ecs").describe_services(cluster="tiny", services=["tiny"])["services"][0]
+    return str(service["taskDefinition"])
 
 
 def ok(lane: Lane, *arguments: str) -> str:
-    found = lane.run(*arguments, "--local")
-    assert found.code == 0, found.out + found.err
-    return found.out
+    result = lane.run(*arguments, "--local")
+    assert result.code == 0, result.out + result.err
+    return result.out
 
 
 def image(revision: Any) -> str:
@@ -57,14 +57,14 @@ def image(revision: Any) -> str:
 def marks(ecr: Any, revision: Any) -> list[str]:
     """The tags that say that a revision's image is in use."""
     kept = [{"imageDigest": image(revision).partition("@")[2]}]
-    (found,) = ecr.describe_images(repositoryName="tiny", imageIds=kept)["imageDetails"]
-    return [one for one in found["imageTags"] if one.startswith("in-use-")]
+    (details,) = ecr.describe_images(repositoryName="tiny", imageIds=kept)["imageDetails"]
+    return [tag for tag in details["imageTags"] if tag.startswith("in-use-")]
 
 
 def says_what_is_held_back(lane: Lane, run_id: str, revision: int) -> None:
     """The plan has nothing to do, and says what is held back by what; so does status."""
     plan = json.loads(ok(lane, "plan", "--detailed-exitcode", "--json"))
-    (step,) = [one for one in plan["steps"] if one["kind"] == "task-definition"]
+    (step,) = [step for step in plan["steps"] if step["kind"] == "task-definition"]
     assert (step["action"], step["changes"]) == ("none", [])
     assert step["note"].startswith(f"rolled back to run {run_id}, which holds back revision {revision} until")
     assert f"rolled back to run {run_id}" in " ".join(ok(lane, "status").split())
@@ -94,9 +94,9 @@ def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
     assert "rolled back" not in ok(lane, "plan")
 
     ecr = lane.client("ecr")
-    ecr.batch_delete_image(repositoryName="tiny", imageIds=[{"imageTag": one} for one in marks(ecr, old)])
+    ecr.batch_delete_image(repositoryName="tiny", imageIds=[{"imageTag": tag} for tag in marks(ecr, old)])
     shown = ok(lane, "rollback")
-    assert [one for one in marks(ecr, old) if one.startswith("in-use-tiny-")], "it may be the oldest by now"
+    assert [tag for tag in marks(ecr, old) if tag.startswith("in-use-tiny-")], "it may be the oldest by now"
     assert f"Rolled back: the schedule and the service use what run {first} was" in " ".join(shown.split())
     back = newest(lane)
     assert (image(back), back["tags"]["reconciler:rollback"]) == (image(old), f"{first} {own['revision']}")
@@ -114,7 +114,7 @@ def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
 
     # What the schedule launches is the earlier.
     lane.control("POST", "schedules/default/tiny-schedule")
-    over = until(lambda: [one for one in records(lane) if one["schedule"] and one["exit_code"] == 0], "its end")[0]
+    over = until(lambda: [run for run in records(lane) if run["schedule"] and run["exit_code"] == 0], "its end")[0]
     assert over["task_definition"] == back["taskDefinitionArn"]
     assert (over["inputs"]["memory"], ok(lane, "logs", over["id"])) == (512, "version 1\n")
 
@@ -146,9 +146,9 @@ def test_what_cannot_be_rolled_back_is_said_and_nothing_is_done(lane: Lane) -> N
     first = records(lane)[0]["id"]
 
     def refused(why: str, *arguments: str) -> None:
-        found = lane.run("rollback", *arguments, "--local")
-        assert found.code == 2, found.out + found.err
-        assert why in " ".join(found.err.split()), found.err
+        result = lane.run("rollback", *arguments, "--local")
+        assert result.code == 2, result.out + result.err
+        assert why in " ".join(result.err.split()), result.err
 
     refused("none of the newest 200 runs has succeeded with another definition")
     refused("there is no run nonsense", "nonsense")

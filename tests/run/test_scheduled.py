@@ -40,23 +40,23 @@ def fire(lane: Lane) -> None:
 def told(lane: Lane, ears: Ears) -> Any:
     """What the topic and the webhook tell of a run of the schedule that is started now."""
     fire(lane)
-    (found,) = until(ears.sns, "the message about it")
-    return found
+    (message,) = until(ears.sns, "the message about it")
+    return message
 
 
 def made(lane: Lane, program: str, deploy: str) -> None:
     lane.program(program, deploy=deploy)
-    found = lane.run("apply", "--local", "--skip-run")
-    assert found.code == 0, found.out + found.err
-    assert "note: " not in found.err
+    result = lane.run("apply", "--local", "--skip-run")
+    assert result.code == 0, result.out + result.err
+    assert "note: " not in result.err
 
 
 def function_log(lane: Lane) -> str:
     """What the function has printed."""
     logs, group = lane.client("logs"), f"/aws/lambda/{NAME}"
-    streams = [one["logStreamName"] for one in logs.describe_log_streams(logGroupName=group)["logStreams"]]
-    events = [logs.get_log_events(logGroupName=group, logStreamName=one)["events"] for one in streams]
-    return "\n".join(event["message"] for some in events for event in some)
+    streams = [stream["logStreamName"] for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]]
+    events = [logs.get_log_events(logGroupName=group, logStreamName=stream)["events"] for stream in streams]
+    return "\n".join(event["message"] for page in events for event in page)
 
 
 def test_it_is_recorded_and_told_of(lane: Lane, ears: Ears) -> None:
@@ -67,41 +67,45 @@ def test_it_is_recorded_and_told_of(lane: Lane, ears: Ears) -> None:
     )  # fmt: skip
     assert schedule["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 3}
 
-    found = told(lane, ears)
-    assert (found["result"], found["exit_code"], found["metrics"]) == ("succeeded", 0, {"rmse": 0.5})
-    assert found["message"] == f"tiny: run {found['run']} succeeded with exit code 0"
-    assert found["run"].startswith("scheduled-")
+    message = told(lane, ears)
+    assert (message["result"], message["exit_code"], message["metrics"]) == ("succeeded", 0, {"rmse": 0.5})
+    assert message["message"] == f"tiny: run {message['run']} succeeded with exit code 0"
+    assert message["run"].startswith("scheduled-")
     (text,) = until(ears.webhook, "the webhook's")
-    assert text["text"].splitlines()[0] == found["message"]
+    assert text["text"].splitlines()[0] == message["message"]
     assert "rmse = 0.5" in text["text"]
     # ECS forgets the task; the record, the log and the exit code stay.
     recorded = json.loads(
-        lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{found['run']}/run.json")["Body"].read()
+        lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{message['run']}/run.json")["Body"].read()
     )
     assert (recorded["state"], recorded["metrics"], recorded["cost"] > 0) == ("succeeded", {"rmse": 0.5}, True)
     run = records(lane)[0]
     assert run == recorded | {"overrides": run["overrides"]}
-    task = found["task"].rpartition("/")[2]
-    assert lane.run("logs", task, "--local").out == f"begun {found['run']}\n"
+    task = message["task"].rpartition("/")[2]
+    assert lane.run("logs", task, "--local").out == f"begun {message['run']}\n"
     assert lane.run("watch", task, "--local").code == 0
     # Its URL is a secret: not in the function's settings, its log, nor in what is shown of it.
     settings = json.dumps(lane.client("lambda").get_function(FunctionName=NAME)["Configuration"])
     assert "hunter2" not in settings + function_log(lane) + lane.run("plan", "--local", "--verbose").err
-    assert found["run"] in function_log(lane)
+    assert message["run"] in function_log(lane)
 
     made(lane, FAILING, NOTIFY + SCHEDULE)
-    found = told(lane, ears)
-    assert (found["result"], found["exit_code"], found["reason"]) == ("failed", 7, "Essential container in task exited")
-    assert found["cause"] == "the program failed: ValueError: no rows"
+    message = told(lane, ears)
+    assert (message["result"], message["exit_code"], message["reason"]) == (
+        "failed",
+        7,
+        "Essential container in task exited",
+    )
+    assert message["cause"] == "the program failed: ValueError: no rows"
     (text,) = until(ears.webhook, "the webhook's")
     assert "why: the program failed: ValueError: no rows\nfix: correct the program or its input\n" in text["text"]
-    watched = lane.run("watch", found["run"], "--local")
+    watched = lane.run("watch", message["run"], "--local")
     assert watched.code == 7
     golden("scheduled", watched)
     # One that never starts has no exit code at all.
     lane.behave({"do": "start-error", "code": "CannotPullContainerError", "message": "x: not found"})
-    found = told(lane, ears)
-    assert (found["result"], found["exit_code"], found["reason"]) == (
+    message = told(lane, ears)
+    assert (message["result"], message["exit_code"], message["reason"]) == (
         "failed", None, "CannotPullContainerError: x: not found",
     )  # fmt: skip
     assert lane.run("watch", "--local").code == 122
@@ -110,7 +114,7 @@ def test_it_is_recorded_and_told_of(lane: Lane, ears: Ears) -> None:
 
     # A run that somebody starts isn't the schedule's: it is told of once, by whoever watches.
     assert lane.run("apply", "--local").code == 7
-    assert [one["run"].startswith("scheduled-") for one in ears.sns()] == [False]
+    assert [message["run"].startswith("scheduled-") for message in ears.sns()] == [False]
     assert len(ears.webhook()) == 1
 
 
@@ -122,18 +126,18 @@ def test_it_is_launched_again_as_the_rules_say(lane: Lane, ears: Ears) -> None:
         {"do": "no-capacity", "capacityProvider": "FARGATE_SPOT"},
         {"do": "spot-interruption", "after_lines": 1, "capacityProvider": "FARGATE_SPOT", "times": -1},
     )
-    found = told(lane, ears)
-    assert (found["result"], found["exit_code"], found["reason"]) == (
+    message = told(lane, ears)
+    assert (message["result"], message["exit_code"], message["reason"]) == (
         "failed", 3, "Essential container in task exited; the program failed 2 times",
     )  # fmt: skip
     run = records(lane)[0]
-    assert [(one["number"], one["provider"], one["event"]) for one in run["attempts"]] == [
+    assert [(attempt["number"], attempt["provider"], attempt["event"]) for attempt in run["attempts"]] == [
         (1, "FARGATE_SPOT", "no-capacity"), (2, "FARGATE_SPOT", "interruption"), (3, "FARGATE_SPOT", "interruption"),
         (4, "FARGATE", "error"), (5, "FARGATE", "error"),
     ]  # fmt: skip
-    assert len({one["task_arn"] for one in run["attempts"]}) == 5
+    assert len({attempt["task_arn"] for attempt in run["attempts"]}) == 5
     assert {task["group"] for task in lane.tasks()} >= {"tiny-schedule"}
-    assert [one["startedBy"] for one in lane.tasks() if one["taskArn"] == run["attempts"][4]["task_arn"]] == [
+    assert [task["startedBy"] for task in lane.tasks() if task["taskArn"] == run["attempts"][4]["task_arn"]] == [
         f"{run['id']}-5"
     ]
     assert (ears.sns(), len(until(ears.webhook, "the webhook's"))) == ([], 1), "told once"
@@ -152,14 +156,14 @@ def test_who_watches_and_the_function_get_the_same_tasks(lane: Lane, ears: Ears,
     assert watching.returncode == 3, shown + rest
     assert (shown + rest).count("| begun") == 3
     assert len(lane.tasks()) - before == 3
-    (found,) = until(ears.sns, "the message about it")
-    assert (found["exit_code"], found["reason"]) == (
+    (message,) = until(ears.sns, "the message about it")
+    assert (message["exit_code"], message["reason"]) == (
         3,
         "Essential container in task exited; the program failed 3 times",
     )
     until(lambda: function_log(lane).count('"STOPPED"') - seen == 3, "the function's last word")
     run = records(lane)[0]
-    assert [one["number"] for one in run["attempts"]] == [1, 2, 3]
+    assert [attempt["number"] for attempt in run["attempts"]] == [1, 2, 3]
     assert run["state"] == "failed"
     assert (ears.sns(), len(until(ears.webhook, "the webhook's"))) == ([], 1), "told once"
 
@@ -169,8 +173,10 @@ def test_its_deadline_holds(lane: Lane, ears: Ears) -> None:
     scheduler = lane.client("scheduler")
 
     def deadlines() -> list[str]:
-        names = [one["Name"] for one in scheduler.list_schedules()["Schedules"]]
-        return [one for one in names if one != "tiny-schedule" and not one.endswith("-look")]
+        names = [listed["Name"] for listed in scheduler.list_schedules()["Schedules"]]
+        return [
+            listed_name for listed_name in names if listed_name != "tiny-schedule" and not listed_name.endswith("-look")
+        ]
 
     def aimed(name: str) -> Any:
         return json.loads(scheduler.get_schedule(Name=name)["Target"]["Input"])
@@ -185,16 +191,16 @@ def test_its_deadline_holds(lane: Lane, ears: Ears) -> None:
     assert schedule["Target"]["RoleArn"].endswith(":role/tiny-stop-role")
     due = {key: schedule[key] for key in ("Name", "FlexibleTimeWindow", "ActionAfterCompletion", "Target")}
     scheduler.update_schedule(**due, ScheduleExpression="at(2001-02-03T04:05:06)")
-    (found,) = until(ears.sns, "the message about it")
-    assert (found["result"], found["reason"]) == ("failed", "run.max_duration is over")
+    (message,) = until(ears.sns, "the message about it")
+    assert (message["result"], message["reason"]) == ("failed", "run.max_duration is over")
     assert deadlines() == []
     assert lane.run("watch", "--local").code == 123
     # One that ends in time leaves none.
     fire(lane)
     until(deadlines, "the deadline of the next")
     assert lane.run("stop", "--local").code == 0
-    (found,) = until(ears.sns, "the message about it")
-    assert (found["result"], found["reason"]) == ("stopped", "stopped by the user")
+    (message,) = until(ears.sns, "the message about it")
+    assert (message["result"], message["reason"]) == ("stopped", "stopped by the user")
     assert deadlines() == []
 
 
@@ -216,13 +222,13 @@ def test_what_the_function_fails_at_is_a_dead_letter(lane: Lane, ears: Ears) -> 
 def test_a_launch_that_is_refused_is_told_of(lane: Lane, ears: Ears) -> None:
     made(lane, "print('begun')\n", NOTIFY + SCHEDULE.replace("when", "retries: 0, when"))
     without(lane, "ecs:RunTask")
-    found = told(lane, ears)
-    assert (found["result"], found["exit_code"]) == ("failed", None)
-    assert "is not authorized to perform: ecs:RunTask" in found["reason"]
+    message = told(lane, ears)
+    assert (message["result"], message["exit_code"]) == ("failed", None)
+    assert "is not authorized to perform: ecs:RunTask" in message["reason"]
     watched = lane.run("watch", "--local")
     assert watched.code == 122, watched.out + watched.err
     assert "why      the schedule's function may not launch the task" in watched.out
-    assert "not-started" in lane.run("runs", "show", found["run"], "--local").out
+    assert "not-started" in lane.run("runs", "show", message["run"], "--local").out
 
 
 def without(lane: Lane, action: str) -> None:

@@ -70,9 +70,9 @@ def test_a_service_from_its_first_task_to_its_end(lane: Lane) -> None:
     # Both: with `run.when` there is a run too.
     lane.program("print('serving', 'RUN_ID' in __import__('os').environ)\n__import__('time').sleep(3)\n",
                  deploy=DEPLOY.replace("2}", "0}") + "run: {when: changed}\n")  # fmt: skip
-    both = lane.run("apply", "--local")
-    assert both.code == 0, both.out + both.err
-    assert "  | serving True\n" in both.out
+    result = lane.run("apply", "--local")
+    assert result.code == 0, result.out + result.err
+    assert "  | serving True\n" in result.out
     until(lambda: not of_service(lane), "no task of the service")
 
     # It leaves with its section.

@@ -45,7 +45,7 @@ def recorded(s3: Any) -> dict[str, float]:
     """When the end of each run was written down, by its id: the first version of its record that has it; why it failed
     comes later.
     """
-    found: dict[str, float] = {}
+    ends: dict[str, float] = {}
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=BUCKET, Prefix="runs/"):
         for version in page.get("Versions", ()):
             run, _, name = version["Key"].removeprefix("runs/").partition("/")
@@ -53,8 +53,8 @@ def recorded(s3: Any) -> dict[str, float]:
                 kept = s3.get_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])["Body"].read()
                 if json.loads(kept)["state"] in ("succeeded", "failed"):
                     at = version["LastModified"].timestamp()
-                    found[run] = min(at, found.get(run, at))
-    return found
+                    ends[run] = min(at, ends.get(run, at))
+    return ends
 
 
 @pytest.mark.long
@@ -69,23 +69,23 @@ def test_soak(lane: Lane) -> None:
     ended = lane.run("apply", "--local", "--json")
     # Before anything is asked here: moto lists versions by copying them all.
     took, grown = time.monotonic() - began, server.memory_info().rss - before
-    runs = {int(one["overrides"]["environment"]["N"]): one for one in json.loads(ended.out)["sweep"]["runs"]}
+    runs = {int(run["overrides"]["environment"]["N"]): run for run in json.loads(ended.out)["sweep"]["runs"]}
     assert sorted(runs) == list(range(COUNT))
     table = [line.split() for line in ended.err.splitlines() if line.startswith("  N=")]
     wanted = [["succeeded", "0"] if n % 3 == 0 else ["failed", str(30 + n % 3)] for n in range(COUNT)]
     assert table
     assert all(row[1:3] == wanted[int(row[0].removeprefix("N="))] for row in table), "the table, which has some of all"
-    launched = sorted(one["attempts"][0]["launched"] for one in runs.values())
+    launched = sorted(run["attempts"][0]["launched"] for run in runs.values())
     # What a slow look left unused is made up for: of a second at most.
     assert max(bisect_left(launched, at + 1) - n for n, at in enumerate(launched)) <= 2 * RATE
     waits, kept = [], recorded(lane.client("s3"))
-    for n, one in runs.items():
-        assert one["exit_code"] == (30 + n % 3 if n % 3 else 0)
+    for n, run in runs.items():
+        assert run["exit_code"] == (30 + n % 3 if n % 3 else 0)
         full = f"{n} No space left on device"
         lines = [f"{n} {i}" for i in range(LINES)] + [full] * bool(n % 3)
-        until(lambda: shown(lane, one) == lines, f"the lines of {n}")  # noqa: B023  called at once
-        assert ("disk is full" in one["why"]) is bool(n % 3), one
-        waits.append(kept[one["id"]] - one["attempts"][-1]["stopped"])
+        until(lambda: shown(lane, run) == lines, f"the lines of {n}")  # noqa: B023  called at once
+        assert ("disk is full" in run["why"]) is bool(n % 3), run
+        waits.append(kept[run["id"]] - run["attempts"][-1]["stopped"])
     median = statistics.median(waits)
     assert median < 1.0
     left = [child.cmdline() for child in server.children(recursive=True)]

@@ -63,9 +63,9 @@ class Killer(threading.Thread):
     def run(self) -> None:
         """Until it is done."""
         while not self.done.wait(self.random.uniform(0.2, 2.0)):
-            found = [one for one in self.server.children(recursive=True) if is_function(one)]
-            if found and self.random.random() < 0.3:
-                self.random.choice(found).kill()
+            functions = [process for process in self.server.children(recursive=True) if is_function(process)]
+            if functions and self.random.random() < 0.3:
+                self.random.choice(functions).kill()
                 self.killed += 1
 
 
@@ -93,7 +93,9 @@ class Mishaps(threading.Thread):
     def look(self, share: float = 1.0) -> None:
         """At some of the runs that are under way, or all: their 20 minutes have gone by."""
         pages = self.scheduler.get_paginator("list_schedules").paginate()
-        names = [one["Name"] for page in pages for one in page["Schedules"] if one["Name"].endswith("-look")]
+        names = [
+            schedule["Name"] for page in pages for schedule in page["Schedules"] if schedule["Name"].endswith("-look")
+        ]
         for name in names:
             if self.random.random() < share:
                 code, _ = self.lane.embedded.control("POST", f"schedules/default/{name}")
@@ -129,42 +131,45 @@ class Soak:
 
     def known(self) -> dict[int, Any]:
         """The runs that are recorded."""
-        found = json.loads(self.lane.run("runs", "--local", "--json", "--limit", str(10 * COUNT)).out)["runs"]
-        runs = {int(one["overrides"]["environment"]["N"]): one for one in found}
-        assert len(runs) == len(found), "one run for each"
+        recorded = json.loads(self.lane.run("runs", "--local", "--json", "--limit", str(10 * COUNT)).out)["runs"]
+        runs = {int(run["overrides"]["environment"]["N"]): run for run in recorded}
+        assert len(runs) == len(recorded), "one run for each"
         return runs
 
     def ended(self) -> dict[int, Any]:
         """All of them, once they are over."""
         runs = self.known()
-        return runs if all(one["state"] in ("succeeded", "failed") for one in runs.values()) else {}
+        return runs if all(run["state"] in ("succeeded", "failed") for run in runs.values()) else {}
 
     def clients_come_and_go(self) -> None:
         """An `apply` for each run, some at a time; one that is killed comes again where the function wasn't called."""
         waiting, active, end = list(range(COUNT)), list[Client](), time.monotonic() + SECONDS
         while waiting or active:
             if time.monotonic() > end:
-                waiting = [one for one in waiting if one in self.begun]
+                waiting = [number for number in waiting if number in self.begun]
             if not active and waiting:
-                until(lambda: any(self._known_by_now(one) for one in waiting), "what killed clients had called for")  # noqa: B023  called at once
+                until(
+                    lambda: any(self._known_by_now(number) for number in waiting),  # noqa: B023  called at once
+                    "what killed clients had called for",
+                )
             while len(active) < AT_ONCE and (number := self._next(waiting)) is not None:
                 active.append(self._client(number))
             if not active:
                 continue
-            one = self.chance.choice(active)
-            if one.dies is not None and time.monotonic() > one.dies and one.process.poll() is None:
-                one.process.kill()
+            client = self.chance.choice(active)
+            if client.dies is not None and time.monotonic() > client.dies and client.process.poll() is None:
+                client.process.kill()
                 self.killed += 1
             try:
-                code = one.process.wait(self.chance.uniform(0.1, 0.5))
+                code = client.process.wait(self.chance.uniform(0.1, 0.5))
             except subprocess.TimeoutExpired:
                 continue
-            active.remove(one)
+            active.remove(client)
             if code >= 0:
-                self.usual = (self.usual + time.monotonic() - one.began) / 2
+                self.usual = (self.usual + time.monotonic() - client.began) / 2
             else:
-                self.died[one.number] = time.monotonic()
-                waiting.insert(0, one.number)
+                self.died[client.number] = time.monotonic()
+                waiting.insert(0, client.number)
 
     def _known_by_now(self, number: int) -> bool:
         return time.monotonic() > self.died.get(number, -CALLED) + CALLED
@@ -190,7 +195,7 @@ class Soak:
 
     def all_told(self, ids: set[str]) -> bool:
         """Whether everyone has heard of all of these, and of no other."""
-        self.told.update(one["run"] for one in self.ears.sns())
+        self.told.update(message["run"] for message in self.ears.sns())
         self.heard.update(text["text"].split()[2] for text in self.ears.webhook())
         return self.told.keys() == ids == self.heard
 
@@ -208,27 +213,29 @@ def test_soak(lane: Lane, ears: Ears) -> None:
     rules = [{"capacityProvider": "FARGATE_SPOT", "skip": number} for number in chosen]
     interrupted, limited = rules[: COUNT // 3], rules[COUNT // 3 :]
     lane.behave(
-        *({"do": "spot-interruption", "after_lines": 1, **one} for one in interrupted),
-        *({"do": "memory-limit", "mib": 64, **one} for one in limited),
+        *({"do": "spot-interruption", "after_lines": 1, **rule} for rule in interrupted),
+        *({"do": "memory-limit", "mib": 64, **rule} for rule in limited),
     )
     soak, killer, mishaps = Soak(lane, ears, seed), Killer(psutil.Process(running.pid), seed), Mishaps(lane, seed)
     before, began = len(lane.tasks()), time.monotonic()
-    for one in (killer, mishaps):
-        one.start()
+    for thread in (killer, mishaps):
+        thread.start()
     soak.clients_come_and_go()
-    for one in (killer, mishaps):
-        one.done.set()
-        one.join()
+    for thread in (killer, mishaps):
+        thread.done.set()
+        thread.join()
     mishaps.look()
     took, runs = time.monotonic() - began, until(soak.ended, "the end of all runs")
     assert {n: (run["state"], run["exit_code"]) for n, run in runs.items()} == {n: ENDS[n % 3] for n in soak.begun}
-    attempts = [one for run in runs.values() for one in run["attempts"]]
-    accounted = {one["task_arn"] for one in attempts if one["task_arn"]}
-    assert len(lane.tasks()) - before == len(accounted) == sum(bool(one["task_arn"]) for one in attempts)
+    attempts = [attempt for run in runs.values() for attempt in run["attempts"]]
+    accounted = {attempt["task_arn"] for attempt in attempts if attempt["task_arn"]}
+    assert len(lane.tasks()) - before == len(accounted) == sum(bool(attempt["task_arn"]) for attempt in attempts)
     until(lambda: soak.all_told({run["id"] for run in runs.values()}), "that each is told of, which follows its end")
-    events = Counter("out of memory" if "OutOfMemory" in one["reason"] else one["event"] for one in attempts)
-    on_spot = sum(one["provider"] == "FARGATE_SPOT" for one in attempts)
-    wanted = tuple(sum(one["skip"] < on_spot for one in some) for some in (interrupted, limited))
+    events = Counter(
+        "out of memory" if "OutOfMemory" in attempt["reason"] else attempt["event"] for attempt in attempts
+    )
+    on_spot = sum(attempt["provider"] == "FARGATE_SPOT" for attempt in attempts)
+    wanted = tuple(sum(rule["skip"] < on_spot for rule in rules_of_kind) for rules_of_kind in (interrupted, limited))
     assert (events["interruption"], events["out of memory"]) == wanted
     twice = sum(many > 1 for many in soak.told.values())
     print(

@@ -91,8 +91,8 @@ def unplaced(**more: Any) -> dict[str, Any]:
     return ended | {"stoppedAt": moment(9_950.0), "containers": containers} | more
 
 
-def saw(found: Mapping[str, Any] | None, known: float = NOW) -> Seen:
-    return Seen(found, known, ("main",))
+def saw(task_shown: Mapping[str, Any] | None, known: float = NOW) -> Seen:
+    return Seen(task_shown, known, ("main",))
 
 
 SPOT = replace(FAILED, event=Event.INTERRUPTION, exit_code=143)
@@ -183,12 +183,12 @@ TABLE: list[tuple[str, Run, Seen, Any]] = [
 
 @pytest.mark.parametrize(("given", "seen", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_what_is_next(given: Run, seen: Seen, wanted: Any) -> None:
-    found = step(given, RULES, seen, NOW)
+    decision = step(given, RULES, seen, NOW)
     if isinstance(wanted, End) and wanted.run.cost:
-        assert isinstance(found, End)
-        assert found.run.cost == pytest.approx(wanted.run.cost)
-        found = End(replace(found.run, cost=wanted.run.cost))
-    assert found == wanted
+        assert isinstance(decision, End)
+        assert decision.run.cost == pytest.approx(wanted.run.cost)
+        decision = End(replace(decision.run, cost=wanted.run.cost))
+    assert decision == wanted
 
 
 HOUR = hourly(REGION, "X86_64", 256, 512) or 0.0
@@ -246,12 +246,12 @@ COSTS: list[tuple[str, Run, Rules, Seen, Any]] = [
     ("given", "rules", "seen", "wanted"), [row[1:] for row in COSTS], ids=[row[0] for row in COSTS]
 )
 def test_a_limit_in_dollars(given: Run, rules: Rules, seen: Seen, wanted: Any) -> None:
-    found = step(given, rules, seen, NOW)
+    decision = step(given, rules, seen, NOW)
     if isinstance(wanted, End):
-        assert isinstance(found, End)
-        assert found.run.cost == pytest.approx(wanted.run.cost)
-        found = End(replace(found.run, cost=wanted.run.cost))
-    assert found == wanted
+        assert isinstance(decision, End)
+        assert decision.run.cost == pytest.approx(wanted.run.cost)
+        decision = End(replace(decision.run, cost=wanted.run.cost))
+    assert decision == wanted
 
 
 OOM = replace(FAILED, exit_code=137, reason="OutOfMemoryError: Container killed due to memory usage")
@@ -286,13 +286,13 @@ MEMORY: list[tuple[str, Run, Rules, Any]] = [
 
 @pytest.mark.parametrize(("given", "rules", "wanted"), [row[1:] for row in MEMORY], ids=[row[0] for row in MEMORY])
 def test_out_of_memory(given: Run, rules: Rules, wanted: Any) -> None:
-    found = step(given, rules, Seen(), NOW + 100)
+    decision = step(given, rules, Seen(), NOW + 100)
     if isinstance(wanted, str):
-        assert isinstance(found, End)
-        assert wanted in found.run.reason
+        assert isinstance(decision, End)
+        assert wanted in decision.run.reason
         return
     last = wanted.run.attempts[-1]
-    assert found == replace(wanted, run=wanted.run.with_attempt(replace(last, launched=NOW + 100)))
+    assert decision == replace(wanted, run=wanted.run.with_attempt(replace(last, launched=NOW + 100)))
 
 
 def test_what_a_larger_attempt_costs() -> None:
@@ -337,11 +337,11 @@ DEADLINES: list[tuple[Limits, Run, Any]] = [
 
 @pytest.mark.parametrize(("limits", "given", "wanted"), DEADLINES)
 def test_when_scheduler_stops_it(limits: Limits, given: Run, wanted: Any) -> None:
-    found = cap.deadline(given, limits)
-    assert (found and found[1]) == (wanted and wanted[1])
-    assert found is None or found[0] == pytest.approx(wanted[0])
-    if found:  # which Scheduler takes, today too
-        ends = (found[0] + 1.8e9, found[1])
+    deadline = cap.deadline(given, limits)
+    assert (deadline and deadline[1]) == (wanted and wanted[1])
+    assert deadline is None or deadline[0] == pytest.approx(wanted[0])
+    if deadline:  # which Scheduler takes, today too
+        ends = (deadline[0] + 1.8e9, deadline[1])
         made = stop_schedule("t", ends, "task", deploy="d", partition="aws", role="r", cluster="c")
         assert re.fullmatch(r"at\(20\d\d-.*\)", made["ScheduleExpression"])
 
@@ -385,9 +385,9 @@ def test_nobody_has_a_limit_and_it_is_said_all_the_same() -> None:
 
 def test_what_is_written_down_already_is_the_same_object() -> None:
     for given in (run(FAILED, state=State.FAILED), run(FAILED)):
-        found = step(given, RULES, Seen(), NOW)
-        assert isinstance(found, End | Retry)
-        assert found.run is given
+        decision = step(given, RULES, Seen(), NOW)
+        assert isinstance(decision, End | Retry)
+        assert decision.run is given
 
 
 def test_whoever_goes_on_waits_for_the_same_moment() -> None:
@@ -419,9 +419,9 @@ def test_no_limit_of_time() -> None:
 
 def test_a_task_that_has_ended() -> None:
     assert end_of(UNDER_WAY, saw(task()), NOW) is None
-    found = end_of(UNDER_WAY, saw(stopped(37)), NOW)
-    assert found is not None
-    assert (found.event, found.exit_code) == (Event.ERROR, 37), "by its own container"
+    verdict = end_of(UNDER_WAY, saw(stopped(37)), NOW)
+    assert verdict is not None
+    assert (verdict.event, verdict.exit_code) == (Event.ERROR, 37), "by its own container"
 
 
 PAIRS: list[tuple[str, Run, Run | None, Run]] = [
@@ -450,10 +450,10 @@ PAIRS: list[tuple[str, Run, Run | None, Run]] = [
 
 @pytest.mark.parametrize(("given", "record", "wanted"), [row[1:] for row in PAIRS], ids=[row[0] for row in PAIRS])
 def test_what_has_got_further(given: Run, record: Run | None, wanted: Run) -> None:
-    found = newest(given, record)
-    assert found == wanted
-    if found == given:
-        assert found is given
+    newer = newest(given, record)
+    assert newer == wanted
+    if newer == given:
+        assert newer is given
 
 
 SMALL = {"cpu": 256, "memory": 512}
@@ -478,15 +478,15 @@ USUAL = ("X86_64", 256, 512)
     ],
 )  # fmt: skip
 def test_what_it_costs(inputs: dict[str, Any], attempts: list[dict[str, Any]], wanted: list[Any] | None) -> None:
-    found = spent(run(*(replace(FAILED, **one) for one in attempts), inputs=inputs), REGION, NOW)
-    assert found == (None if wanted is None else sum(task_cost(REGION, *one) or 0.0 for one in wanted))
+    cost = spent(run(*(replace(FAILED, **more) for more in attempts), inputs=inputs), REGION, NOW)
+    assert cost == (None if wanted is None else sum(task_cost(REGION, *priced) or 0.0 for priced in wanted))
 
 
 def test_a_token_that_is_given_up_is_a_lost_attempt_and_another_on_the_same_provider() -> None:
-    found = given_up(run(FAILED, SECOND), "arn/9", NOW)
+    following = given_up(run(FAILED, SECOND), "arn/9", NOW)
     lost = replace(SECOND, task_arn="arn/9", event=Event.LOST, reason=LAUNCHED_BEFORE)
-    assert found == run(FAILED, lost, replace(SECOND, number=3, token=f"{ID}-3"))
-    assert step(found, RULES, saw(None), NOW) == Launch(found, recorded=True)
+    assert following == run(FAILED, lost, replace(SECOND, number=3, token=f"{ID}-3"))
+    assert step(following, RULES, saw(None), NOW) == Launch(following, recorded=True)
 
 
 def test_a_minute_is_what_is_waited_for() -> None:

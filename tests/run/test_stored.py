@@ -88,9 +88,9 @@ class Bucket:
 
 def runs(body: bytes, tell: Callable[[str], None] = lambda text: None) -> Runs:
     aws: Aws = Bucket(body)  # type: ignore[assignment]
-    found = Runs(aws, "b", tell)
-    found.later = True  # of the index another file tells
-    return found
+    made = Runs(aws, "b", tell)
+    made.later = True  # of the index another file tells
+    return made
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_other_names() -> None:
     assert [is_sweep_id(x) for x in ("sweep-0123abcd", "sweep-0123abcd/", "sweep-x", "")] == [True, False, False, False]
     assert [is_fingerprint(x) for x in (FINGERPRINT, "A" * 64, "a" * 63, "")] == [True, False, False, False]
     arns = (ARN, ARN.replace("tiny/", ""), ARN.replace("tiny/", "a/b/"), f"{ARN}\n", "", "arn:aws:ecs:x:1:task/a")
-    assert [is_task_arn(one) for one in arns] == [True, True, False, False, False, False]
+    assert [is_task_arn(arn) for arn in arns] == [True, True, False, False, False, False]
     assert fits(ID, FINGERPRINT)
     assert fits(SCHEDULED, "")
     assert not fits(SCHEDULED, FINGERPRINT)
@@ -231,9 +231,9 @@ def test_a_record_belongs_to_its_key() -> None:
 
 def test_what_another_version_wrote_is_read() -> None:
     """Before, a number that isn't finite became null, and the run was unknown: it was trained again at every apply."""
-    found = runs(json.dumps(changed(metrics={"rmse": 0.5, "val_loss": None}, more=1)).encode()).latest(FINGERPRINT)
-    assert found is not None
-    assert found.metrics == {"rmse": 0.5}
+    run = runs(json.dumps(changed(metrics={"rmse": 0.5, "val_loss": None}, more=1)).encode()).latest(FINGERPRINT)
+    assert run is not None
+    assert run.metrics == {"rmse": 0.5}
     least = {k: RECORD[k] for k in ("version", "id", "fingerprint", "state", "created", "inputs", "output", "cluster")}
     fewest = {k: ATTEMPT[k] for k in ("number", "provider", "token", "launched")}
     bare = runs(json.dumps({**least, "attempts": [fewest]}).encode()).get(ID)
@@ -344,15 +344,15 @@ def test_a_record_with_anything_in_it_is_a_run_or_refused(data: st.DataObject) -
         place[key] = data.draw(anything)
     told: list[str] = []
     kept = runs(json.dumps(record).encode(), told.append)
-    found = kept.readable(ID)
-    if found is None:
+    run = kept.readable(ID)
+    if run is None:
         assert kept.unreadable.keys() == {KEY}
         assert kept.unreadable[KEY].isprintable()
         return
-    json.loads(shown(found), parse_constant=no_constant)
+    json.loads(shown(run), parse_constant=no_constant)
     again = runs(b"")
-    again.put(found)
-    assert again.get(ID) == found
+    again.put(run)
+    assert again.get(ID) == run
 
 
 @given(anything)
@@ -365,11 +365,11 @@ def test_any_metrics_are_numbers_that_are_read_back(value: Any) -> None:
         kept.put(run)
         assert kept.get(ID) == run
         assert "NaN" not in shown(run)
-    assert all(one.isprintable() and len(one) < 600 for one in told)
+    assert all(text.isprintable() and len(text) < 600 for text in told)
 
 
 @pytest.mark.parametrize(
-    ("text", "found", "said"),
+    ("text", "expected", "said"),
     [
         (b'{"metrics": {"rmse": 0.5, "val_loss": NaN}}', {"rmse": 0.5}, "metrics.json: 'val_loss' left out"),
         (b'{"a": Infinity, "b": -Infinity, "c": 1e999, "d": 1}', {"d": 1.0}, "'a', 'b', 'c' left out"),
@@ -386,8 +386,8 @@ def test_any_metrics_are_numbers_that_are_read_back(value: Any) -> None:
         (b"", {}, "it isn't JSON"),
     ],
 )  # fmt: skip
-def test_metrics(text: bytes, found: Mapping[str, float], said: str) -> None:
-    assert metrics.metrics_in(text)[0] == found
+def test_metrics(text: bytes, expected: Mapping[str, float], said: str) -> None:
+    assert metrics.metrics_in(text)[0] == expected
     told = metrics.metrics_in(text)[1]
     assert said in told
     assert bool(said) == bool(told)
@@ -395,8 +395,8 @@ def test_metrics(text: bytes, found: Mapping[str, float], said: str) -> None:
 
 def test_too_many_metrics_are_cut() -> None:
     many = {f"m{n}": n for n in range(metrics.COUNT + 7)}
-    found, said = metrics.metrics_in(json.dumps(many).encode())
-    assert len(found) == metrics.COUNT
+    kept, said = metrics.metrics_in(json.dumps(many).encode())
+    assert len(kept) == metrics.COUNT
     assert "and 2 more left out" in said
 
 
@@ -420,10 +420,10 @@ TASK = {
 )
 def test_whose_a_task_is(more: dict[str, Any], ours: bool) -> None:
     assert PLACE.has({**TASK, **more}, f"{ID}-1") is ours
-    one = Attempt(1, "FARGATE", f"{ID}-1", 0.0, ARN)
+    own_attempt = Attempt(1, "FARGATE", f"{ID}-1", 0.0, ARN)
     if not ours:
         with pytest.raises(NotOurs, match="which isn't one of the task definition tiny in the cluster tiny"):
-            PLACE.check({**TASK, **more}, one)
+            PLACE.check({**TASK, **more}, own_attempt)
     assert PLACE.may_hold(ARN)
     assert not PLACE.may_hold(ARN.replace("/tiny/", "/prod/"))
 

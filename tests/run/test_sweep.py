@@ -28,8 +28,8 @@ SWEEP = f"run:\n  sweep:\n    grid: {{N: {list(range(COUNT))}}}\n    max_paralle
 
 def runs_of(lane: Lane) -> dict[int, Any]:
     """The newest run of each combination, by its N."""
-    found: list[Any] = json.loads(lane.run("runs", "--local", "--json", "--limit", "1000").out)["runs"]
-    return {int(one["overrides"]["environment"]["N"]): one for one in reversed(found) if one["sweep"]}
+    runs: list[Any] = json.loads(lane.run("runs", "--local", "--json", "--limit", "1000").out)["runs"]
+    return {int(run["overrides"]["environment"]["N"]): run for run in reversed(runs) if run["sweep"]}
 
 
 def test_a_sweep_and_its_going_on(lane: Lane) -> None:
@@ -45,7 +45,7 @@ def test_a_sweep_and_its_going_on(lane: Lane) -> None:
     assert "are being stopped\n" in ours.stderr.read()
     before = len(lane.tasks())
     assert before - known < COUNT
-    done = sum(one["state"] == "succeeded" for one in runs_of(lane).values())
+    done = sum(run["state"] == "succeeded" for run in runs_of(lane).values())
     assert 3 <= done < COUNT
 
     # Whatever didn't succeed is run now, also what was stopped; the rest isn't.
@@ -56,9 +56,9 @@ def test_a_sweep_and_its_going_on(lane: Lane) -> None:
     assert len(lane.tasks()) <= before + COUNT - done
     runs = runs_of(lane)
     assert sorted(runs) == list(range(COUNT))
-    for n, one in runs.items():
+    for n, run in runs.items():
         wanted = ("succeeded", 0, {"loss": float((n - 7) ** 2)}) if n not in failing else ("failed", 40 + n % 7, {})
-        assert (one["state"], one["exit_code"], one["metrics"]) == wanted
+        assert (run["state"], run["exit_code"], run["metrics"]) == wanted
     if COUNT == 20:
         golden("sweep", type(ended)(ended.code, ended.out[ended.out.index("  combination") :], ""))
 
@@ -82,10 +82,10 @@ def test_why_runs_of_a_sweep_failed_is_known_though_their_lines_are_late(lane: L
     lane.program("import sys\nprint('No space left on device')\nsys.exit(3)\n", deploy=deploy)
     lane.behave({"do": "log-delay", "seconds": 4, "times": -1})
     ended = lane.run("apply", "--local", "--json")
-    found = json.loads(ended.out)["sweep"]["runs"]
-    assert len(found) == 6
-    assert all("disk is full" in one["why"] for one in found), [one["why"] for one in found]
-    assert all("disk is full" in one["why"] for one in runs_of(lane).values())
+    runs = json.loads(ended.out)["sweep"]["runs"]
+    assert len(runs) == 6
+    assert all("disk is full" in run["why"] for run in runs), [run["why"] for run in runs]
+    assert all("disk is full" in run["why"] for run in runs_of(lane).values())
     assert ended.err.count("waiting for the last lines") == 1
 
 
@@ -101,8 +101,8 @@ def test_ctrl_c_ends_the_wait_for_last_lines_and_nothing_else(lane: Lane) -> Non
     assert ours.returncode == 124, out + err
     assert "  3 failed\n" in out
     assert "stopped" not in out + err
-    assert {(one["state"], one["exit_code"], one["why"]) for one in runs_of(lane).values()} == {("failed", 3, "")}
-    assert {one["lastStatus"] for one in lane.tasks()} == {"STOPPED"}
+    assert {(run["state"], run["exit_code"], run["why"]) for run in runs_of(lane).values()} == {("failed", 3, "")}
+    assert {task["lastStatus"] for task in lane.tasks()} == {"STOPPED"}
 
 
 def test_never_more_at_once_than_allowed(lane: Lane, gate: Gate) -> None:
@@ -113,13 +113,13 @@ def test_never_more_at_once_than_allowed(lane: Lane, gate: Gate) -> None:
         "deploy.yaml",
         (lane.folder / "deploy.yaml").read_text() + "  retry: {no_capacity: 3, interruption: 3, backoff: 0}\n",
     )
-    before = {one["taskArn"] for one in lane.tasks()}
+    before = {task["taskArn"] for task in lane.tasks()}
     ours = lane.start("apply", "--local")
     until(lambda: len(lane.tasks("RUNNING")) == 3, "three at once")
     gate.open()
     out, _ = ours.communicate()
     assert ours.returncode == 0, out
-    spans = [(one["createdAt"], one["stoppedAt"]) for one in lane.tasks() if one["taskArn"] not in before]
+    spans = [(task["createdAt"], task["stoppedAt"]) for task in lane.tasks() if task["taskArn"] not in before]
     assert len(spans) >= COUNT
     assert max(sum(begin <= at < end for begin, end in spans) for at, _ in spans) == 3
     assert f"  {COUNT} succeeded\n" in out

@@ -28,8 +28,8 @@ from tests.run.samples import run as a_run
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """An embedded AWS whose tasks end at once."""
     os.environ["TASK_SECONDS"] = "0.1"
-    with Lab(tmp_path_factory.mktemp("timed"), module="bench.timed_lab") as one:
-        yield one
+    with Lab(tmp_path_factory.mktemp("timed"), module="bench.timed_lab") as made:
+        yield made
     del os.environ["TASK_SECONDS"]
 
 
@@ -61,11 +61,11 @@ def test_requests_grow_with_the_combinations_and_with_nothing_else(lab: Lab, tmp
 
 
 def test_an_interruption_is_gone_on_without_one_more_or_one_fewer(lab: Lab, tmp_path: Path) -> None:
-    found = sweep(24, 24, tmp_path / "sweep", lab)
-    parts = [found[part] for part in ("interrupted", "gone on", "nothing left")]
+    measured = sweep(24, 24, tmp_path / "sweep", lab)
+    parts = [measured[part] for part in ("interrupted", "gone on", "nothing left")]
     assert [part["code"] for part in parts] == [130, 0, 0]
     assert 8 <= parts[0]["tasks"] < 24
-    assert [found["tasks"], parts[2]["tasks"]] == [24, 0]
+    assert [measured["tasks"], parts[2]["tasks"]] == [24, 0]
     assert parts[1]["runs"] == parts[2]["runs"] == {"succeeded": 24}
     assert not any(op.startswith(("s3:Put", "ecs:Run")) for op in parts[2]["requests"])
 
@@ -82,7 +82,7 @@ class Keys:
         self.asked.append(f"{operation} {params['Prefix']}")
         if self.keys is None:
             raise Gone("s3", operation, "NoSuchBucket", "The specified bucket does not exist")
-        yield from ({"Key": one} for one in self.keys)
+        yield from ({"Key": key} for key in self.keys)
 
     def find(self, service: str, operation: str, /, **params: Any) -> None:
         self.asked.append(f"{operation} {params['Key']}")
@@ -99,7 +99,7 @@ def test_of_many_only_what_was_run_before_is_read(count: int, asked: list[str]) 
     aws: Any = Keys(["runs/fingerprints/a.json"])
     runs = Runs(aws, "bucket")
     runs.look_ahead(count)
-    assert [runs.latest(one) for one in "ab"] == [None, None]
+    assert [runs.latest(fingerprint) for fingerprint in "ab"] == [None, None]
     assert aws.asked == asked
 
 
@@ -157,8 +157,8 @@ def test_the_limits_of_a_real_account() -> None:
     lasts = 660.0
     assert simulate(10_000, lasts, 10_000).launched == pytest.approx(10_000 / 20, abs=2)
     for at_once in (6, 1_000, 4_000):
-        found = simulate(10_000, lasts, at_once)
-        assert found.most == at_once
-        assert max(floors(10_000, lasts, at_once, 0).values()) <= found.seconds
-        assert found.seconds == pytest.approx(10_000 * lasts / at_once + min(at_once, 10_000) / 20, rel=0.35)
+        simulated = simulate(10_000, lasts, at_once)
+        assert simulated.most == at_once
+        assert max(floors(10_000, lasts, at_once, 0).values()) <= simulated.seconds
+        assert simulated.seconds == pytest.approx(10_000 * lasts / at_once + min(at_once, 10_000) / 20, rel=0.35)
     assert FARGATE_PAGE.startswith("https://docs.aws.amazon.com/")

@@ -85,8 +85,8 @@ class Shown(dict[str, Any]):
 
     there = 0
 
-    def __init__(self, found: dict[str, Any]) -> None:
-        super().__init__(found)
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__(fields)
         Shown.there += 1
 
     def __del__(self) -> None:
@@ -123,7 +123,7 @@ class FakeAws(FakeS3):
             gc.collect()
         self.most_shown = max(self.most_shown, Shown.there)
         self.clock.time += self.slow
-        return {"tasks": [self.task(int(one)) for one in params["tasks"]]}
+        return {"tasks": [self.task(int(number)) for number in params["tasks"]]}
 
     def there(self, service: str, operation: str, **params: Any) -> Any:
         if operation == "RunTask":
@@ -187,13 +187,13 @@ def swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Swept:
         folder.mkdir()
         aws, nodes = FakeAws(folder, slow), {Address("task-definition", "tiny"): SimpleNamespace(spec=spec)}
         task = SimpleNamespace(family="tiny", container="main")
-        what = SimpleNamespace(when="changed", workers=None)
+        settings = SimpleNamespace(when="changed", workers=None)
         here: Any = SimpleNamespace(
-            deploy=SimpleNamespace(name="tiny", task=task, run=what), aws=aws, graph=SimpleNamespace(nodes=nodes),
+            deploy=SimpleNamespace(name="tiny", task=task, run=settings), aws=aws, graph=SimpleNamespace(nodes=nodes),
             image_mark="i", data=(), given=SimpleNamespace(marks=lambda deploy: {}),
             names=SimpleNamespace(bucket="bucket"),
         )  # fmt: skip
-        found, terminal, no_target = [{"N": str(n)} for n in range(count)], Terminal(), SimpleNamespace()
+        swept_variables, terminal, no_target = [{"N": str(n)} for n in range(count)], Terminal(), SimpleNamespace()
         before = gc.get_threshold()
         gc.collect()
         if traced:
@@ -201,7 +201,7 @@ def swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Swept:
             tracemalloc.start()
         try:
             runs: Any = Runs(aws, "bucket")  # type: ignore[arg-type]
-            work = SweepWork(no_target, here, runs, terminal, "detach", Overrides(), found, parallel, None)  # type: ignore[arg-type]
+            work = SweepWork(no_target, here, runs, terminal, "detach", Overrides(), swept_variables, parallel, None)  # type: ignore[arg-type]
             work.decide()
             work.start(LAUNCH, lambda: None)
             code = work.finish()

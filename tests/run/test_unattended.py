@@ -20,7 +20,7 @@ def test_each_end_is_told_once(lane: Lane, ears: Ears, gate: Gate) -> None:
     second = lane.start("watch", "--local")
     until_printed(second, "| begun")
     gate.open()  # both see it end, and one of them tells
-    assert [one.wait(LONG) for one in (first, second)] == [0, 0]
+    assert [client.wait(LONG) for client in (first, second)] == [0, 0]
     (told,) = ears.sns()
     assert (told["result"], told["exit_code"]) == ("succeeded", 0)
     assert told["message"] == f"tiny: run {told['run']} succeeded with exit code 0"
@@ -94,4 +94,4 @@ def test_an_interrupted_run_is_told_when_its_end_is_seen(lane: Lane, ears: Ears)
     assert ours.wait(LONG) == 130
     assert ears.sns() == []
     assert lane.run("watch", "--local").code == 123
-    assert [one["result"] for one in ears.sns()] == ["stopped"]
+    assert [message["result"] for message in ears.sns()] == ["stopped"]

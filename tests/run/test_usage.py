@@ -111,13 +111,13 @@ HOUR = {"cpu": 0.04048, "memory": 0.004445}  # of a vCPU and a GB
 def test_the_smallest_size_that_is_enough(
     usages: list[Usage], size: tuple[int, int], wanted: tuple[int, int] | None
 ) -> None:
-    found = enough(usages, size, took())
-    assert (found and (found.cpu, found.memory)) == wanted
-    if found:
+    smallest = enough(usages, size, took())
+    assert (smallest and (smallest.cpu, smallest.memory)) == wanted
+    if smallest:
         known = [sum(n * price for n, price in zip((c / 1024, m / 1024), HOUR.values(), strict=True))
-                 for c, m in (size, (found.cpu, found.memory))]  # fmt: skip
-        assert found.saves == pytest.approx(known[0] - known[1])
-        assert found.saves_a_month is None
+                 for c, m in (size, (smallest.cpu, smallest.memory))]  # fmt: skip
+        assert smallest.saves == pytest.approx(known[0] - known[1])
+        assert smallest.saves_a_month is None
 
 
 def test_what_it_saves() -> None:
@@ -152,7 +152,7 @@ def test_an_attempt_in_words(usage: Usage | None, ran: float | None, late: bool,
 
 
 @pytest.mark.parametrize(
-    ("found", "whole", "wanted"),
+    ("smallest", "whole", "wanted"),
     [
         (Enough(256, 512, 0.02, None), True,
          "256 CPU units and 512 MiB would be enough (a fifth more than it used): saves $0.0200 a run"),
@@ -168,8 +168,8 @@ def test_an_attempt_in_words(usage: Usage | None, ran: float | None, late: bool,
          "1,024 CPU units and 2,048 MiB is the smallest size with a fifth more than it used"),
     ],
 )  # fmt: skip
-def test_a_size_in_words(found: Enough, whole: bool, wanted: str) -> None:
-    assert said_of_size(found, (1024, 2048), whole=whole) == wanted
+def test_a_size_in_words(smallest: Enough, whole: bool, wanted: str) -> None:
+    assert said_of_size(smallest, (1024, 2048), whole=whole) == wanted
 
 
 INSIGHTS = {"cluster": {"container_insights": True}}
@@ -212,9 +212,9 @@ OOM: dict[str, Any] = {
 )
 def test_what_is_said_of_a_run(more: Mapping[str, Any], file: Mapping[str, Any], wanted: list[str]) -> None:
     run = run_of(inputs=INPUTS, attempts=(ended(**more),))
-    found = list(run_lines(deploy(**file), run))
-    assert len(found) == len(wanted)
-    assert all(part in line for part, line in zip(wanted, found, strict=True))
+    lines = list(run_lines(deploy(**file), run))
+    assert len(lines) == len(wanted)
+    assert all(part in line for part, line in zip(wanted, lines, strict=True))
 
 
 def test_a_run_that_went_on_with_more_memory() -> None:
@@ -222,10 +222,10 @@ def test_a_run_that_went_on_with_more_memory() -> None:
     attempts = (ended(usage=Usage(512, 90, 2), cpu=256, memory=512, **OOM),
                 ended(2, usage=Usage(600, 80, 9), cpu=256, memory=1024, event=Event.SUCCESS))  # fmt: skip
     run = run_of(inputs=INPUTS, attempts=attempts)
-    found = enough_for(deploy(**INSIGHTS), run)
-    assert found is not None
-    assert (found.cpu, found.memory, found.saves) == (256, 1024, 0.0)
-    lines = [attempt_line(deploy(**INSIGHTS), run, one, NOW) for one in attempts]
+    smallest = enough_for(deploy(**INSIGHTS), run)
+    assert smallest is not None
+    assert (smallest.cpu, smallest.memory, smallest.saves) == (256, 1024, 0.0)
+    lines = [attempt_line(deploy(**INSIGHTS), run, attempt, NOW) for attempt in attempts]
     assert [line.partition(" MiB")[0] for line in lines] == ["used at most 512 of 512", "used at most 600 of 1,024"]
 
 
@@ -251,7 +251,7 @@ class Logs:
             if page is None:
                 raise Gone(service, operation, "ResourceNotFoundException", "no")
             more = {"nextToken": "t"} if page is not self.pages[-1] else {}
-            yield {"events": [{"message": one} for one in page], **more}
+            yield {"events": [{"message": message} for message in page], **more}
 
     def keep_usage(self, run: Run) -> None:
         if self.denied == "write":
@@ -270,15 +270,15 @@ def over(*attempts: Any, **more: Any) -> Run:
 def test_it_is_asked_for_once_and_kept_in_the_record() -> None:
     run = over(ended(), ended(2, event=Event.SUCCESS, stopped=90.0))
     logs = Logs([event()], [], [event(TaskId=OTHER, MemoryUtilized=9), "no event"])
-    found = read(logs, run)
-    assert [one.usage for one in found.attempts] == [Usage(277, 24, 1), Usage(9, 24, 1)]
-    assert [one.number for one in found.attempts] == [1, 2]
-    assert logs.kept == [found]
+    known = read(logs, run)
+    assert [attempt.usage for attempt in known.attempts] == [Usage(277, 24, 1), Usage(9, 24, 1)]
+    assert [attempt.number for attempt in known.attempts] == [1, 2]
+    assert logs.kept == [known]
     (where, *_) = logs.asked
     assert where["logGroupName"] == "/aws/ecs/containerinsights/tiny/performance"
     assert (where["startTime"], where["endTime"]) == (0, 150_000)
     again = Logs([])
-    assert read(again, found) == found
+    assert read(again, known) == known
     assert again.asked == []
 
 
@@ -296,9 +296,11 @@ def test_it_is_asked_for_once_and_kept_in_the_record() -> None:
 )
 def test_what_may_change_is_not_kept_and_what_is_not_ours_not_asked_for(run: Run, asks: bool) -> None:
     logs = Logs([event()])
-    found = read(logs, run)
+    known = read(logs, run)
     assert (len(logs.asked), logs.kept) == (int(asks), [])
-    assert [one.usage for one in found.attempts] == [Usage(277, 24, 1)] * asks + [None] * (len(run.attempts) - asks)
+    assert [attempt.usage for attempt in known.attempts] == [Usage(277, 24, 1)] * asks + [None] * (
+        len(run.attempts) - asks
+    )
 
 
 def test_that_nothing_was_measured_is_kept_too_but_not_that_nothing_could_be_read() -> None:
@@ -315,11 +317,11 @@ def test_that_nothing_was_measured_is_kept_too_but_not_that_nothing_could_be_rea
 def test_a_pattern_names_each_task_and_is_not_too_long() -> None:
     assert pattern([ONE]) == f'{{ ($.Type = "Task") && (($.TaskId = "{ONE}")) }}'
     many = [f"{n:032x}" for n in range(AT_ONCE + 4)]
-    run = over(*(replace(ended(), number=n, task_arn=ARN + one) for n, one in enumerate(many, 1)))
+    run = over(*(replace(ended(), number=n, task_arn=ARN + task_id) for n, task_id in enumerate(many, 1)))
     logs = Logs([])
     read(logs, run)
     assert len(logs.asked[0]["filterPattern"]) <= 1024
-    assert [one for one in many if one in logs.asked[0]["filterPattern"]] == many[-AT_ONCE:]
+    assert [task_id for task_id in many if task_id in logs.asked[0]["filterPattern"]] == many[-AT_ONCE:]
 
 
 @pytest.mark.parametrize(
@@ -338,7 +340,7 @@ def test_a_pattern_names_each_task_and_is_not_too_long() -> None:
 def test_the_embedded_aws_knows_such_patterns(text: str, wanted: list[bool] | None) -> None:
     matches = parse(text)
     events = [EVENT, EVENT | {"TaskId": OTHER}, EVENT | {"Type": "Container"}]
-    assert (matches and [matches(one) for one in events]) == wanted
+    assert (matches and [matches(shown_event) for shown_event in events]) == wanted
 
 
 @pytest.mark.parametrize(
@@ -389,12 +391,12 @@ def test_a_task_of_the_embedded_aws_is_measured_and_its_record_outlives_the_meas
     lane.write("deploy.yaml", (lane.folder / "deploy.yaml").read_text().replace("memory: 512", "memory: 2048"))
     assert lane.run("apply", "--local").code == 0
     shown = lane.run("runs", "show", "--local", "--json")
-    found = json.loads(shown.out)
-    (attempt,) = found["run"]["attempts"]
+    report = json.loads(shown.out)
+    (attempt,) = report["run"]["attempts"]
     assert 295 <= attempt["usage"]["memory"] <= 400, shown.out
     assert 0 < attempt["usage"]["cpu"] <= 256
-    assert (found["enough"]["cpu"], found["enough"]["memory"]) == (256, 512)
-    assert found["enough"]["saves"] > 0
+    assert (report["enough"]["cpu"], report["enough"]["memory"]) == (256, 512)
+    assert report["enough"]["saves"] > 0
     text = lane.run("runs", "show", "--local").out
     assert " of 2,048 MiB and " in text
     assert "; more may come)" in text
@@ -403,8 +405,8 @@ def test_a_task_of_the_embedded_aws_is_measured_and_its_record_outlives_the_meas
     assert records(lane)[0]["attempts"][0]["usage"] is None
 
     def earlier(record: dict[str, Any]) -> None:
-        for one in record["attempts"]:
-            one |= {name: one[name] - 3600 for name in ("launched", "started", "stopped")}
+        for recorded_attempt in record["attempts"]:
+            recorded_attempt |= {name: recorded_attempt[name] - 3600 for name in ("launched", "started", "stopped")}
 
     lane.recorded(earlier)
     logs, group = lane.client("logs"), "/aws/ecs/containerinsights/tiny/performance"

@@ -35,8 +35,8 @@ TWICE = "Essential container in task exited; the program failed 2 times"
 @pytest.fixture
 def function(lane: Lane, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
     made(lane, "print('begun')\nraise SystemExit(3)\n", NOTIFY + SCHEDULE + RULES)
-    with by_hand(lane, monkeypatch) as found:
-        yield found
+    with by_hand(lane, monkeypatch) as function_by_hand:
+        yield function_by_hand
 
 
 def test_the_same_event_again_and_again(lane: Lane, ears: Ears, function: Function) -> None:
@@ -52,7 +52,7 @@ def test_the_same_event_again_and_again(lane: Lane, ears: Ears, function: Functi
     (told,) = ears.sns()
     assert (told["result"], told["reason"]) == ("failed", TWICE)
     assert (len(lane.tasks()) - count, len(ears.webhook())) == (1, 1)
-    assert [one["exit_code"] for one in records(lane)[0]["attempts"]] == [3, 3]
+    assert [attempt["exit_code"] for attempt in records(lane)[0]["attempts"]] == [3, 3]
 
 
 def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, function: Function) -> None:
@@ -71,7 +71,7 @@ def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, functio
         function.ended(second)
         answer = lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{run}/run.json")
         recorded = json.loads(answer["Body"].read())
-        tasks = [one["task_arn"] for one in recorded["attempts"]]
+        tasks = [attempt["task_arn"] for attempt in recorded["attempts"]]
         assert tasks == [first["taskArn"], second["taskArn"]], "the token gives the same task again"
         assert (recorded["state"], recorded["exit_code"], recorded["reason"]) == ("failed", 3, TWICE)
         told = len(ears.sns()), len(ears.webhook())
@@ -93,7 +93,7 @@ def test_no_room_for_the_next(lane: Lane, ears: Ears, function: Function) -> Non
     (told,) = ears.sns()
     assert (told["result"], told["exit_code"]) == ("failed", None)
     assert told["reason"].endswith("no capacity on FARGATE_SPOT and FARGATE, 2 tries")
-    assert [one["event"] for one in records(lane)[0]["attempts"]] == ["interruption", "no-capacity"]
+    assert [attempt["event"] for attempt in records(lane)[0]["attempts"]] == ["interruption", "no-capacity"]
 
 
 def test_what_ecs_has_forgotten_is_told_by_the_event(lane: Lane, ears: Ears, function: Function) -> None:
@@ -106,7 +106,7 @@ def test_what_ecs_has_forgotten_is_told_by_the_event(lane: Lane, ears: Ears, fun
 
 
 def forgotten(lane: Lane, arn: str) -> bool:
-    return arn not in [one["taskArn"] for one in lane.tasks()]
+    return arn not in [task["taskArn"] for task in lane.tasks()]
 
 
 def test_a_launch_that_ecs_has_forgotten_is_given_up(
@@ -114,13 +114,16 @@ def test_a_launch_that_ecs_has_forgotten_is_given_up(
 ) -> None:
     """Stopped at RunTask; the task ended, ECS forgot it; it is asked for again, just so or with something else."""
     monkeypatch.setattr(launch, "time", Clock(lambda seconds: None, later=7200.0))
-    one, *_ = (subnet["SubnetId"] for subnet in lane.client("ec2").describe_subnets()["Subnets"])
-    for when, subnets in (("2026-05-06T07:08:09Z", os.environ["SUBNETS"]), ("2026-05-07T07:08:09Z", f'["{one}"]')):
+    subnet_id, *_ = (subnet["SubnetId"] for subnet in lane.client("ec2").describe_subnets()["Subnets"])
+    for when, subnets in (
+        ("2026-05-06T07:08:09Z", os.environ["SUBNETS"]),
+        ("2026-05-07T07:08:09Z", f'["{subnet_id}"]'),
+    ):
         lane.behave({"do": "expire", "seconds": 0.5})
         function.due(when)
         lane.behave()
         run = records(lane)[0]
-        (first,) = (one["task_arn"] for one in run["attempts"])
+        (first,) = (attempt["task_arn"] for attempt in run["attempts"])
         until(partial(forgotten, lane, first), "that ECS forgets it")
         bare = {key: run["attempts"][0][key] for key in ("number", "provider", "token", "launched")}
         body = json.dumps({**run, "state": "launching", "attempts": [bare]}).encode()

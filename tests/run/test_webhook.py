@@ -38,8 +38,8 @@ READ = [
 
 @pytest.mark.parametrize(("source", "value"), READ)
 def test_it_is_read(lab: LabHandle, source: str, value: str) -> None:
-    found = read_url(lab.aws(), put(lab, source, value))
-    assert found in (URL, "http://127.0.0.1:8080/here")
+    url = read_url(lab.aws(), put(lab, source, value))
+    assert url in (URL, "http://127.0.0.1:8080/here")
 
 
 REFUSED = [

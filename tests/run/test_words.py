@@ -112,9 +112,9 @@ def ended(known: dict[str, Any]) -> Run:
 
 @pytest.mark.parametrize(("known", "code", "result"), CODES)
 def test_exit_codes_and_verdicts(known: dict[str, Any], code: int, result: str) -> None:
-    one = ended(known)
-    assert exit_code(one) == code
-    assert verdict(one, code) == Verdict(cast(Result, result), code, one.exit_code)
+    ended_run = ended(known)
+    assert exit_code(ended_run) == code
+    assert verdict(ended_run, code) == Verdict(cast(Result, result), code, ended_run.exit_code)
 
 
 def test_a_failure_of_ours_is_never_a_tasks_code() -> None:
@@ -149,13 +149,13 @@ def test_verdicts_without_a_run() -> None:
     ],
 )
 def test_variables_beside_a_sweep(given: dict[str, str], left: list[str] | str) -> None:
-    found = combinations(Sweep(grid={"A": ("1", "2"), "B": ("x", "y")}))
+    swept = combinations(Sweep(grid={"A": ("1", "2"), "B": ("x", "y")}))
     if isinstance(left, str):
         with pytest.raises(UserError) as refused:
-            chosen(found, given)
+            chosen(swept, given)
         assert refused.value.message == left
     else:
-        assert ["".join(one.values()) for one in chosen(found, given)] == left
+        assert ["".join(combination.values()) for combination in chosen(swept, given)] == left
 
 
 def test_combinations() -> None:
@@ -166,14 +166,14 @@ def test_combinations() -> None:
     assert combinations(listed) == [{"A": "1"}, {"A": "2", "C": "z"}]
     drawn = {"count": 50, "seed": 7, "choices": {"D": ["3", "5"]}}
     drawn["ranges"] = {"E": {"min": 0.01, "max": 0.3, "log": True}, "N": {"min": 1, "max": 8, "integer": True}}
-    found = combinations(Sweep.model_validate({"random": drawn}))
-    assert found == combinations(Sweep.model_validate({"random": drawn}))
-    assert found != combinations(Sweep.model_validate({"random": drawn | {"seed": 8}}))
-    assert len(found) == 50
-    assert {one["D"] for one in found} == {"3", "5"}
-    assert all(0.01 <= float(one["E"]) <= 0.3 for one in found)
-    assert {int(one["N"]) for one in found} <= set(range(1, 9))
-    assert sum(float(one["E"]) < 0.055 for one in found) > 15, "half of them below the geometric mean"
+    swept = combinations(Sweep.model_validate({"random": drawn}))
+    assert swept == combinations(Sweep.model_validate({"random": drawn}))
+    assert swept != combinations(Sweep.model_validate({"random": drawn | {"seed": 8}}))
+    assert len(swept) == 50
+    assert {combination["D"] for combination in swept} == {"3", "5"}
+    assert all(0.01 <= float(combination["E"]) <= 0.3 for combination in swept)
+    assert {int(combination["N"]) for combination in swept} <= set(range(1, 9))
+    assert sum(float(combination["E"]) < 0.055 for combination in swept) > 15, "half of them below the geometric mean"
     assert copies(2) == [{"RUN_INDEX": "0", "RUN_COUNT": "2"}, {"RUN_INDEX": "1", "RUN_COUNT": "2"}]
 
 
@@ -200,8 +200,8 @@ def test_compare_shows_only_what_differs() -> None:
 def test_a_run_on_one_line() -> None:
     terminal, _ = printed()
     done = attempt(event=Event.SUCCESS, started=10.0, stopped=75.0, exit_code=0)
-    one = run(attempts=(done,), cost=0.0123, metrics={"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0})
-    assert " ".join(row(terminal, one).split()) == (
+    finished = run(attempts=(done,), cost=0.0123, metrics={"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0})
+    assert " ".join(row(terminal, finished).split()) == (
         "20260101-000000-aaaaaaaa 1970-01-01 00:00 UTC succeeded exit 0 1 min 5 s $0.0123 a=1 b=2 c=3"
     )
     of_sweep = run(attempts=(done,), overrides=Overrides({"C": "7", "API_TOKEN": "planted"}), metrics={"a": 1.0})

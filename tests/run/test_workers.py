@@ -82,7 +82,7 @@ def test_what_is_missing(known: dict[int, Known], expected: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("workers", "expected"),
     [
         (None, None),
         (WORKERS, Size(2, 1024, 4096)),
@@ -97,12 +97,12 @@ def test_what_is_missing(known: dict[int, Known], expected: list[int]) -> None:
         ([], None),
     ],
 )
-def test_a_record_may_say_anything(found: Any, expected: Size | None) -> None:
-    assert size_of(run(found)) == expected
+def test_a_record_may_say_anything(workers: Any, expected: Size | None) -> None:
+    assert size_of(run(workers)) == expected
 
 
 @pytest.mark.parametrize(
-    ("found", "words", "lost", "lost_at_the_end"),
+    ("worker", "words", "lost", "lost_at_the_end"),
     [
         (task(), "", False, False),
         (task("STOPPED", 0, stoppedReason="Essential container in task exited"), "ended", True, False),
@@ -113,9 +113,9 @@ def test_a_record_may_say_anything(found: Any, expected: Size | None) -> None:
         (task("STOPPED", None, stoppedReason="no image"), "worker 3 ended: no image", True, False),
     ],
 )  # fmt: skip
-def test_how_a_worker_ended(found: dict[str, Any], words: str, lost: bool, lost_at_the_end: bool) -> None:
-    assert (is_lost(found, over=False), is_lost(found, over=True)) == (lost, lost_at_the_end)
-    assert not words or words in how_ended(found)
+def test_how_a_worker_ended(worker: dict[str, Any], words: str, lost: bool, lost_at_the_end: bool) -> None:
+    assert (is_lost(worker, over=False), is_lost(worker, over=True)) == (lost, lost_at_the_end)
+    assert not words or words in how_ended(worker)
 
 
 def test_how_they_are_while_their_run_is_under_way() -> None:
@@ -128,7 +128,7 @@ def test_how_they_are_while_their_run_is_under_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("shown", "expected"),
     [
         ({"lastStatus": "PENDING", "containers": [{"networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]}]}, ""),
         ({"lastStatus": "RUNNING", "containers": [{"networkInterfaces": [{"privateIpv4Address": "10.0.0.1"}]}]},
@@ -143,8 +143,8 @@ def test_how_they_are_while_their_run_is_under_way() -> None:
                                                   {"name": "scheduler", "lastStatus": "STOPPED"}]}, ""),
     ],
 )  # fmt: skip
-def test_where_a_task_is_reached(found: dict[str, Any], expected: str) -> None:
-    assert address_of(found) == expected
+def test_where_a_task_is_reached(shown: dict[str, Any], expected: str) -> None:
+    assert address_of(shown) == expected
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_which_launch_a_task_is(name: str | None, expected: int) -> None:
 def test_names() -> None:
     assert port_of(ID) in PORTS
     assert port_of(ID) != port_of(f"{ID}-2")
-    assert [number_of(one) for one in ("worker-12", "family:tiny", "worker-x", "")] == [12, 0, 0, 0]
+    assert [number_of(name) for name in ("worker-12", "family:tiny", "worker-x", "")] == [12, 0, 0, 0]
     assert mark_of(f"{ID}-1").startswith(f"{ID}-1")
 
 
@@ -176,9 +176,9 @@ def test_what_a_worker_is_launched_with() -> None:
     words = " ".join(container["command"])
     assert words.startswith(f"worker tls://10.0.0.1:{port_of(ID)} --name worker-3 --no-nanny")
     assert "--nthreads 2 --memory-limit 4096MiB --death-timeout 120" in words
-    assert {one["name"] for one in container["environment"]} == {"A", "OUTPUT_URI", "RUN_ID"}
+    assert {variable["name"] for variable in container["environment"]} == {"A", "OUTPUT_URI", "RUN_ID"}
     assert (first["startedBy"], first["group"]) == (f"{ID}-1/workers", "worker-3")
-    tokens = [one["clientToken"] for one in (first, asked(1), asked(0, "FARGATE_SPOT"))]
+    tokens = [request["clientToken"] for request in (first, asked(1), asked(0, "FARGATE_SPOT"))]
     assert len(set(tokens)) == 3  # with other parameters ECS would refuse a token
     assert all(len(token) <= 64 for token in tokens)
     assert "worker-3-2" in asked(1)["overrides"]["containerOverrides"][0]["command"]
@@ -242,10 +242,10 @@ def test_a_lost_scheduler_is_tried_again(scheduler: dict[str, Any], main: int, e
         "stoppedAt": datetime.fromtimestamp(NOW, UTC),
         "containers": [{"name": "main", "exitCode": main}, {"name": "scheduler", **scheduler}],
     }  # fmt: skip
-    found = judge(ended, ("main",))
-    assert found.event is event
+    verdict = judge(ended, ("main",))
+    assert verdict.event is event
     if event is Event.INTERRUPTION:
-        attempt = found.ends(run(WORKERS).attempts[0])
+        attempt = verdict.ends(run(WORKERS).attempts[0])
         assert LOST_SCHEDULER in attempt.reason
         following = again(RETRIES, ("FARGATE_SPOT", "FARGATE"), [attempt], cost=None, now=NOW)
         assert isinstance(following, str)  # RETRIES allows none
@@ -259,19 +259,22 @@ def test_one_that_computes_is_killed_soon_whatever_the_program_may_take() -> Non
     main = Container(name="main", image="x", stop_timeout=120)
     spec = TaskDefinitionSpec(name="tiny", cpu=256, memory=512, containers=(main,))
     theirs, ours = definitions(spec, launch, run(WORKERS), Size(2, 1024, 4096), "secret")
-    assert [(one.name, one.stop_timeout) for one in theirs.containers] == [("worker", 5)]
-    assert [(one.name, one.stop_timeout) for one in ours.containers] == [("main", 120), ("scheduler", 120)]
+    assert [(container.name, container.stop_timeout) for container in theirs.containers] == [("worker", 5)]
+    assert [(container.name, container.stop_timeout) for container in ours.containers] == [
+        ("main", 120),
+        ("scheduler", 120),
+    ]
 
 
 def test_they_are_paid_for() -> None:
-    one, worker = hourly("us-east-1", "X86_64", 256, 512), hourly("us-east-1", "X86_64", 1024, 4096)
-    assert one is not None
+    program, worker = hourly("us-east-1", "X86_64", 256, 512), hourly("us-east-1", "X86_64", 1024, 4096)
+    assert program is not None
     assert worker is not None
     attempt = Attempt(1, "FARGATE", f"{ID}-1", 0.0, "arn/1", started=0.0, stopped=7200.0)
-    assert spent(run(WORKERS, attempt), "us-east-1", NOW) == pytest.approx(2 * (one + 2 * worker))
+    assert spent(run(WORKERS, attempt), "us-east-1", NOW) == pytest.approx(2 * (program + 2 * worker))
     limits = Limits(None, Cap(1.0, False, 90), "us-east-1")
-    assert price_of(run(WORKERS), attempt, limits) == pytest.approx(one + 2 * worker)
-    assert price_of(run(), attempt, limits) == pytest.approx(one)
+    assert price_of(run(WORKERS), attempt, limits) == pytest.approx(program + 2 * worker)
+    assert price_of(run(), attempt, limits) == pytest.approx(program)
     managed = Limits(None, Cap(1.0, False, 90, 3.0), "us-east-1")
     on_instance = replace(attempt, provider="tiny-managed")
     assert price_of(run(WORKERS), on_instance, managed) == pytest.approx(3.0 + 2 * worker)
@@ -315,10 +318,12 @@ def test_with_dask(lane: Lane) -> None:
 
     def replaced(attempt: int) -> None:
         mark = f"-{attempt}/workers"
-        found = until(lambda: [t for t in lane.tasks("RUNNING") if t["startedBy"].endswith(mark)], "a worker")
-        lines = until(lambda: _lines(lane, found[0]["startedBy"].removesuffix("/workers")), "the program's look at it")
+        workers = until(lambda: [t for t in lane.tasks("RUNNING") if t["startedBy"].endswith(mark)], "a worker")
+        lines = until(
+            lambda: _lines(lane, workers[0]["startedBy"].removesuffix("/workers")), "the program's look at it"
+        )
         assert lines.count("a stranger was refused") == 2, lines
-        lane.client("ecs").stop_task(cluster="tiny", task=found[0]["taskArn"])
+        lane.client("ecs").stop_task(cluster="tiny", task=workers[0]["taskArn"])
 
     replaced(1)
     replaced(2)
@@ -337,7 +342,7 @@ def test_with_dask(lane: Lane) -> None:
     shown = json.dumps([recorded, definition, lane.tasks()], default=str) + out + err
     assert "PRIVATE KEY" not in shown
     main = definition["taskDefinition"]["containerDefinitions"][0]
-    assert {one["name"] for one in main["secrets"]} == {*CERTIFICATES}
+    assert {secret["name"] for secret in main["secrets"]} == {*CERTIFICATES}
     lane.bare()
 
 
@@ -368,10 +373,10 @@ def stand_in(lane: Lane) -> Iterator[Lane]:
 def _with_worker(lane: Lane) -> Any:
     """The task of a run's only worker, once its program has found it."""
     mine = "/workers"
-    one = until(lambda: [t for t in lane.tasks("RUNNING") if t["startedBy"].endswith(mine)], "a worker")[0]
-    main = next(task for task in lane.tasks() if task["startedBy"] == one["startedBy"].removesuffix(mine))
+    worker = until(lambda: [t for t in lane.tasks("RUNNING") if t["startedBy"].endswith(mine)], "a worker")[0]
+    main = next(task for task in lane.tasks() if task["startedBy"] == worker["startedBy"].removesuffix(mine))
     until(lambda: _events(lane, main) == ["workers: 1"], "the program's look at it")
-    return one
+    return worker
 
 
 def _nothing_left(lane: Lane, worker: Any, launched: int) -> None:
@@ -408,7 +413,9 @@ def test_all_end_with_a_run_that_is_stopped(stand_in: Lane, limit: str, end: tup
         stopped = lane.run("stop", "--local")
         assert stopped.code == 0, stopped.out + stopped.err
         applied.communicate(timeout=60)
-    run = until(lambda: [one for one in records(lane)[:1] if one["state"] in ("stopped", "failed")], "its end")[0]
+    run = until(
+        lambda: [record for record in records(lane)[:1] if record["state"] in ("stopped", "failed")], "its end"
+    )[0]
     assert (run["state"], run["attempts"][0]["event"]) == end
     _nothing_left(lane, worker, 1)
 
@@ -420,12 +427,12 @@ def test_of_an_unattended_run(stand_in: Lane) -> None:
                  dockerfile=STAND_IN["Dockerfile"])  # fmt: skip
     made = lane.run("apply", "--local", "--detach")
     assert made.code == 0, made.out + made.err
-    one = _with_worker(lane)
-    lane.client("ecs").stop_task(cluster="tiny", task=one["taskArn"])
+    worker = _with_worker(lane)
+    lane.client("ecs").stop_task(cluster="tiny", task=worker["taskArn"])
     watched = lane.run("watch", "--local", "--from-start")
     assert watched.code == 0, watched.out + watched.err
     assert "main | another one" in watched.out
-    _nothing_left(lane, one, 2)
+    _nothing_left(lane, worker, 2)
     lines = lane.run("logs", "--local").out.splitlines()
     assert lines == ["main | workers: 1", "main | another one", "worker-1 | works", "worker-1 | works"]
 
@@ -441,6 +448,6 @@ def _events(lane: Lane, task: Any) -> list[str]:
 
 def _lines(lane: Lane, token: str) -> list[str]:
     """What the program of an attempt has printed, once it has looked at its worker."""
-    (task,) = [one for one in lane.tasks() if one["startedBy"] == token]
+    (task,) = [ecs_task for ecs_task in lane.tasks() if ecs_task["startedBy"] == token]
     lines = _events(lane, task)
     return lines if lines[-1:] == ["a stranger was refused"] and len(lines) == 4 else []
