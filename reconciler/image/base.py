@@ -32,9 +32,9 @@ def base_here(names: Iterable[str], environment: Mapping[str, str] | None = None
     if answer is None:
         return ""
     try:
-        found = json.loads(answer)
-        digests = [_digest(name, one) for name, one in zip(loose, found, strict=True)]
-        created = max(int(dt.datetime.fromisoformat(one["Created"]).timestamp()) for one in found)
+        images = json.loads(answer)
+        digests = [_digest(name, image) for name, image in zip(loose, images, strict=True)]
+        created = max(int(dt.datetime.fromisoformat(image["Created"]).timestamp()) for image in images)
     except (ValueError, KeyError, TypeError):
         return ""
     return f"{hashlib.sha256(' '.join(digests).encode()).hexdigest()[:12]}-{max(created, 0)}"
@@ -59,7 +59,7 @@ def _created(base: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _digest(name: str, found: Mapping[str, Any]) -> str:
-    """By what a registry calls it where there was one, since engines differ in what they call an image themselves."""
-    known = [str(one).rpartition("@")[2] for one in found.get("RepoDigests") or ()]
-    return f"{name}@{known[0] if known else found['Id']}"
+def _digest(name: str, image: Mapping[str, Any]) -> str:
+    """`NAME@DIGEST`, by the registry's digest where there is one, since engines' own ids of an image differ."""
+    known = [str(repo_digest).rpartition("@")[2] for repo_digest in image.get("RepoDigests") or ()]
+    return f"{name}@{known[0] if known else image['Id']}"

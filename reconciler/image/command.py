@@ -109,6 +109,6 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def last_words(lines: list[str]) -> str:
     """The last line that says something; builders end with a repetition of the command otherwise."""
-    said = [line.strip() for line in lines if line.strip() and not set(line.strip()) <= set("-=> ")]
-    errors = [line for line in said if re.search(r"error|denied|failed|cannot|unknown|refused", line, re.I)]
-    return (errors or said or ["it said nothing"])[-1]
+    messages = [line.strip() for line in lines if line.strip() and not set(line.strip()) <= set("-=> ")]
+    errors = [line for line in messages if re.search(r"error|denied|failed|cannot|unknown|refused", line, re.I)]
+    return (errors or messages or ["it said nothing"])[-1]

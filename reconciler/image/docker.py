@@ -73,14 +73,14 @@ class CommandLineEngine:
 
     def image_id(self, reference: str) -> str | None:
         """The id of a local image, or None."""
-        found = self.inspect(reference)
-        return str(found["Id"]) if found else None
+        image = self.inspect(reference)
+        return str(image["Id"]) if image else None
 
     def inspect(self, reference: str) -> dict[str, Any] | None:
         """What the engine knows of a local image, or None."""
         answer = try_run([self.command, "image", "inspect", reference], self.environment)
-        found = json.loads(answer) if answer else []
-        return dict(found[0]) if found else None
+        images = json.loads(answer) if answer else []
+        return dict(images[0]) if images else None
 
     def build(self, request: BuildRequest, output: Output) -> str:
         """Build from a snapshot of the inputs. Raises ReconcilerError with the builder's last lines."""
@@ -123,8 +123,8 @@ class CommandLineEngine:
                     code, lines = tell(
                         self._push_command(reference, written.name), env, _without_noise(output), request.stopped
                     )
-                    said = [*lines, f"digest: {written.read().decode()}"]
-                digest = DIGEST.findall("\n".join(said))
+                    printed = [*lines, f"digest: {written.read().decode()}"]
+                digest = DIGEST.findall("\n".join(printed))
                 if code == 0 and digest:
                     return str(digest[-1])
                 last = last_words(lines)
@@ -236,8 +236,8 @@ def all_engines(environment: Mapping[str, str], tried: list[str] | None = None) 
 
 def _commands(environment: Mapping[str, str]) -> list[str]:
     folders = [Path(folder) for folder in environment.get("PATH", os.defpath).split(os.pathsep) if folder]
-    found = [folder / name for name in ("docker", "podman") for folder in folders]
-    there = [path for path in found if path.is_file() and os.access(path, os.X_OK)]
+    candidates = [folder / name for name in ("docker", "podman") for folder in folders]
+    there = [path for path in candidates if path.is_file() and os.access(path, os.X_OK)]
     return [str(path) for path in {path.resolve(): path for path in reversed(there)}.values()][::-1]  # each once
 
 

@@ -97,8 +97,8 @@ class Dockerfile:
         if target is None:
             return len(self.stages) - 1
         names = {stage.name: number for number, stage in enumerate(self.stages) if stage.name}
-        if (found := names.get(target.lower())) is not None:
-            return found
+        if (position := names.get(target.lower())) is not None:
+            return position
         if target.isascii() and target.isdigit() and int(target[:9]) < len(self.stages):
             return int(target[:9])
         listed = ", ".join(names) or "none has a name"
@@ -114,12 +114,16 @@ class Dockerfile:
         """The images from elsewhere that a build of `target` may start from or copy from, sorted."""
         stages = self.stages[: self.number(target) + 1]
         known = {stage.name for stage in self.stages} | {str(n) for n in range(len(self.stages))} | {"scratch"}
-        found = {stage.base for stage in stages if stage.parent is None}
+        names = {stage.base for stage in stages if stage.parent is None}
         for stage in stages:
-            for one in stage.instructions:
-                found |= {one.flags["from"]} if one.name in ("COPY", "ADD") and one.flags.get("from") else set()
-                found |= {name for mount in one.mounts if (name := _mounted(mount))}
-        return tuple(sorted(name for name in found if name.lower() not in known))
+            for instruction in stage.instructions:
+                names |= (
+                    {instruction.flags["from"]}
+                    if instruction.name in ("COPY", "ADD") and instruction.flags.get("from")
+                    else set()
+                )
+                names |= {name for mount in instruction.mounts if (name := _mounted(mount))}
+        return tuple(sorted(name for name in names if name.lower() not in known))
 
     def steps(self, target: str | None) -> Iterator[Step]:
         """The instructions of a stage and of those that it is built on, the first base first. Raises UserError."""
@@ -138,9 +142,9 @@ class Dockerfile:
                 if instruction.name == "ARG":
                     self._argue(instruction, fill, values)
                 elif instruction.name == "ENV":
-                    found = _env(instruction, fill, values)
-                    environment |= found
-                    values |= found
+                    variables = _env(instruction, fill, values)
+                    environment |= variables
+                    values |= variables
 
     def _argue(self, instruction: Instruction, fill: Filler, values: dict[str, str]) -> None:
         for word in split_words(instruction.rest, instruction.escape):
@@ -188,8 +192,8 @@ SYSTEMS = ("PLATFORM", "OS", "ARCH", "VARIANT")
 
 def _platforms(platform: str) -> dict[str, str]:
     """What BuildKit sets before the first FROM."""
-    system, _, rest = platform.partition("/")
-    architecture, _, variant = rest.partition("/")
+    system, _, machine = platform.partition("/")
+    architecture, _, variant = machine.partition("/")
     parts = zip(SYSTEMS, (platform, system, architecture, variant), strict=True)
     return {f"{side}{name}": value for name, value in parts for side in ("TARGET", "BUILD")}
 
@@ -257,11 +261,17 @@ def copies(dockerfile: str, path: str) -> bool:
     """
     top = {path, path.split("/")[0], posixpath.dirname(path)} - {"", "."}
     try:
-        copied = [one for one in instructions(dockerfile) if one.name in ("COPY", "ADD") and "from" not in one.flags]
+        copied = [
+            instruction
+            for instruction in instructions(dockerfile)
+            if instruction.name in ("COPY", "ADD") and "from" not in instruction.flags
+        ]
     except UserError:
         return False  # said where the image is built
-    for one in copied:
-        words = {word.removeprefix("./").rstrip("/") for word in (form(one.rest) or one.rest.split())[:-1]}
+    for instruction in copied:
+        words = {
+            word.removeprefix("./").rstrip("/") for word in (form(instruction.rest) or instruction.rest.split())[:-1]
+        }
         patterns = (VARIABLE.sub("*", word) for word in words - {"*", "**"})
         if any(matches(pattern, name) for pattern in patterns for name in top):
             return True
@@ -292,14 +302,14 @@ def instructions(text: str, source: str = "Dockerfile") -> Iterator[Instruction]
         if not (line := "".join(parts).strip(SPACE)):
             continue
         instruction = _instruction(number, line, escape)
-        found: list[Heredoc] = []
-        for one in _named(instruction, line):
-            end = _end(rows, at, one)
+        documents: list[Heredoc] = []
+        for document in _named(instruction, line):
+            end = _end(rows, at, document)
             if end == len(rows):
-                raise _refused(source, instruction, f"the here-document {one.name!r} has no end")
-            found.append(replace(one, content="".join(f"{row}\n" for row in rows[at:end])))
+                raise _refused(source, instruction, f"the here-document {document.name!r} has no end")
+            documents.append(replace(document, content="".join(f"{row}\n" for row in rows[at:end])))
             at = end + 1
-        yield replace(instruction, heredocs=tuple(found)) if found else instruction
+        yield replace(instruction, heredocs=tuple(documents)) if documents else instruction
 
 
 def _continued(row: str, escape: str) -> tuple[bool, str]:
@@ -326,23 +336,23 @@ def _escape(text: str, source: str) -> str:
             raise UserError(f"{source}: the directive {name!r} is there twice", hint="keep one of them")
         seen[name] = match[2].strip(SPACE)
         at = end + 1
-    if (found := seen.get("escape", "\\")) not in ("\\", "`"):
-        raise UserError(f"{source}: # escape={found[:SHOWN]} is neither \\ nor `", hint="write one of them")
-    return found
+    if (escape := seen.get("escape", "\\")) not in ("\\", "`"):
+        raise UserError(f"{source}: # escape={escape[:SHOWN]} is neither \\ nor `", hint="write one of them")
+    return escape
 
 
 def _instruction(number: int, line: str, escape: str) -> Instruction:
-    name, rest = _first(line)
-    words, rest = split_flags(rest, escape)
+    name, arguments = _first(line)
+    words, arguments = split_flags(arguments, escape)
     flags = dict(_flag(word) for word in words)
     mounts = tuple(value for key, value in map(_flag, words) if key == "mount")
-    return Instruction(number, name.upper(), flags, rest.strip(SPACE), mounts, escape=escape)
+    return Instruction(number, name.upper(), flags, arguments.strip(SPACE), mounts, escape=escape)
 
 
 def _first(line: str) -> tuple[str, str]:
     """A line's first word and what follows it."""
-    found = re.split(r"[\t\v\f\r ]+", line, maxsplit=1)
-    return found[0], found[1] if len(found) > 1 else ""
+    parts = re.split(r"[\t\v\f\r ]+", line, maxsplit=1)
+    return parts[0], parts[1] if len(parts) > 1 else ""
 
 
 def _flag(word: str) -> tuple[str, str]:
@@ -360,10 +370,10 @@ def _named(instruction: Instruction, line: str) -> list[Heredoc]:
     return heredocs(line)
 
 
-def _end(rows: list[str], at: int, one: Heredoc) -> int:
+def _end(rows: list[str], at: int, document: Heredoc) -> int:
     """The number of the line that ends a here-document; the number of all lines if none does."""
     while at < len(rows):
-        if (rows[at].lstrip("\t") if one.chomp else rows[at]) == one.name:
+        if (rows[at].lstrip("\t") if document.chomp else rows[at]) == document.name:
             break
         at += 1
     return at
@@ -386,12 +396,16 @@ LIKE_JSON = re.compile(r"""\[(?:[^\s\[]|\s+(?:"[^"]{0,500}"|'[^']{0,500}'|[^\s,\
 
 def check_json(dockerfile: Dockerfile) -> None:
     """Raises UserError for a CMD or ENTRYPOINT that is meant as JSON and isn't: Docker takes it for a shell's line."""
-    for one in (one for stage in dockerfile.stages for one in stage.instructions):
-        if one.name in ("CMD", "ENTRYPOINT") and form(one.rest) is None and LIKE_JSON.match(one.rest):
+    for instruction in (instruction for stage in dockerfile.stages for instruction in stage.instructions):
+        if (
+            instruction.name in ("CMD", "ENTRYPOINT")
+            and form(instruction.rest) is None
+            and LIKE_JSON.match(instruction.rest)
+        ):
             raise UserError(
-                f"{dockerfile.source}:{one.line}: {one.name} {one.rest[:SHOWN]}: this looks like JSON and isn't, so "
-                "that Docker takes it for a line for a shell",
-                hint=f'put each word in double quotes, as in {one.name} ["python", "train.py"]',
+                f"{dockerfile.source}:{instruction.line}: {instruction.name} {instruction.rest[:SHOWN]}: "
+                "this looks like JSON and isn't, so that Docker takes it for a line for a shell",
+                hint=f'put each word in double quotes, as in {instruction.name} ["python", "train.py"]',
             )
 
 

@@ -40,7 +40,7 @@ class Budget:
 
 
 class Lexer:
-    """One reading of one text.
+    """Reads one text once.
 
     raw: quotes and escapes stay as they are written. keep: so do variables that aren't set. strict: a `${NAME:?}` that
     isn't set is refused.
@@ -58,9 +58,9 @@ class Lexer:
 
     def read(self) -> str:
         """The whole text with its variables filled in; its words are then in `words`. Raises WordError."""
-        found = self._until("", raw=self.raw)
+        text = self._until("", raw=self.raw)
         self._end_word()
-        return found if self.raw else self.budget.take(found)
+        return text if self.raw else self.budget.take(text)
 
     def _peek(self) -> str:
         return self.text[self._at : self._at + 1]
@@ -92,26 +92,26 @@ class Lexer:
                 self._at += 1
                 return self.budget.take("".join(parts))
             if char in "'\"":
-                found = self._single() if char == "'" else self._double(raw=raw)
-                self._word.append(found)
+                part = self._single() if char == "'" else self._double(raw=raw)
+                self._word.append(part)
             elif char == "$":
-                found = self._dollar()
-                self._split(found)
+                part = self._dollar()
+                self._split(part)
             elif char == "<":
-                found = self._less()
-                self._word.append(found)
+                part = self._less()
+                self._word.append(part)
             elif char == self.escape:
                 self._at += 1
-                found = (char if raw else "") + self._next()
-                self._word.append(found)
+                part = (char if raw else "") + self._next()
+                self._word.append(part)
             else:
                 self._at += 1
-                found = char
+                part = char
                 self._split(char)
-            size += len(found)
+            size += len(part)
             if size > LONGEST and size > len(self.text):
                 raise WordError(f"variables make a value of more than {LONGEST} characters")
-            parts.append(found)
+            parts.append(part)
         if stop:
             raise WordError("a ${ has no }")
         return "".join(parts)
@@ -217,9 +217,9 @@ class Lexer:
     def _inside(self, stop: str, *, raw: bool) -> str:
         """A part of a ${…}. As BuildKit has it, what stood before it in its word isn't seen as one word with it."""
         words, self.words = self.words, []
-        found = self._until(stop, raw=raw)
+        text = self._until(stop, raw=raw)
         self.words, self._word = words, []
-        return found
+        return text
 
     def _replace(self, name: str, value: str | None) -> str:
         everywhere = self._peek() == "/"
@@ -235,7 +235,7 @@ def _pieces(pattern: str) -> list[str]:
     """A pattern by its characters: `*`, `?`, and every other as a regular expression."""
     if len(pattern) > LONGEST_PATTERN:
         raise WordError(f"a pattern of more than {LONGEST_PATTERN} characters")
-    found, at = [], 0
+    pieces, at = [], 0
     while at < len(pattern):
         char = pattern[at]
         if char == "\\":
@@ -243,11 +243,11 @@ def _pieces(pattern: str) -> list[str]:
             char = pattern[at : at + 1]
             if not char or char not in "*?\\}/":
                 raise WordError(f"\\{char} isn't an escape in a pattern")
-            found.append(re.escape(char))
+            pieces.append(re.escape(char))
         else:
-            found.append(char if char == "*" else "." if char == "?" else re.escape(char))
+            pieces.append(char if char == "*" else "." if char == "?" else re.escape(char))
         at += 1
-    return found
+    return pieces
 
 
 def _chunks(pieces: list[str]) -> list[list[str]]:
@@ -271,8 +271,8 @@ def _span(pieces: list[str], text: str, *, anchored: bool, longest: bool) -> tup
     if match is None or not longest or not rest:
         return match.span() if match else None
     last = re.compile("".join(reversed(_chunks(pieces)[-1])), re.DOTALL)
-    found = last.search(text[::-1], 0, len(text) - match.end())
-    return (match.start(), len(text) - found.start()) if found else None
+    tail = last.search(text[::-1], 0, len(text) - match.end())
+    return (match.start(), len(text) - tail.start()) if tail else None
 
 
 def trimmed(value: str, pattern: str, *, longest: bool, end: bool) -> str:
@@ -336,7 +336,7 @@ def heredocs(line: str) -> list[Heredoc]:
         lexer.read()
     except WordError:
         return []
-    return [found for word in lexer.words if (found := heredoc(word)) is not None]
+    return [document for word in lexer.words if (document := heredoc(word)) is not None]
 
 
 def _without_escapes(text: str) -> str:

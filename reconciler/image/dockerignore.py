@@ -95,10 +95,10 @@ KEPT = 4096  # steps that a matcher remembers
 
 @dataclass(frozen=True)
 class Token:
-    """A part of a pattern: one of the signs above, or one character that `one` matches."""
+    """A part of a pattern: one of the signs above, or one character that `character` matches."""
 
     sign: str = ""
-    one: re.Pattern[str] | None = None
+    character: re.Pattern[str] | None = None
 
 
 @dataclass
@@ -125,20 +125,20 @@ class Matcher:
         return bool(state & last)
 
     def _step(self, state: int, char: str) -> int:
-        found = 0
+        reached = 0
         for place, token in enumerate(self.tokens):
             if not state >> place & 1:
                 continue
-            if token.one is not None:
-                found |= 2 << place if token.one.fullmatch(char) else 0
+            if token.character is not None:
+                reached |= 2 << place if token.character.fullmatch(char) else 0
             elif token.sign == INSIDE:
-                found |= 1 << place | (2 << place if char == "/" else 0)
+                reached |= 1 << place | (2 << place if char == "/" else 0)
             elif token.sign == DEEP or (token.sign == STAR and char != "/"):
-                found |= 1 << place
+                reached |= 1 << place
         if len(self.known) >= KEPT:
             self.known.clear()
-        found = self.known[state, char] = self._free(found)
-        return found
+        reached = self.known[state, char] = self._free(reached)
+        return reached
 
     def _free(self, state: int) -> int:
         """The state with the places that are reached without a character."""
@@ -148,7 +148,7 @@ class Matcher:
         return state
 
 
-ANY = Token(one=re.compile("[^/]", re.DOTALL))
+ANY = Token(character=re.compile("[^/]", re.DOTALL))
 
 
 def _tokens(pattern: str) -> tuple[Token, ...]:
@@ -174,7 +174,7 @@ def _tokens(pattern: str) -> tuple[Token, ...]:
             i = end
         else:
             i += char == "\\"
-            out.append(Token(one=re.compile(re.escape(pattern[i]))))
+            out.append(Token(character=re.compile(re.escape(pattern[i]))))
         i += 1
     return tuple(out)
 
@@ -183,4 +183,4 @@ def _class(inside: str) -> Token:
     inside = inside.replace("\\", "\\\\").replace("[", "\\[")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what Python may once read as a difference of sets
-        return Token(one=re.compile(f"[{inside}]", re.DOTALL))
+        return Token(character=re.compile(f"[{inside}]", re.DOTALL))

@@ -60,7 +60,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is, for people: `Docker 28.2.2`."""
+        """The engine's name and version, for people: `Docker 28.2.2`."""
 
     def find(self, request: BuildRequest) -> str | None:
         """The local id of an image that was already built from these inputs."""

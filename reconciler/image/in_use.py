@@ -54,7 +54,7 @@ def keep_current(
     wanted image, where it is there. marked: what ECR describes of the marked images.
     Returns those that nobody needs any more. Raises AwsError.
     """
-    there = {one["imageDigest"]: one["imageTags"] for one in marked}
+    there = {image["imageDigest"]: image["imageTags"] for image in marked}
     marks = {
         digest: tuple(tag for tag in tags if used_by.made(tag) and tag != used_by.tag(inputs))
         for digest, tags in there.items()
@@ -63,8 +63,8 @@ def keep_current(
     for digest in sorted(current - {staying}):
         if not marks.get(digest):
             mark(aws, repository, used_by, digest)
-    unused = ((digest, found) for digest, found in marks.items() if found and digest not in current)
-    return [Unused(digest, found, others=len(found) < len(there[digest])) for digest, found in unused]
+    unused = ((digest, tags) for digest, tags in marks.items() if tags and digest not in current)
+    return [Unused(digest, tags, others=len(tags) < len(there[digest])) for digest, tags in unused]
 
 
 def mark(aws: Aws, repository: str, used_by: UsedBy, digest: str) -> None:
@@ -81,13 +81,13 @@ def digest_in(repository: str, image: str) -> str:
 
 def marks_of(aws: Aws, repository: str, unused: Iterable[Unused]) -> list[str]:
     """The tags to remove of these images, of which each has another one then: without any it would be deleted."""
-    found: list[str] = []
-    for one in unused:
-        manifest = None if one.others else get_manifest(aws, repository, imageDigest=one.digest)
+    tags: list[str] = []
+    for image in unused:
+        manifest = None if image.others else get_manifest(aws, repository, imageDigest=image.digest)
         if manifest is not None:
-            put_manifest(aws, repository, manifest, REPLACED_TAG + _hex(one.digest)[:12])
-        found += one.marks if manifest is not None or one.others else ()
-    return found
+            put_manifest(aws, repository, manifest, REPLACED_TAG + _hex(image.digest)[:12])
+        tags += image.marks if manifest is not None or image.others else ()
+    return tags
 
 
 def _hex(digest: str) -> str:
@@ -101,12 +101,16 @@ def _current_digests(aws: Aws, used_by: UsedBy, repository: str) -> set[str]:
         cluster, _, service = used_by.service.partition("/")
         answer = aws.find("ecs", "DescribeServices", cluster=cluster, services=[service])
         # While a deployment goes on, it may go back to the one before.
-        deployments = [one for live in (answer or {}).get("services", ()) for one in (live, *live["deployments"])]
-        definitions |= {one["taskDefinition"] for one in deployments if one["status"] != "INACTIVE"}
-    found = set()
+        deployments = [
+            deployment for live in (answer or {}).get("services", ()) for deployment in (live, *live["deployments"])
+        ]
+        definitions |= {
+            deployment["taskDefinition"] for deployment in deployments if deployment["status"] != "INACTIVE"
+        }
+    digests = set()
     for name in sorted(definitions):
         answer = aws.find("ecs", "DescribeTaskDefinition", taskDefinition=name)
         for container in answer["taskDefinition"]["containerDefinitions"] if answer else ():
             if digest := digest_in(repository, container["image"]):
-                found.add(digest)
-    return found
+                digests.add(digest)
+    return digests

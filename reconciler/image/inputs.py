@@ -143,15 +143,15 @@ def snapshot(inputs: Inputs, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             if entry.kind == "link":
-                found = source.readlink()
-                target.symlink_to(found)
-                found_sha = _sha(os.fsencode(found))
+                link_target = source.readlink()
+                target.symlink_to(link_target)
+                copied_sha = _sha(os.fsencode(link_target))
             else:
-                found_sha = _copy(source, target)
+                copied_sha = _copy(source, target)
                 target.chmod(0o755 if entry.kind == "program" else 0o644)
         except OSError as error:
             raise changed(f"while the image was made: {source} ({error.strerror})") from None
-        if found_sha != entry.sha256:
+        if copied_sha != entry.sha256:
             raise changed(f"while the image was made: {source}")
         os.utime(target, (MTIME, MTIME), follow_symlinks=False)
     for below, folders, _ in os.walk(folder, topdown=False):
@@ -199,13 +199,13 @@ def _own_output() -> frozenset[tuple[int, int]]:
 
     They change while it runs, and nobody means an image to be made from what is said about it.
     """
-    found = set()
+    files = set()
     for descriptor in (1, 2):
         with contextlib.suppress(OSError):
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode):
-                found.add((status.st_dev, status.st_ino))
-    return frozenset(found)
+                files.add((status.st_dev, status.st_ino))
+    return frozenset(files)
 
 
 def _walk(context: Path, ignore: Ignore) -> Iterator[Entry]:
@@ -213,13 +213,13 @@ def _walk(context: Path, ignore: Ignore) -> Iterator[Entry]:
     while waiting:
         prefix = waiting.pop()
         try:
-            found = list(os.scandir(context / prefix))
+            items = list(os.scandir(context / prefix))
         except OSError as error:
             raise UserError(
                 f"image.context: {str(context / prefix)!r} can't be read: {error.strerror}",
                 hint="allow reading it, or list it in .dockerignore",
             ) from None
-        for item in found:
+        for item in items:
             path = f"{prefix}{item.name}"
             if item.is_dir(follow_symlinks=False):
                 if not ignore.prunes(path):

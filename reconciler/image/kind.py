@@ -97,7 +97,7 @@ class ImageSpec(Spec):
 
     @property
     def tag(self) -> str:
-        """The tag by which it is found."""
+        """The tag by which an image with these inputs is found."""
         return INPUTS_TAG + self.inputs
 
 
@@ -148,18 +148,18 @@ class ImageKind(Kind[ImageSpec]):
 
     def observe(self, aws: Aws, wants: Sequence[ImageSpec]) -> Mapping[str, Observed[ImageSpec]]:
         """The image with the wanted inputs; else the newest, whose record says what has changed since."""
-        found: dict[str, Observed[ImageSpec]] = {}
+        observed: dict[str, Observed[ImageSpec]] = {}
         for want in wants:
             image = _image_of(aws, want)
             if image is not None:
                 older = " on an older base" if _on_older_base(want, image) else ""
-                found[want.name] = _observed(aws, want, image, want.inputs + older, {})
+                observed[want.name] = _observed(aws, want, image, want.inputs + older, {})
                 continue
             newest = max(_ours(aws, want.name), key=_age, default=None)
             if newest is not None:
                 record = record_of(get_manifest(aws, want.name, imageDigest=newest["imageDigest"]))
-                found[want.name] = _observed(aws, want, newest, _inputs_of(newest), record)
-        return found
+                observed[want.name] = _observed(aws, want, newest, _inputs_of(newest), record)
+        return observed
 
     def create(self, aws: Aws, want: ImageSpec) -> None:
         """Build it unless the engine has it, push it, then tag it. Raises ReconcilerError."""
@@ -195,14 +195,18 @@ class ImageKind(Kind[ImageSpec]):
         else:
             for tag in tags:
                 put_manifest(aws, want.name, manifest, tag)
-        self._untag(aws, want, marks_of(aws, want.name, [one for one in unused if one.digest != manifest.digest]))
+        self._untag(
+            aws,
+            want,
+            marks_of(aws, want.name, [candidate for candidate in unused if candidate.digest != manifest.digest]),
+        )
         shown = (want.tag, *want.tags_wanted, *want.tags_once)
         self._report(f"image {uri}@{manifest.digest}, tagged {', '.join(shown)}")
-        if said := pulled(manifest):
-            self._report(said)
+        if size_text := pulled(manifest):
+            self._report(size_text)
 
     def update(self, aws: Aws, want: ImageSpec, seen: Observed[ImageSpec], changes: Changes) -> None:
-        """Another image if its inputs changed, else only its tags. Raises ReconcilerError."""
+        """Make another image if the inputs changed, else change only its tags. Raises ReconcilerError."""
         if touches(changes, "inputs", "tags_wanted", "in_use"):
             self.create(aws, want)
 
@@ -214,22 +218,22 @@ class ImageKind(Kind[ImageSpec]):
             aws.find("ecr", "BatchDeleteImage", repositoryName=name, imageIds=digests[start : start + 100])
 
     def _stopped(self, aws: Aws, want: ImageSpec, tags: Sequence[str]) -> Manifest | None:
-        """What an apply left that was stopped, where tags can't move: it has to be used, since no other can get them.
+        """The image that a stopped apply left, where tags can't move: it has to be used, since no other can get them.
 
         Raises ReconcilerError for a tag that another image has, before anything is built.
         """
         record = record_annotation(want.build.files)
-        found = None
+        stopped = None
         for tag in tags:
             if not any(matches(pattern, tag) for pattern in want.build.moving_tags):
                 there = get_manifest(aws, want.name, imageTag=tag)
                 if there is not None and there.annotations.get(RECORD) != record[RECORD]:
                     raise taken(want.name, tag)
-                found = found or there
-        found = found or get_manifest(aws, want.name, imageTag=PUSHED_TAG + want.inputs)
-        if found is not None:
+                stopped = stopped or there
+        stopped = stopped or get_manifest(aws, want.name, imageTag=PUSHED_TAG + want.inputs)
+        if stopped is not None:
             self._report(f"the image is in {want.name} already, from an apply that was stopped")
-        return found
+        return stopped
 
     def _push(self, aws: Aws, want: ImageSpec, uri: str) -> tuple[str, str]:
         """The digest of what was pushed, and what it was built on."""
@@ -300,16 +304,16 @@ def inputs_of_digest(aws: Aws, repository: str, uri: str) -> str:
     digest = uri.partition("@")[2]
     if not digest:
         return ""
-    found = aws.find("ecr", "DescribeImages", repositoryName=repository, imageIds=[{"imageDigest": digest}])
-    images = (found or {}).get("imageDetails") or [{}]
+    answer = aws.find("ecr", "DescribeImages", repositoryName=repository, imageIds=[{"imageDigest": digest}])
+    images = (answer or {}).get("imageDetails") or [{}]
     inputs = _inputs_of(images[0])
     return "" if inputs == UNKNOWN else inputs
 
 
 def repository_uri(aws: Aws, name: str) -> str:
     """registry/name of a repository that exists. Raises AwsError."""
-    found = aws.call("ecr", "DescribeRepositories", repositoryNames=[name])["repositories"][0]
-    return str(found["repositoryUri"])
+    repository = aws.call("ecr", "DescribeRepositories", repositoryNames=[name])["repositories"][0]
+    return str(repository["repositoryUri"])
 
 
 def ecr_login(aws: Aws) -> Login:
@@ -356,9 +360,9 @@ def _inputs_of(image: Mapping[str, Any]) -> str:
 def _observed(
     aws: Aws, want: ImageSpec, image: Mapping[str, Any], inputs: str, record: dict[str, str]
 ) -> Observed[ImageSpec]:
-    found = image.get("imageTags", ())
-    tags = tuple(sorted(tag for tag in found if not tag.startswith((*OWN_TAGS, IN_USE))))
-    in_use = want.used_by is None or any(map(want.used_by.made, found))
+    all_tags = image.get("imageTags", ())
+    tags = tuple(sorted(tag for tag in all_tags if not tag.startswith((*OWN_TAGS, IN_USE))))
+    in_use = want.used_by is None or any(map(want.used_by.made, all_tags))
     uri = f"{registry(image['registryId'], aws.region)}/{want.name}@{image['imageDigest']}"
     spec = ImageSpec(name=want.name, inputs=inputs, tags_wanted=tags, in_use=in_use, build=Build(files=record))
     return Observed(spec, {"digest": image["imageDigest"], "uri": uri})

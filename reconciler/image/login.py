@@ -82,8 +82,8 @@ def _write_config(folder: Path, registry: str, environment: Mapping[str, str], *
     home = Path(environment.get("DOCKER_CONFIG") or Path(environment.get("HOME", "~")).expanduser() / ".docker")
     config: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads((home / "config.json").read_text())
-        config = found if isinstance(found, dict) else {}
+        parsed = json.loads((home / "config.json").read_text())
+        config = parsed if isinstance(parsed, dict) else {}
     with contextlib.suppress(OSError):
         for path in home.iterdir():  # plugins (buildx), contexts, certificates
             if path.name != "config.json":

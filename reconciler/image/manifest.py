@@ -38,28 +38,34 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """Its name in a registry: `sha256:…`."""
+        """The digest by which a registry names it: `sha256:…`."""
         return "sha256:" + hashlib.sha256(self.text.encode()).hexdigest()
 
     @property
     def annotations(self) -> Mapping[str, str]:
-        """Its annotations; empty where there are none."""
-        found = json.loads(self.text).get("annotations")
-        return found if isinstance(found, dict) else {}
+        """The annotations in it; empty where there are none."""
+        parsed = json.loads(self.text).get("annotations")
+        return parsed if isinstance(parsed, dict) else {}
 
     @property
     def layers(self) -> tuple[int, ...]:
         """The bytes of each layer as it is stored, which is compressed; empty for what has none."""
-        found = json.loads(self.text).get("layers") or ()
-        return tuple(one["size"] for one in found if isinstance(one, dict) and isinstance(one.get("size"), int))
+        layers = json.loads(self.text).get("layers") or ()
+        return tuple(
+            layer["size"] for layer in layers if isinstance(layer, dict) and isinstance(layer.get("size"), int)
+        )
 
     @property
     def compression(self) -> str:
         """How its layers are compressed: `gzip`, `zstd`, both as `gzip and zstd`; empty for what has none."""
         types = [
-            str(one.get("mediaType")) for one in json.loads(self.text).get("layers") or () if isinstance(one, dict)
+            str(layer.get("mediaType"))
+            for layer in json.loads(self.text).get("layers") or ()
+            if isinstance(layer, dict)
         ]
-        return " and ".join(one for one in ("gzip", "zstd") if any(found.endswith(one) for found in types))
+        return " and ".join(
+            algorithm for algorithm in ("gzip", "zstd") if any(media_type.endswith(algorithm) for media_type in types)
+        )
 
     def annotated(self, annotations: Mapping[str, str]) -> Manifest:
         """The same image with these annotations: same configuration, same layers, in OCI's format."""
@@ -88,10 +94,10 @@ def record_annotation(record: Mapping[str, str]) -> dict[str, str]:
 def record_of(manifest: Manifest | None) -> dict[str, str]:
     """The record of inputs that a manifest carries; empty if it carries none that can be read."""
     try:
-        found = json.loads(manifest.annotations[RECORD]) if manifest else {}
+        record = json.loads(manifest.annotations[RECORD]) if manifest else {}
     except (KeyError, ValueError, RecursionError):
         return {}
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+    return {str(k): str(v) for k, v in record.items()} if isinstance(record, dict) else {}
 
 
 def get_manifest(aws: Aws, repository: str, **image_id: str) -> Manifest | None:

@@ -27,15 +27,17 @@ class Findings:
 
     def __str__(self) -> str:
         if self.status in FINISHED:
-            found = [f"{self.counts[one]} {one.lower()}" for one in SEVERITIES if self.counts.get(one)]
-            return f"vulnerabilities: {', '.join(found) or 'none found'}"
+            parts = [
+                f"{self.counts[severity]} {severity.lower()}" for severity in SEVERITIES if self.counts.get(severity)
+            ]
+            return f"vulnerabilities: {', '.join(parts) or 'none found'}"
         if self.status in UNDER_WAY:
             return "vulnerabilities: the scan is under way"
         return "vulnerabilities: not scanned" + ("" if self.status == NO_SCAN else f" ({self.status})")
 
     def at_least(self, severity: str) -> int:
-        """How many are as severe as this or more."""
-        return sum(self.counts.get(one, 0) for one in SEVERITIES[: SEVERITIES.index(severity.upper()) + 1])
+        """How many findings are as severe as this or more."""
+        return sum(self.counts.get(level, 0) for level in SEVERITIES[: SEVERITIES.index(severity.upper()) + 1])
 
 
 def look(aws: Aws, repository: str, digest: str) -> Findings:
@@ -63,16 +65,16 @@ def check(
     """
     if fail_on is None:
         return
-    found = _wait(aws, repository, digest, report)
-    report(str(found))
+    findings = _wait(aws, repository, digest, report)
+    report(str(findings))
     image = f"{repository}@{digest}"
-    if found.status not in FINISHED:
+    if findings.status not in FINISHED:
         raise ReconcilerError(
-            f"image.fail_on is {fail_on!r}, and {image} has no finished scan ({found.status})",
+            f"image.fail_on is {fail_on!r}, and {image} has no finished scan ({findings.status})",
             hint="set image.repository.scan_on_push, look at the image in the ECR console, or leave out image.fail_on; "
             "if the scanner can't read its layers, set image.compression: gzip",
         )
-    if count := found.at_least(fail_on):
+    if count := findings.at_least(fail_on):
         raise ReconcilerError(
             f"{image} has {count} vulnerabilities of severity {fail_on} or more, and image.fail_on forbids that",
             hint=f"renew the base image and the dependencies; `aws ecr describe-image-scan-findings --repository-name "
@@ -83,14 +85,14 @@ def check(
 def _wait(aws: Aws, repository: str, digest: str, report: Callable[[str], None]) -> Findings:
     started, told = aws.clock.now(), False
     while True:
-        found = look(aws, repository, digest)
+        findings = look(aws, repository, digest)
         waited = aws.clock.now() - started
-        if found.status == NO_SCAN:
+        if findings.status == NO_SCAN:
             going_on = waited < APPEARS_SECONDS
         else:
-            going_on = found.status in UNDER_WAY and waited < SCAN_SECONDS
+            going_on = findings.status in UNDER_WAY and waited < SCAN_SECONDS
         if not going_on:
-            return found
+            return findings
         if not told:
             report(f"waiting for the scan of {repository}@{digest}")
             told = True
