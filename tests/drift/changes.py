@@ -27,7 +27,9 @@ def arn(name: str) -> str:
 
 
 def document(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **one} for one in statements]})
+    return json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
+    )
 
 
 def everything() -> str:
@@ -47,7 +49,7 @@ def default_version(lab: LabHandle, text: str) -> None:
     iam, policy = lab.client("iam"), arn(f"policy/{POLICY}")
     versions = iam.list_policy_versions(PolicyArn=policy)["Versions"]
     if len(versions) == 5:
-        spare = next(one for one in versions if not one["IsDefaultVersion"])
+        spare = next(version for version in versions if not version["IsDefaultVersion"])
         iam.delete_policy_version(PolicyArn=policy, VersionId=spare["VersionId"])
     iam.create_policy_version(PolicyArn=policy, PolicyDocument=text, SetAsDefault=True)
 
@@ -55,29 +57,29 @@ def default_version(lab: LabHandle, text: str) -> None:
 def version_of(lab: LabHandle) -> dict[str, Any]:
     iam, policy = lab.client("iam"), arn(f"policy/{POLICY}")
     version = iam.get_policy(PolicyArn=policy)["Policy"]["DefaultVersionId"]
-    found = iam.get_policy_version(PolicyArn=policy, VersionId=version)["PolicyVersion"]["Document"]
-    return dict(found)
+    policy_document = iam.get_policy_version(PolicyArn=policy, VersionId=version)["PolicyVersion"]["Document"]
+    return dict(policy_document)
 
 
 def change_statement(lab: LabHandle, sid: str, **parts: Any) -> None:
-    found = version_of(lab)
-    for one in found["Statement"]:
-        if one["Sid"] == sid:
-            one.update(parts)
-    default_version(lab, json.dumps(found))
+    policy_document = version_of(lab)
+    for statement in policy_document["Statement"]:
+        if statement["Sid"] == sid:
+            statement.update(parts)
+    default_version(lab, json.dumps(policy_document))
 
 
 def drop_condition(lab: LabHandle) -> None:
-    found = version_of(lab)
-    for one in found["Statement"]:
-        one.pop("Condition", None)
-    default_version(lab, json.dumps(found))
+    policy_document = version_of(lab)
+    for statement in policy_document["Statement"]:
+        statement.pop("Condition", None)
+    default_version(lab, json.dumps(policy_document))
 
 
 def delete_role(lab: LabHandle, name: str) -> None:
     iam = lab.client("iam")
-    for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
-        iam.detach_role_policy(RoleName=name, PolicyArn=one["PolicyArn"])
+    for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
     for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
         iam.delete_role_policy(RoleName=name, PolicyName=policy)
     iam.delete_role(RoleName=name)
@@ -86,9 +88,9 @@ def delete_role(lab: LabHandle, name: str) -> None:
 def delete_policy(lab: LabHandle) -> None:
     iam, policy = lab.client("iam"), arn(f"policy/{POLICY}")
     iam.detach_role_policy(RoleName=TASK_ROLE, PolicyArn=policy)
-    for one in iam.list_policy_versions(PolicyArn=policy)["Versions"]:
-        if not one["IsDefaultVersion"]:
-            iam.delete_policy_version(PolicyArn=policy, VersionId=one["VersionId"])
+    for version in iam.list_policy_versions(PolicyArn=policy)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            iam.delete_policy_version(PolicyArn=policy, VersionId=version["VersionId"])
     iam.delete_policy(PolicyArn=policy)
 
 
@@ -102,7 +104,7 @@ def other_path_of_policy(lab: LabHandle) -> None:
 
 
 def keys(lab: LabHandle) -> list[str]:
-    return [one["AccessKeyId"] for one in lab.client("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]]
+    return [key["AccessKeyId"] for key in lab.client("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]]
 
 
 def group_with_admin(lab: LabHandle) -> None:
@@ -127,8 +129,8 @@ def other_path_of_role(lab: LabHandle) -> None:
     delete_role(lab, CI_ROLE)
     trusted = json.dumps(live["AssumeRolePolicyDocument"])
     iam.create_role(RoleName=CI_ROLE, Path="/theirs/", AssumeRolePolicyDocument=trusted, Tags=live["Tags"])
-    for one in attached:
-        iam.attach_role_policy(RoleName=CI_ROLE, PolicyArn=one["PolicyArn"])
+    for attached_policy in attached:
+        iam.attach_role_policy(RoleName=CI_ROLE, PolicyArn=attached_policy["PolicyArn"])
 
 
 def other_path_of_user(lab: LabHandle) -> None:
@@ -139,8 +141,8 @@ def delete_user(lab: LabHandle) -> None:
     iam = lab.client("iam")
     for key in keys(lab):
         iam.delete_access_key(UserName=USER, AccessKeyId=key)
-    for one in iam.list_attached_user_policies(UserName=USER)["AttachedPolicies"]:
-        iam.detach_user_policy(UserName=USER, PolicyArn=one["PolicyArn"])
+    for attached in iam.list_attached_user_policies(UserName=USER)["AttachedPolicies"]:
+        iam.detach_user_policy(UserName=USER, PolicyArn=attached["PolicyArn"])
     iam.delete_user(UserName=USER)
 
 
@@ -173,9 +175,9 @@ def group_id(lab: LabHandle) -> str:
     return str(lab.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"][0]["GroupId"])
 
 
-def rule(lab: LabHandle, what: str, **places: Any) -> None:
+def rule(lab: LabHandle, operation: str, **places: Any) -> None:
     permission = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, **places}
-    getattr(lab.client("ec2"), what)(GroupId=group_id(lab), IpPermissions=[permission])
+    getattr(lab.client("ec2"), operation)(GroupId=group_id(lab), IpPermissions=[permission])
 
 
 def no_egress(lab: LabHandle) -> None:
@@ -190,8 +192,10 @@ def public_repository(lab: LabHandle) -> None:
 
 def delete_images(lab: LabHandle) -> None:
     ecr = lab.client("ecr")
-    found = ecr.describe_images(repositoryName=REPOSITORY)["imageDetails"]
-    ecr.batch_delete_image(repositoryName=REPOSITORY, imageIds=[{"imageDigest": one["imageDigest"]} for one in found])
+    images = ecr.describe_images(repositoryName=REPOSITORY)["imageDetails"]
+    ecr.batch_delete_image(
+        repositoryName=REPOSITORY, imageIds=[{"imageDigest": image["imageDigest"]} for image in images]
+    )
 
 
 def move_latest(lab: LabHandle) -> None:
@@ -202,23 +206,25 @@ def move_latest(lab: LabHandle) -> None:
 def register(lab: LabHandle, **parts: Any) -> None:
     """The next revision, made from the last one as one does by hand: without its tags."""
     ecs = lab.client("ecs")
-    found = ecs.describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]
+    definition = ecs.describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]
     keep = (
         "family", "cpu", "memory", "networkMode", "requiresCompatibilities", "executionRoleArn", "taskRoleArn",
         "containerDefinitions",
     )  # fmt: skip
-    ecs.register_task_definition(**{key: found[key] for key in keep if key in found} | parts)
+    ecs.register_task_definition(**{key: definition[key] for key in keep if key in definition} | parts)
 
 
 def container(lab: LabHandle, **parts: Any) -> list[dict[str, Any]]:
-    found = lab.client("ecs").describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]["containerDefinitions"]
-    return [{**found[0], **parts}]
+    containers = lab.client("ecs").describe_task_definition(taskDefinition=FAMILY)["taskDefinition"][
+        "containerDefinitions"
+    ]
+    return [{**containers[0], **parts}]
 
 
 def deregister(lab: LabHandle) -> None:
     ecs = lab.client("ecs")
-    for one in ecs.list_task_definitions(familyPrefix=FAMILY)["taskDefinitionArns"]:
-        ecs.deregister_task_definition(taskDefinition=one)
+    for definition_arn in ecs.list_task_definitions(familyPrefix=FAMILY)["taskDefinitionArns"]:
+        ecs.deregister_task_definition(taskDefinition=definition_arn)
 
 
 def revision(lab: LabHandle) -> str:

@@ -63,7 +63,7 @@ SHARED = {"iam_role": ("iam",), "iam_user": ("iam",), "lambda_function": ("funct
 @cache
 def asked(kind: str) -> frozenset[str]:
     """The operations that ask about a resource of a kind, by botocore's complete models."""
-    found: set[str] = set(BESIDES.get(kind, ()))
+    operations: set[str] = set(BESIDES.get(kind, ()))
     session = get_session()
     for service, names, parts in ASKED[kind]:
         model = session.get_service_model(service)
@@ -71,23 +71,23 @@ def asked(kind: str) -> frozenset[str]:
             shape = model.operation_model(name).input_shape if name.startswith(READS) else None
             members = set(shape.members) if shape is not None else set()
             if members & {*names.split()} and not members & {*parts.split()} and name not in OTHERS.get(service, ()):
-                found.add(name if service != "s3control" else f"s3control:{name}")  # which has names of S3's
-    return frozenset(found)
+                operations.add(name if service != "s3control" else f"s3control:{name}")  # which has names of S3's
+    return frozenset(operations)
 
 
 def page() -> dict[str, dict[str, str]]:
     """By kind: what the page says of each operation."""
-    found: dict[str, dict[str, str]] = {}
+    texts: dict[str, dict[str, str]] = {}
     section = ""
     for line in PAGE.read_text().splitlines():
         if line.startswith("### "):
             section = line.removeprefix("### ")
         elif section and line.startswith("| `"):
             operations, text = line.strip("| ").split(" | ")
-            for one in re.findall(r"`([\w:]+)`", operations):
-                assert one not in found.setdefault(section, {}), one
-                found[section][one] = text
-    return found
+            for operation in re.findall(r"`([\w:]+)`", operations):
+                assert operation not in texts.setdefault(section, {}), operation
+                texts[section][operation] = text
+    return texts
 
 
 OWN = [kind for kind in KINDS if kind.spec.kind != "folder"]  # of which nothing is anybody's but its objects
@@ -109,10 +109,10 @@ def test_every_operation_that_asks_about_it_is_on_the_page(kind: str) -> None:
 @pytest.mark.parametrize("kind", OWN, ids=lambda kind: str(kind.spec.kind))
 def test_what_is_said_to_be_read_is_asked_and_the_other_way_round(kind: object) -> None:
     module = type(kind).__module__
-    names = {module, *(f"reconciler.kinds.{one}" for one in SHARED.get(module.rpartition(".")[2], ()))}
+    names = {module, *(f"reconciler.kinds.{name}" for name in SHARED.get(module.rpartition(".")[2], ()))}
     files = [ROOT / f"{name.replace('.', '/')}.py" for name in names]
     text = "\n".join(file.read_text() for file in files)
     who = "User" if module.endswith("user") else "Role"
     called = set(re.findall(r'"([A-Z]\w+)"', text.replace("{who}", who)))
-    for operation, what in page()[kind.spec.kind].items():  # type: ignore[attr-defined]
-        assert (operation in called) is what.startswith("read"), (operation, what)
+    for operation, says in page()[kind.spec.kind].items():  # type: ignore[attr-defined]
+        assert (operation in called) is says.startswith("read"), (operation, says)

@@ -24,22 +24,22 @@ DRIFTS = list(drifts())
 
 def rounds() -> list[list[Drift]]:
     """The drifts in as few rounds as it takes."""
-    found: list[list[Drift]] = []
-    for one in DRIFTS:
-        for others in found:
-            same = [other for other in others if one.address in (other.address, *other.also)]
-            touched = [other for other in others if other.address in one.also]
-            whole = any(other.replaces for other in same) or (one.replaces and same)
+    made: list[list[Drift]] = []
+    for drift in DRIFTS:
+        for others in made:
+            same = [other for other in others if drift.address in (other.address, *other.also)]
+            touched = [other for other in others if other.address in drift.also]
+            whole = any(other.replaces for other in same) or (drift.replaces and same)
             if (
                 not touched
                 and not whole
-                and all(one.path and other.path and not one.fields & other.fields for other in same)
+                and all(drift.path and other.path and not drift.fields & other.fields for other in same)
             ):
-                others.append(one)
+                others.append(drift)
                 break
         else:
-            found.append([one])
-    return found
+            made.append([drift])
+    return made
 
 
 ROUNDS = rounds()
@@ -67,20 +67,20 @@ class Deployment:
 
     def round(self, number: int) -> Round:
         """How a round went, which happens once. Rounds go in their order."""
-        for each in range(number + 1):
-            if each not in self._rounds:
+        for earlier in range(number + 1):
+            if earlier not in self._rounds:
                 try:
-                    self._rounds[each] = self._round(each)
+                    self._rounds[earlier] = self._round(earlier)
                 except Exception as error:  # so that it isn't tried again for each of its drifts
-                    self._rounds[each] = error
-        found = self._rounds[number]
-        if isinstance(found, Exception):
-            raise found
-        return found
+                    self._rounds[earlier] = error
+        result = self._rounds[number]
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def _round(self, number: int) -> Round:
-        for one in ROUNDS[number]:
-            one.do(self.project.lab)
+        for drift in ROUNDS[number]:
+            drift.do(self.project.lab)
         before, text = self.steps(), self.project.ok("plan", "--local").out
         applied = self.project.run("apply", "--local", "--skip-run")
         return Round(before, text, applied, self.steps())
@@ -96,7 +96,7 @@ def deployment(lab_session: LabHandle, tmp_path_factory: pytest.TempPathFactory)
         yield Deployment(project)
 
 
-CASES = [pytest.param(one, number, id=one.name) for number, several in enumerate(ROUNDS) for one in several]
+CASES = [pytest.param(drift, number, id=drift.name) for number, several in enumerate(ROUNDS) for drift in several]
 
 
 def test_there_is_nothing_to_do_at_first(deployment: Deployment) -> None:
@@ -122,7 +122,7 @@ def test_drift(drift: Drift, number: int, deployment: Deployment) -> None:
 @pytest.mark.parametrize("number", range(len(ROUNDS)))
 def test_nothing_else_is_shown_and_widened_access_comes_first(number: int, deployment: Deployment) -> None:
     result = deployment.round(number)
-    drifted = {address for one in ROUNDS[number] for address in (one.address, *one.also)}
+    drifted = {address for drift in ROUNDS[number] for address in (drift.address, *drift.also)}
     changed = {address: step for address, step in result.before.items() if step["action"] != "none"}
     assert set(changed) == drifted
     widened = {address for address, step in changed.items() if any(c.get("widens") for c in step["changes"])}
@@ -141,5 +141,5 @@ def test_a_secret_that_somebody_put_there_is_not_shown(deployment: Deployment) -
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len({one.name for one in DRIFTS}) == len(DRIFTS) >= 60
-    assert sum(one.widens for one in DRIFTS) >= 20
+    assert len({drift.name for drift in DRIFTS}) == len(DRIFTS) >= 60
+    assert sum(drift.widens for drift in DRIFTS) >= 20

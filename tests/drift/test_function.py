@@ -75,14 +75,14 @@ def version(lab: LabHandle) -> None:
 
 
 def statements(lab: LabHandle) -> list[Any]:
-    found = json.loads(lab.client("lambda").get_policy(FunctionName=NAME)["Policy"])
-    return list(found["Statement"])
+    policy = json.loads(lab.client("lambda").get_policy(FunctionName=NAME)["Policy"])
+    return list(policy["Statement"])
 
 
 def not_called(lab: LabHandle) -> None:
     """Nobody may call it any more."""
-    for one in statements(lab):
-        lab.client("lambda").remove_permission(FunctionName=NAME, StatementId=one["Sid"])
+    for statement in statements(lab):
+        lab.client("lambda").remove_permission(FunctionName=NAME, StatementId=statement["Sid"])
 
 
 def taken_over(lab: LabHandle) -> None:
@@ -169,7 +169,7 @@ def world(lab_session: LabHandle) -> Small:
 def test_drift(drift: Drift, world: Small) -> None:
     lab, expected = world.lab, statements(world.lab)
     drift.do(lab)
-    (step,) = [one for one in world.plan().steps if one.action is not Action.NONE]
+    (step,) = [step for step in world.plan().steps if step.action is not Action.NONE]
     assert step.address == FUNCTION
     if drift.path:
         assert step.action is Action.UPDATE
@@ -181,7 +181,7 @@ def test_drift(drift: Drift, world: Small) -> None:
     else:
         assert step.action is Action.CREATE
     assert world.apply().ok
-    assert {one.action for one in world.plan().steps} == {Action.NONE}
+    assert {step.action for step in world.plan().steps} == {Action.NONE}
     assert sorted(statements(lab), key=str) == sorted(expected, key=str)
     live = lab.client("lambda").get_function(FunctionName=NAME)["Configuration"]
     assert (live["CodeSha256"], live["Timeout"]) == (bundle.code_sha256(), 60)
@@ -194,4 +194,4 @@ def test_what_aws_fills_in_is_no_drift(world: Small) -> None:
         VpcConfig=empty, Layers=[], KMSKeyArn="", TracingConfig={"Mode": "PassThrough"}, EphemeralStorage={"Size": 512},
         FileSystemConfigs=[], SnapStart={"ApplyOn": "None"},
     )(world.lab)  # fmt: skip
-    assert {one.action for one in world.plan().steps} == {Action.NONE}
+    assert {step.action for step in world.plan().steps} == {Action.NONE}

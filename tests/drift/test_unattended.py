@@ -53,18 +53,20 @@ def setting(name: str, value: object) -> Callable[[LabHandle], Any]:
 
     def do(lab: LabHandle) -> None:
         api = lab.client("sns")
-        found = api.list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]
-        (one,) = [each["SubscriptionArn"] for each in found if each["Endpoint"] == READER]
+        subscriptions = api.list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]
+        (subscription_arn,) = [
+            subscription["SubscriptionArn"] for subscription in subscriptions if subscription["Endpoint"] == READER
+        ]
         text = value if isinstance(value, str) else json.dumps(value)
-        api.set_subscription_attributes(SubscriptionArn=one, AttributeName=name, AttributeValue=text)
+        api.set_subscription_attributes(SubscriptionArn=subscription_arn, AttributeName=name, AttributeValue=text)
 
     return do
 
 
 def unsubscribe(lab: LabHandle) -> None:
     api = lab.client("sns")
-    for one in api.list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]:
-        api.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
+    for subscription in api.list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]:
+        api.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
 
 
 def sqs(**attributes: str) -> Callable[[LabHandle], Any]:
@@ -108,7 +110,7 @@ def tag_rule(name: str, **params: Any) -> Callable[[LabHandle], Any]:
 def schedule(target: dict[str, Any] | None = None, **parts: Any) -> Callable[[LabHandle], Any]:
     def do(lab: LabHandle) -> None:
         api = lab.client("scheduler")
-        found = api.get_schedule(Name=NAME)
+        live = api.get_schedule(Name=NAME)
         keep = (
             "Name",
             "ScheduleExpression",
@@ -117,7 +119,7 @@ def schedule(target: dict[str, Any] | None = None, **parts: Any) -> Callable[[La
             "Description",
             "State",
         )
-        api.update_schedule(**{k: found[k] for k in {*keep, "State"}} | parts, Target=found["Target"] | (target or {}))
+        api.update_schedule(**{k: live[k] for k in {*keep, "State"}} | parts, Target=live["Target"] | (target or {}))
 
     return do
 
@@ -185,14 +187,14 @@ def world(lab_session: LabHandle) -> Small:
         lab_session.client("sqs").create_queue(QueueName=name)
     made = Small(lab_session, [Node(spec) for spec in SPECS])
     assert made.apply().ok
-    assert {one.action for one in made.plan().steps} == {Action.NONE}
+    assert {step.action for step in made.plan().steps} == {Action.NONE}
     return made
 
 
 @pytest.mark.parametrize("drift", DRIFTS.values(), ids=[name.replace(" ", "-") for name in DRIFTS])
 def test_drift(drift: Drift, world: Small) -> None:
     drift.do(world.lab)
-    (step,) = [one for one in world.plan().steps if one.action is not Action.NONE]
+    (step,) = [step for step in world.plan().steps if step.action is not Action.NONE]
     assert step.address == Address(drift.kind, NAME)
     if drift.path:
         assert step.action is Action.UPDATE
@@ -202,14 +204,14 @@ def test_drift(drift: Drift, world: Small) -> None:
     else:
         assert step.action is Action.CREATE
     assert world.apply().ok
-    assert {one.action for one in world.plan().steps} == {Action.NONE}
+    assert {step.action for step in world.plan().steps} == {Action.NONE}
 
 
 def test_there_are_enough_of_them() -> None:
     """Of all kinds of changes, through AWS's API, behind the back of whoever applies."""
-    guide = {(one.address, one.path, one.name): one.widens for one in cases.drifts()}
-    function = {("function", one.path, name): one.widens for name, one in test_function.DRIFTS.items()}
-    others = {(one.kind, one.path, name): one.widens for name, one in DRIFTS.items()}
+    guide = {(drift.address, drift.path, drift.name): drift.widens for drift in cases.drifts()}
+    function = {("function", drift.path, name): drift.widens for name, drift in test_function.DRIFTS.items()}
+    others = {(drift.kind, drift.path, name): drift.widens for name, drift in DRIFTS.items()}
     every = guide | function | others
     assert len(every) >= 150
     assert sum(every.values()) >= 60

@@ -17,14 +17,14 @@ RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}(?:-[0-9a-f]{2,8})?")
 
 
 def account(lab: LabHandle) -> dict[str, Any]:
-    """All of it."""
-    found = {
+    """All that the account has, as plain values that can be compared."""
+    parts = {
         **_identities(lab), "providers": _providers(lab), "profiles": _profiles(lab),
         "buckets": _buckets(lab), "repositories": _repositories(lab), "clusters": _clusters(lab),
         "tasks": _tasks(lab), "families": _families(lab), "logs": _logs(lab), "groups": _groups(lab),
         "parameters": _parameters(lab),
     }  # fmt: skip
-    plain: dict[str, Any] = json.loads(json.dumps(found, sort_keys=True, default=str))
+    plain: dict[str, Any] = json.loads(json.dumps(parts, sort_keys=True, default=str))
     return plain
 
 
@@ -58,17 +58,17 @@ def _identities(lab: LabHandle) -> dict[str, Any]:
             role["RoleName"]: {
                 "trust": role["AssumeRolePolicyDocument"],
                 "attached": _attached(role),
-                "inline": [one["PolicyName"] for one in role["RolePolicyList"]],
+                "inline": [policy["PolicyName"] for policy in role["RolePolicyList"]],
                 "tags": _tags(role["Tags"]),
             }
             for role in roles
         },
         "policies": {
-            one["Arn"].rpartition("/")[2]: [
-                one["DefaultVersionId"],
-                sorted(v["VersionId"] for v in one["PolicyVersionList"]),
+            policy["Arn"].rpartition("/")[2]: [
+                policy["DefaultVersionId"],
+                sorted(v["VersionId"] for v in policy["PolicyVersionList"]),
             ]
-            for one in policies
+            for policy in policies
         },
         "users": {
             user["UserName"]: {
@@ -89,19 +89,19 @@ def _providers(lab: LabHandle) -> list[str]:
 
 
 def _profiles(lab: LabHandle) -> dict[str, Any]:
-    found = _all(lab, "iam", "list_instance_profiles", "InstanceProfiles")
-    return {one["InstanceProfileName"]: [role["RoleName"] for role in one["Roles"]] for one in found}
+    profiles = _all(lab, "iam", "list_instance_profiles", "InstanceProfiles")
+    return {profile["InstanceProfileName"]: [role["RoleName"] for role in profile["Roles"]] for profile in profiles}
 
 
 def _buckets(lab: LabHandle) -> dict[str, Any]:
-    found = {}
+    buckets = {}
     for bucket in lab.client("s3").list_buckets()["Buckets"]:
         name = bucket["Name"]
         versions = _all(lab, "s3", "list_object_versions", "Versions", Bucket=name)
         # The index follows the records, and is made again from them (tests/run/test_index.py): it may be behind.
         keys = [v for v in versions if v and not v["Key"].startswith("runs/index/")]
         runs = [v["Key"] for v in keys if v["IsLatest"] and v["Key"].endswith("run.json")]
-        found[name] = {
+        buckets[name] = {
             "versioning": _maybe(lab, "s3", "get_bucket_versioning", "Status", Bucket=name),
             "encryption": _maybe(lab, "s3", "get_bucket_encryption", "ServerSideEncryptionConfiguration", Bucket=name),
             "closed": _maybe(lab, "s3", "get_public_access_block", "PublicAccessBlockConfiguration", Bucket=name),
@@ -113,7 +113,7 @@ def _buckets(lab: LabHandle) -> dict[str, Any]:
             "number of runs": len({m[0] for v in keys if (m := RUN.search(v["Key"]))}),
             "states": sorted(_run(lab, name, key) for key in runs),
         }
-    return found
+    return buckets
 
 
 def _run(lab: LabHandle, bucket: str, key: str) -> str:
@@ -122,17 +122,17 @@ def _run(lab: LabHandle, bucket: str, key: str) -> str:
 
 
 def _repositories(lab: LabHandle) -> dict[str, Any]:
-    found = {}
-    for one in _all(lab, "ecr", "describe_repositories", "repositories"):
-        name = one["repositoryName"]
+    repositories = {}
+    for repository in _all(lab, "ecr", "describe_repositories", "repositories"):
+        name = repository["repositoryName"]
         images = _all(lab, "ecr", "describe_images", "imageDetails", repositoryName=name)
-        found[name] = {
-            "scan": one["imageScanningConfiguration"], "mutability": one["imageTagMutability"],
+        repositories[name] = {
+            "scan": repository["imageScanningConfiguration"], "mutability": repository["imageTagMutability"],
             "lifecycle": _maybe(lab, "ecr", "get_lifecycle_policy", "lifecyclePolicyText", repositoryName=name),
-            "tags": _tags(_all(lab, "ecr", "list_tags_for_resource", "tags", resourceArn=one["repositoryArn"])),
+            "tags": _tags(_all(lab, "ecr", "list_tags_for_resource", "tags", resourceArn=repository["repositoryArn"])),
             "images": sorted([i["imageDigest"], sorted(i.get("imageTags", []))] for i in images),
         }  # fmt: skip
-    return found
+    return repositories
 
 
 def _clusters(lab: LabHandle) -> list[Any]:
@@ -142,45 +142,47 @@ def _clusters(lab: LabHandle) -> list[Any]:
     live = lab.client("ecs").describe_clusters(clusters=arns, include=["TAGS", "SETTINGS"])["clusters"]
     keys = ("clusterName", "capacityProviders", "defaultCapacityProviderStrategy", "settings", "tags")
     there = [c for c in live if c["status"] != "INACTIVE"]
-    for one in there:  # several are made at once
-        one["capacityProviders"] = sorted(one["capacityProviders"])
+    for live_cluster in there:  # several are made at once
+        live_cluster["capacityProviders"] = sorted(live_cluster["capacityProviders"])
     return [{key: c.get(key) for key in keys} | _capacity(lab, c["clusterName"]) for c in there]
 
 
 def _capacity(lab: LabHandle, cluster: str) -> dict[str, Any]:
     """The providers that are the cluster's own."""
-    found = lab.client("ecs").describe_capacity_providers(cluster=cluster, include=["TAGS"])["capacityProviders"]
+    providers = lab.client("ecs").describe_capacity_providers(cluster=cluster, include=["TAGS"])["capacityProviders"]
     keys = ("name", "status", "tags")
-    made = [{key: one.get(key) for key in keys} for one in found if one.get("managedInstancesProvider")]
-    return {"managed": sorted(made, key=lambda one: str(one["name"]))} if made else {}
+    made = [
+        {key: provider.get(key) for key in keys} for provider in providers if provider.get("managedInstancesProvider")
+    ]
+    return {"managed": sorted(made, key=lambda provider: str(provider["name"]))} if made else {}
 
 
 def _tasks(lab: LabHandle) -> list[Any]:
-    found = []
+    tasks = []
     ecs = lab.client("ecs")
     for cluster in _all(lab, "ecs", "list_clusters", "clusterArns"):
         arns = [a for s in ("RUNNING", "STOPPED") for a in ecs.list_tasks(cluster=cluster, desiredStatus=s)["taskArns"]]
         for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []:
             codes = [c.get("exitCode") for c in task["containers"]]
-            found.append([RUN.sub("RUN", task.get("startedBy", "")), task["lastStatus"], codes])
-    return sorted(found)
+            tasks.append([RUN.sub("RUN", task.get("startedBy", "")), task["lastStatus"], codes])
+    return sorted(tasks)
 
 
 def _families(lab: LabHandle) -> dict[str, Any]:
-    found = {}
+    families = {}
     for arn in _all(lab, "ecs", "list_task_definitions", "taskDefinitionArns", status="ACTIVE"):
-        one = lab.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
-        found[arn] = [one["taskDefinition"]["containerDefinitions"], _tags(one.get("tags"), "key", "value")]
-    return found
+        answer = lab.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
+        families[arn] = [answer["taskDefinition"]["containerDefinitions"], _tags(answer.get("tags"), "key", "value")]
+    return families
 
 
 def _logs(lab: LabHandle) -> list[Any]:
-    found = []
+    groups = []
     for group in _all(lab, "logs", "describe_log_groups", "logGroups"):
         tags = lab.client("logs").list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))["tags"]
         streams = _all(lab, "logs", "describe_log_streams", "logStreams", logGroupName=group["logGroupName"])
-        found.append([group["logGroupName"], group.get("retentionInDays"), tags, len(streams)])
-    return found
+        groups.append([group["logGroupName"], group.get("retentionInDays"), tags, len(streams)])
+    return groups
 
 
 def _groups(lab: LabHandle) -> list[Any]:
@@ -191,6 +193,6 @@ def _groups(lab: LabHandle) -> list[Any]:
 
 def _parameters(lab: LabHandle) -> dict[str, str]:
     """All but a lock: one that has ended may stay until the next command takes it away."""
-    found = _all(lab, "ssm", "get_parameters_by_path", "Parameters", Path="/reconciler", Recursive=True)
-    kept = [p for p in found if "/lock/" not in p["Name"]]
+    parameters = _all(lab, "ssm", "get_parameters_by_path", "Parameters", Path="/reconciler", Recursive=True)
+    kept = [p for p in parameters if "/lock/" not in p["Name"]]
     return {p["Name"]: p["Value"] if "/record/" in p["Name"] else p["Type"] for p in kept}

@@ -34,8 +34,8 @@ class Small:
         """What there is."""
         aws = self.aws()
         specs = [node.spec for node in self.graph.nodes.values()]
-        found = [ORDER[spec.kind].observe(aws, [spec]) for spec in specs]
-        return {one.spec.address: one for answer in found for one in answer.values()}
+        answers = [ORDER[spec.kind].observe(aws, [spec]) for spec in specs]
+        return {observed.spec.address: observed for answer in answers for observed in answer.values()}
 
     def plan(self) -> Plan:
         """What is to be done."""

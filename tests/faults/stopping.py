@@ -59,8 +59,8 @@ class Worker:
         os.environ["RECONCILER_LOCAL_ENGINE"] = "process"
         self.lab = LabHandle(folder / ".reconciler" / "local")
         forked.warm_clients(self.lab)
-        for one in COMMANDS:  # so that the server, too, has loaded all that it needs
-            assert not (ended := self._run(one)).code, ended.output
+        for command in COMMANDS:  # so that the server, too, has loaded all that it needs
+            assert not (ended := self._run(command)).code, ended.output
             account(self.lab)
         self.lab.reset()
 
@@ -130,9 +130,9 @@ class Worker:
     def _lose_reads(self, command: Command, n: int, expected: dict[str, Any]) -> Point | None:
         return None if n > GROUPS else self._without(command, n, expected, {"reads": [n - 1, GROUPS], "times": -1})
 
-    def _without(self, command: Command, n: int, expected: dict[str, Any], which: dict[str, Any]) -> Point | None:
+    def _without(self, command: Command, n: int, expected: dict[str, Any], rule: dict[str, Any]) -> Point | None:
         """Run a command whose answers are lost as the rule says. None: none was."""
-        self.lab.rules({"do": "lose", **which})
+        self.lab.rules({"do": "lose", **rule})
         ended = self._run(command)
         if not (lost := self._hit("lose")):
             return None
@@ -145,14 +145,14 @@ class Worker:
         return [str(row["op"]) for row in self.lab.log() if row["fault"] == fault]
 
 
-def difference(expected: Any, found: Any, path: str = "") -> str:
+def difference(expected: Any, actual: Any, path: str = "") -> str:
     """Where two accounts differ first; empty for nowhere."""
-    if isinstance(expected, dict) and isinstance(found, dict):
-        for key in sorted(expected.keys() | found.keys()):
-            if where := difference(expected.get(key), found.get(key), f"{path}.{key}"):
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        for key in sorted(expected.keys() | actual.keys()):
+            if where := difference(expected.get(key), actual.get(key), f"{path}.{key}"):
                 return where
         return ""
-    return "" if expected == found else f"{path.lstrip('.')}: {found!r} instead of {expected!r}"
+    return "" if expected == actual else f"{path.lstrip('.')}: {actual!r} instead of {expected!r}"
 
 
 def work(folder: Path, first: int, step: int, report: Path) -> None:
@@ -161,9 +161,9 @@ def work(folder: Path, first: int, step: int, report: Path) -> None:
     worker = Worker(folder)
     try:
         with report.open("w") as lines:
-            for command, fault, found in worker.points(first, step):
-                what = asdict(found) if isinstance(found, Point) else {"end": found}
-                lines.write(json.dumps({"command": command, "fault": fault, **what}) + "\n")
+            for command, fault, outcome in worker.points(first, step):
+                facts = asdict(outcome) if isinstance(outcome, Point) else {"end": outcome}
+                lines.write(json.dumps({"command": command, "fault": fault, **facts}) + "\n")
                 lines.flush()
     finally:
         worker.lab.close()

@@ -60,7 +60,7 @@ def test_for_a_moment_it_does_no_harm(lab: LabHandle, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "params", "what"),
+    ("operation", "params", "key"),
     [
         ("DescribeTasks", {"tasks": ["0123"]}, "tasks"), ("DescribeClusters", {"clusters": ["c"]}, "clusters"),
         ("DescribeServices", {"services": ["s"]}, "services"),
@@ -68,11 +68,11 @@ def test_for_a_moment_it_does_no_harm(lab: LabHandle, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_ecs_could_not_describe_is_not_gone(
-    lab: LabHandle, operation: str, params: dict[str, Any], what: str
+    lab: LabHandle, operation: str, params: dict[str, Any], key: str
 ) -> None:
     """A task that is taken for forgotten is launched again."""
     for reason, known in (("MISSING", True), ("ACCESS_DENIED", False), ("", False)):
-        body = json.dumps({what: [], "failures": [{"arn": "arn:x", "reason": reason}]})
+        body = json.dumps({key: [], "failures": [{"arn": "arn:x", "reason": reason}]})
         lab.rules({"service": "ecs", "op": operation, "do": "answer", "status": 200, "body": body,
                    "type": "application/x-amz-json-1.1", "times": -1})  # fmt: skip
         if known:

@@ -63,10 +63,10 @@ def _act(world: World, case: Case) -> list[ReconcilerError]:
 
 
 def _calls(lab: LabHandle) -> dict[str, int]:
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for row in lab.log():
-        found[row["op"]] = found.get(row["op"], 0) + 1
-    return found
+        counts[row["op"]] = counts.get(row["op"], 0) + 1
+    return counts
 
 
 def test_there_are_enough_cases() -> None:

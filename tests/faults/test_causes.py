@@ -63,12 +63,14 @@ def group(lab: LabHandle) -> Small:
 def test_the_interface_that_holds_a_group_is_named(lab: LabHandle) -> None:
     world, ec2 = group(lab), lab.client("ec2")
     assert world.apply().ok
-    (found,) = ec2.describe_security_groups(GroupNames=["demo"])["SecurityGroups"]
+    (security_group,) = ec2.describe_security_groups(GroupNames=["demo"])["SecurityGroups"]
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-    made = ec2.create_network_interface(SubnetId=subnet, Groups=[found["GroupId"]], Description="their machine")
-    other = ec2.create_security_group(GroupName="theirs", Description="d", VpcId=found["VpcId"])["GroupId"]
+    made = ec2.create_network_interface(
+        SubnetId=subnet, Groups=[security_group["GroupId"]], Description="their machine"
+    )
+    other = ec2.create_security_group(GroupName="theirs", Description="d", VpcId=security_group["VpcId"])["GroupId"]
     ec2.authorize_security_group_ingress(GroupId=other, IpPermissions=[
-        {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": found["GroupId"]}]}])  # fmt: skip
+        {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": security_group["GroupId"]}]}])  # fmt: skip
     outcome = world.destroy()
     ((_, failed),) = outcome.failed
     interface = made["NetworkInterface"]["NetworkInterfaceId"]
@@ -100,7 +102,9 @@ def test_it_is_seen_before_anything_is_made(denied: tuple[str, ...], asked: int,
     with aws.shared:
         seen = Policy().observe(aws, [want, PolicySpec(name="other")])
     assert len(lab.log(op="ListPolicies")) == asked
-    assert {name: (one.spec.path, one.attributes["arn"]) for name, one in seen.items()} == {"demo": ("/theirs/", arn)}
+    assert {name: (observed.spec.path, observed.attributes["arn"]) for name, observed in seen.items()} == {
+        "demo": ("/theirs/", arn)
+    }
     (step,) = make_plan("demo", Graph((Node(want),)), {want.address: seen["demo"]}).steps
     assert step.held == "path can't change, and what isn't ours isn't replaced: use another name"
 

@@ -167,14 +167,16 @@ def test_a_program_that_gives_none(machine: Machine) -> None:
 
 def test_every_service_that_botocore_asks_for_credentials_is_known() -> None:
     """Its loader of models knows only those, and would say that there is no such service."""
-    found = set()
+    services = set()
     for name in ("credentials.py", "tokens.py", "utils.py"):
         text = (Path(botocore.__file__).parent / name).read_text()
-        found |= set(re.findall(r"(?:client_creator|create_client|nested_client)\([^)\"']*[\"']([a-z-]+)[\"']", text))
-    assert found >= {"sts", "sso", "sso-oidc"}
-    assert found <= set(KNOWN)
+        services |= set(
+            re.findall(r"(?:client_creator|create_client|nested_client)\([^)\"']*[\"']([a-z-]+)[\"']", text)
+        )
+    assert services >= {"sts", "sso", "sso-oidc"}
+    assert services <= set(KNOWN)
     session = clients.new_session("a", "b")
-    for name in found:
+    for name in services:
         assert session.create_client(name, region_name="eu-west-1").meta.endpoint_url.startswith("https://")
 
 

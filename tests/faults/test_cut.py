@@ -71,8 +71,8 @@ def test_the_content_of_an_object(lab: LabHandle, tmp_path: Path) -> None:
     s3.put_object(**there, Body=body)
     for claims in (True, False):  # a length of its own is that of another object: a reader of records sees that
         lab.rules(rule("s3 GetObject", do="cut", keep=0.5, claims=claims))
-        found = lab.aws().call("s3", "GetObject", **there)["Body"].read()
-        assert len(found) == (100_000 if claims else 50_000)
+        content = lab.aws().call("s3", "GetObject", **there)["Body"].read()
+        assert len(content) == (100_000 if claims else 50_000)
     lab.rules(rule("s3 HeadObject", do="cut", without="Content-Length", times=2))
     assert lab.aws().call("s3", "HeadObject", **there)["ContentLength"] == len(body)
     lab.rules(
@@ -105,7 +105,7 @@ def test_whole(
         def __init__(self, kind: str = "", serialization: dict[str, str] | None = None, members: Any = None) -> None:
             self.type_name, self.serialization, self.members = kind, serialization or {}, members
 
-    parts = {name: Shape(payload or "string", one) for name, one in members.items()}
+    parts = {name: Shape(payload or "string", serialization) for name, serialization in members.items()}
     output = Shape("structure", {"payload": "a"} if payload else {}, parts)
     assert whole(protocol, status, {}, body, output) is expected
     assert whole(protocol, 200, {}, b"", None)
@@ -121,8 +121,8 @@ CODES = ("InternalException", "InternalServerException", "Unavailable", "NoSuchE
 @pytest.mark.parametrize("code", CODES)
 def test_a_failure_of_awss_is_one_under_any_code(code: str, status: int) -> None:
     for service in ("iam", "ecs", "events", "scheduler", "ec2", "logs"):
-        found = classify(service, "GetThing", code, "x", fresh=True, status=status)
-        assert (found.fault, found.budget) == (Fault.BROKEN, 30.0)
+        failure = classify(service, "GetThing", code, "x", fresh=True, status=status)
+        assert (failure.fault, failure.budget) == (Fault.BROKEN, 30.0)
         assert classify(service, "GetThing", code, "x", status=429).fault in (
             Fault.THROTTLED,
             *KNOWN.get((service, code), ()),
@@ -168,10 +168,10 @@ def test_what_an_emulator_doesnt_have_isnt_asked_for_half_a_minute(lab: LabHandl
 
 @pytest.mark.parametrize("path", [["Name"], ["Target", "Arn"], ["Tags", 0, "Value"]])
 def test_what_is_missing_in_an_answer_is_said(path: list[Any]) -> None:
-    found: Any = answer_of("scheduler", "GetSchedule", {"Target": {}, "Tags": [{"Key": "a"}]})
-    assert found.get("Name") is None
+    answer: Any = answer_of("scheduler", "GetSchedule", {"Target": {}, "Tags": [{"Key": "a"}]})
+    assert answer.get("Name") is None
     with pytest.raises(Unreachable, match=f"scheduler:GetSchedule failed: a broken answer: it has no {path[-1]}"):
-        reduce(lambda inside, part: inside[part], path, found)
+        reduce(lambda inside, part: inside[part], path, answer)
 
 
 @pytest.mark.parametrize("body", ['{"clusters": 5}', '{"clusters": [{"statistics": 7}]}', '{"clusters": "x"}'])

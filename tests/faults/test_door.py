@@ -79,10 +79,10 @@ def interrupted(world: World, kinds: Iterable[str]) -> None:
     aws = world.lab.aws(clock=StoppableSkipping(stop))
     own: list[AnyKind] = [ImageKind(Endless(stop), lambda line: None), Object(lambda name, sent, size: stop.set())]
     here = prepare(world.deploy, aws, world.folder, own, command="apply")
-    found = apply(
+    applied = apply(
         here, Options(targets=targets(here, kinds)), Quiet(), lock=world.lock(), engine=lambda: Endless(stop), stop=stop
     )
-    show_outcome(Terminal(), found.outcome, COMMAND)
+    show_outcome(Terminal(), applied.outcome, COMMAND)
 
 
 # The file, and what is done beside which rules.

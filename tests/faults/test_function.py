@@ -47,12 +47,12 @@ def small(lab: LabHandle) -> Small:
 
 def change(lab: LabHandle) -> None:
     """What a careless person does: other code, another timeout, a tag more, everybody may call it."""
-    api, this = lab.client("lambda"), {"FunctionName": NAME}
-    api.update_function_code(**this, ZipFile=a_zip())
-    api.update_function_configuration(**this, Timeout=900, TracingConfig={"Mode": "Active"})
-    api.put_function_concurrency(**this, ReservedConcurrentExecutions=1)
-    api.add_permission(**this, StatementId="all", Action="lambda:InvokeFunction", Principal="*")
-    arn = api.get_function(**this)["Configuration"]["FunctionArn"]
+    api, named = lab.client("lambda"), {"FunctionName": NAME}
+    api.update_function_code(**named, ZipFile=a_zip())
+    api.update_function_configuration(**named, Timeout=900, TracingConfig={"Mode": "Active"})
+    api.put_function_concurrency(**named, ReservedConcurrentExecutions=1)
+    api.add_permission(**named, StatementId="all", Action="lambda:InvokeFunction", Principal="*")
+    arn = api.get_function(**named)["Configuration"]["FunctionArn"]
     api.tag_resource(Resource=arn, Tags={"team": "two", "more": "x"})
 
 
@@ -123,7 +123,7 @@ def test_case(case: Case, lab: LabHandle) -> None:
     assert case.wait[0] <= waited <= case.wait[1], f"waited {waited:.1f} s"
     assert {op: calls.count(op) for op in case.calls} == case.calls
     if case.fails:
-        (failure,) = [found for _, found in outcome.failed]
+        (failure,) = [raised for _, raised in outcome.failed]
         assert re.search(case.fails, f"{failure}: {failure.hint}", re.DOTALL)
     else:
         assert outcome.ok, outcome.failed
@@ -146,10 +146,13 @@ class Stop:
 def account(lab: LabHandle) -> Any:
     """What there is of it: its configuration, its tags, who may call it."""
     api = lab.client("lambda")
-    found = api.get_function(FunctionName=NAME)
-    live = {key: value for key, value in found["Configuration"].items() if key not in ("LastModified", "RevisionId")}
-    statements = {one["Sid"]: one for one in json.loads(api.get_policy(FunctionName=NAME)["Policy"])["Statement"]}
-    return live, found["Tags"], statements
+    answer = api.get_function(FunctionName=NAME)
+    live = {key: value for key, value in answer["Configuration"].items() if key not in ("LastModified", "RevisionId")}
+    statements = {
+        statement["Sid"]: statement
+        for statement in json.loads(api.get_policy(FunctionName=NAME)["Policy"])["Statement"]
+    }
+    return live, answer["Tags"], statements
 
 
 @pytest.mark.long
@@ -196,7 +199,7 @@ def test_who_else_made_it_meanwhile_is_left_alone(lab: LabHandle) -> None:
 
     world.recorded = frozenset()
     outcome = world.apply(meanwhile)
-    (failure,) = [found for _, found in outcome.failed]
+    (failure,) = [raised for _, raised in outcome.failed]
     assert "made by someone else" in str(failure)
     assert lab.client("lambda").get_function(FunctionName=NAME)["Configuration"]["Role"] == other["Arn"]
 
@@ -215,8 +218,10 @@ def test_one_that_failed_is_a_difference_and_told_at_once(lab: LabHandle, state:
         return answer | {"body": json.dumps(body, default=str)}
 
     lab.rules(failing())
-    (step,) = [one for one in world.plan().steps if one.address.kind == "function"]
-    assert [(one.path, one.before) for one in step.changes] == [("code", f"{bundle.code_sha256()}{bundle.FAILED}")]
+    (step,) = [step for step in world.plan().steps if step.address.kind == "function"]
+    assert [(difference.path, difference.before) for difference in step.changes] == [
+        ("code", f"{bundle.code_sha256()}{bundle.FAILED}")
+    ]
     before = world.clock.skipped
     # Each attempt has a time of its own, and this one fails like the one before.
     lab.rules({**failing(), "times": 4}, failing(LastModified="2026-11-01T00:00:09.000+0000"))

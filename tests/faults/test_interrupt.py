@@ -41,8 +41,8 @@ class Bench:
 
     def locks(self) -> list[str]:
         """The names of what is left of locks."""
-        found = self.lab.client("ssm").get_parameters_by_path(Path="/reconciler/demo/lock")["Parameters"]
-        return [one["Name"] for one in found]
+        parameters = self.lab.client("ssm").get_parameters_by_path(Path="/reconciler/demo/lock")["Parameters"]
+        return [parameter["Name"] for parameter in parameters]
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +152,9 @@ def test_a_failed_step_holds_back_only_what_needs_it(bench: Bench) -> None:
 
 
 def test_two_at_once_make_one_of_everything(bench: Bench) -> None:
-    both = [bench.start(*APPLY, "--wait-for-lock", "1000000") for _ in range(2)]
-    ended = [command.wait() for command in both]
-    assert [one.code for one in ended] == [0, 0], "\n".join(one.output for one in ended)
+    applies = [bench.start(*APPLY, "--wait-for-lock", "1000000") for _ in range(2)]
+    ended = [command.wait() for command in applies]
+    assert [result.code for result in ended] == [0, 0], "\n".join(result.output for result in ended)
     assert len(bench.lab.log(op="RunTask")) == 1
     assert len(bench.lab.log(op="RegisterTaskDefinition")) == 1
     bench.is_as_undisturbed()

@@ -54,8 +54,8 @@ def clock() -> Time:
 @pytest.fixture
 def github(lab: LabHandle, clock: Time) -> Iterator[Federation]:
     lab.client("iam").create_role(RoleName="tiny-ci", AssumeRolePolicyDocument=TRUST)
-    with federation(lab.client, clock.now) as found:
-        yield found
+    with federation(lab.client, clock.now) as made:
+        yield made
 
 
 def role_of(github: Federation, clock: Time) -> JobRole:
@@ -70,13 +70,13 @@ def role_of(github: Federation, clock: Time) -> JobRole:
 
 
 def test_credentials_last_for_five_hours_of_a_job(github: Federation, clock: Time) -> None:
-    found = role_of(github, clock).load()
-    assert found is not None
+    credentials = role_of(github, clock).load()
+    assert credentials is not None
     used, began = set(), clock.now()
     while clock.now() < began + 5 * HOUR:
         if began + 40 * 60 < clock.now() < began + 58 * 60:
             github.answers = [503, 503, 503, 503]  # GitHub fails while the credentials still do
-        key = found.get_frozen_credentials().access_key
+        key = credentials.get_frozen_credentials().access_key
         assert github.sessions[key] > clock.now(), "an ended one would be used"
         used.add(key)
         clock.seconds += 60
@@ -129,9 +129,9 @@ def test_what_goes_wrong_is_said(
 ) -> None:  # fmt: skip
     github.answers, github.refusals = list(answers), list(refusals)
     if kind is None:
-        found = role_of(github, clock).load()
-        assert found is not None
-        assert KNOWN.hide(f"{found.secret_key} {github.tokens[0]} {found.token}").count("hidden") == 3
+        credentials = role_of(github, clock).load()
+        assert credentials is not None
+        assert KNOWN.hide(f"{credentials.secret_key} {github.tokens[0]} {credentials.token}").count("hidden") == 3
         return
     with pytest.raises(kind) as raised:
         role_of(github, clock).load()

@@ -27,8 +27,8 @@ PATH = "/reconciler/demo/lock"
 
 def numbers(lab: LabHandle) -> list[int]:
     """The numbers of the chain."""
-    found = lab.client("ssm").get_parameters_by_path(Path=PATH)["Parameters"]
-    return sorted(int(one["Name"].rpartition("/")[2]) for one in found)
+    parameters = lab.client("ssm").get_parameters_by_path(Path=PATH)["Parameters"]
+    return sorted(int(parameter["Name"].rpartition("/")[2]) for parameter in parameters)
 
 
 def put(lab: LabHandle, number: int, value: str) -> None:

@@ -33,8 +33,13 @@ def missing(world: World, command: str = "plan") -> tuple[ReconcilerError, set[t
         world.here(command).observe()
     text = caught.value.hint
     policy = json.loads(text[text.index("{") : text.rindex("}") + 1])
-    found = {(action, arn) for one in policy["Statement"] for action in one["Action"] for arn in one["Resource"]}
-    return caught.value, found
+    permissions = {
+        (action, arn)
+        for statement in policy["Statement"]
+        for action in statement["Action"]
+        for arn in statement["Resource"]
+    }
+    return caught.value, permissions
 
 
 def test_all_that_is_denied_is_said_with_where(lab: LabHandle, tmp_path: Path) -> None:
@@ -43,15 +48,15 @@ def test_all_that_is_denied_is_said_with_where(lab: LabHandle, tmp_path: Path) -
     network, tags = deny("ec2", "DescribeVpcs", "UnauthorizedOperation"), deny("s3", "GetBucketTagging")
     lab.rules(IS_ME, NO_ACCOUNT, NO_ROLES, NO_GROUPS, network, tags)
     lab.zero()
-    told, found = missing(world)
+    told, lacking = missing(world)
     assert isinstance(told, MissingPermissions)
     denied = "ec2:DescribeVpcs, iam:GetRole, logs:DescribeLogGroups, s3:GetBucketTagging"
     assert f"{USER} may not read all that `plan` looks at: it was denied {denied}; nothing was changed" == str(told)
-    assert {arn for action, arn in found if action == "iam:GetRole"} == ROLES
-    assert {("ec2:DescribeVpcs", "*"), ("logs:DescribeLogGroups", "*"), ("s3:GetBucketTagging", BUCKET)} <= found
+    assert {arn for action, arn in lacking if action == "iam:GetRole"} == ROLES
+    assert {("ec2:DescribeVpcs", "*"), ("logs:DescribeLogGroups", "*"), ("s3:GetBucketTagging", BUCKET)} <= lacking
     # What can be read isn't asked for; what comes after something that can't is.
-    assert ("iam:GetRolePolicy", min(ROLES)) in found
-    assert not {action for action, _ in found} & {"iam:GetPolicy", "s3:GetBucketPolicy", "ec2:DescribeSecurityGroups"}
+    assert ("iam:GetRolePolicy", min(ROLES)) in lacking
+    assert not {action for action, _ in lacking} & {"iam:GetPolicy", "s3:GetBucketPolicy", "ec2:DescribeSecurityGroups"}
     assert all(row["op"].startswith(READS) for row in lab.log()), "something was written"
 
 
@@ -59,18 +64,18 @@ def test_one_that_is_missing_is_said_alone(lab: LabHandle, tmp_path: Path) -> No
     world = World(lab, tmp_path)
     assert world.apply().ok
     lab.rules(NO_ACCOUNT, deny("iam", "ListAttachedRolePolicies"))
-    _, found = missing(world)
-    assert {action for action, _ in found} <= {"iam:ListAttachedRolePolicies", "iam:GetRolePolicy"}
-    assert {arn for action, arn in found if action == "iam:ListAttachedRolePolicies"} == ROLES
+    _, lacking = missing(world)
+    assert {action for action, _ in lacking} <= {"iam:ListAttachedRolePolicies", "iam:GetRolePolicy"}
+    assert {arn for action, arn in lacking if action == "iam:ListAttachedRolePolicies"} == ROLES
 
 
 def test_for_apply_what_it_lacks_to_write_is_said_too(lab: LabHandle, tmp_path: Path) -> None:
     """Where IAM may be asked: else it is known only when it is used."""
     world = World(lab, tmp_path)
     lab.rules(IS_ME, NO_GROUPS, simulate("iam:CreateRole", "logs:DescribeLogGroups"))
-    told, found = missing(world, "apply")
+    told, lacking = missing(world, "apply")
     assert "it was denied logs:DescribeLogGroups; it also lacks iam:CreateRole; nothing was changed" in str(told)
-    assert {arn for action, arn in found if action == "iam:CreateRole"} == ROLES
+    assert {arn for action, arn in lacking if action == "iam:CreateRole"} == ROLES
 
 
 def test_an_explicit_deny_is_named(lab: LabHandle, tmp_path: Path) -> None:
@@ -83,8 +88,8 @@ def test_an_explicit_deny_is_named(lab: LabHandle, tmp_path: Path) -> None:
 
 def foreign(message: str = "Access Denied") -> list[dict[str, Any]]:
     """Nothing of the bucket is answered, as for whoever belongs to another account."""
-    found = deny("s3", "*", message=message) | {"headers": {"x-amz-bucket-region": "eu-west-1"}}
-    return [found | {"op": "HeadBucket", "code": "403"}, found]
+    denied = deny("s3", "*", message=message) | {"headers": {"x-amz-bucket-region": "eu-west-1"}}
+    return [denied | {"op": "HeadBucket", "code": "403"}, denied]
 
 
 LISTED = deny("s3", "ListBuckets") | {
@@ -107,13 +112,13 @@ def test_a_bucket_of_another_account_is_said_as_that_and_first(lab: LabHandle, t
     assert caught.value.hint == "choose another name in deploy.yaml under data.bucket.name"
     # What may not be read besides comes after it, and without the bucket.
     lab.rules(LISTED, NO_GROUPS, *foreign())
-    told, found = missing(world)
+    told, lacking = missing(world)
     assert str(told).startswith(f"{taken} (names are unique in all of AWS); ")
     assert "may not read all that `plan` looks at: it was denied logs:DescribeLogGroups; nothing was changed" in str(
         told
     )
     assert told.hint.startswith("choose another name in deploy.yaml under data.bucket.name; add this policy")
-    assert not {action for action, _ in found if action.startswith("s3:")}
+    assert not {action for action, _ in lacking if action.startswith("s3:")}
     # Whoever may not list buckets can't know for sure.
     lab.rules(*foreign())
     with pytest.raises(UserError, match="is most likely taken by another AWS account, in eu-west-1"):
@@ -123,9 +128,9 @@ def test_a_bucket_of_another_account_is_said_as_that_and_first(lab: LabHandle, t
 def test_a_bucket_of_the_own_account_is_none_of_another(lab: LabHandle, tmp_path: Path) -> None:
     world = World(lab, tmp_path)
     lab.rules(*foreign("User: x is not authorized to perform: s3:GetBucketVersioning because no policy allows it"))
-    told, found = missing(world)
+    told, lacking = missing(world)
     assert "may not read all that `plan` looks at" in str(told)
-    assert ("s3:GetBucketVersioning", BUCKET) in found
+    assert ("s3:GetBucketVersioning", BUCKET) in lacking
     lab.rules(
         LISTED
         | {

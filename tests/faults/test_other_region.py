@@ -102,15 +102,15 @@ def s3() -> Iterator[Regions]:
 @pytest.fixture
 def aws(s3: Regions) -> Iterator[Aws]:
     endpoint = f"http://127.0.0.1:{s3.server_address[1]}"
-    with Aws(HOME, session=clients.new_session("a", "b"), endpoint_url=endpoint, clock=Once()) as found:
-        yield found
+    with Aws(HOME, session=clients.new_session("a", "b"), endpoint_url=endpoint, clock=Once()) as way:
+        yield way
 
 
 def region(aws: Aws, name: str) -> str:
     """Where the plan sees it."""
-    found = Bucket().observe(aws, [BucketSpec(name=name, region=HOME)])[name]
-    assert isinstance(found.spec, BucketSpec)
-    return found.spec.region
+    observed = Bucket().observe(aws, [BucketSpec(name=name, region=HOME)])[name]
+    assert isinstance(observed.spec, BucketSpec)
+    return observed.spec.region
 
 
 def test_a_bucket_of_this_region_is_not_asked_where_it_is(s3: Regions, aws: Aws) -> None:

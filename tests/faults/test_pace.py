@@ -64,16 +64,16 @@ def calls_through_a_bucket(calls: int, workers: int, limit: float, burst: float)
     events = [(0.0, number, "begin", 0, 0.0) for number in range(workers)]
     order = itertools.count(workers)
     while events:
-        now, _, what, tries, began = heapq.heappop(events)
-        if what == "begin" and (delay := pace.delay(now)):
+        now, _, event, tries, began = heapq.heappop(events)
+        if event == "begin" and (delay := pace.delay(now)):
             heapq.heappush(events, (now + delay, next(order), "begin", tries, 0.0))
-        elif what == "begin":
+        elif event == "begin":
             requests += 1
             left, counted = min(burst, left + (now - counted) * limit), now
             taken = left >= 1
             left -= taken
             heapq.heappush(events, (now + 0.045, next(order), "done" if taken else "throttled", tries, now))
-        elif what == "throttled":
+        elif event == "throttled":
             pace.throttled(began, now)
             heapq.heappush(events, (now + min(0.3 * 2**tries, 15.0), next(order), "begin", tries + 1, 0.0))
         elif waiting:
@@ -102,11 +102,11 @@ def test_many_calls_get_through_a_rate_limit_without_multiplying(lab: LabHandle)
     lab.zero()
     lab.control("POST", "rate?per_second=40")
     began = time.monotonic()
-    found = aws.each(lambda name: aws.find("iam", "GetRole", RoleName=name), names)
+    roles = aws.each(lambda name: aws.find("iam", "GetRole", RoleName=name), names)
     took = time.monotonic() - began
     rows = lab.log("iam", "GetRole")
     throttled = [row for row in rows if row["fault"]]
-    assert found == [None] * len(names)
+    assert roles == [None] * len(names)
     assert throttled, "nothing was throttled"
     assert len(rows) < 1.5 * len(names), f"{len(rows)} requests for {len(names)} reads"
     print(f"{len(names)} reads at 40/s: {len(rows)} requests, {len(throttled)} throttled, {took:.1f} s")

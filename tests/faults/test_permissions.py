@@ -54,7 +54,7 @@ def test_what_is_written_was_named(lab: LabHandle, tmp_path: Path, change: str |
     if change:
         assert world.apply().ok
         CHANGES[change](lab)
-    named = {one.action for one in of_plan(plan_of(world), world.here().names)}
+    named = {permission.action for permission in of_plan(plan_of(world), world.here().names)}
     lab.zero()
     assert world.apply().ok
     _written_was_named(lab, named)
@@ -66,7 +66,7 @@ def test_what_is_deleted_was_named(lab: LabHandle, tmp_path: Path) -> None:
     here = world.here()
     allowed = Options(delete_data=True)
     plan = here.plan_destroy(here.observe(allowed), allowed)
-    named = {one.action for one in of_plan(plan, here.names)}
+    named = {permission.action for permission in of_plan(plan, here.names)}
     lab.zero()
     assert world.destroy().ok
     _written_was_named(lab, named)
@@ -88,7 +88,12 @@ def test_all_that_is_missing_is_said_as_the_policy_to_add(lab: LabHandle, tmp_pa
     assert USER in str(caught.value)
     assert "nothing was changed" in str(caught.value)
     policy = json.loads(caught.value.hint.partition("\n")[2])
-    allowed = {(action, arn) for one in policy["Statement"] for action in one["Action"] for arn in one["Resource"]}
+    allowed = {
+        (action, arn)
+        for statement in policy["Statement"]
+        for action in statement["Action"]
+        for arn in statement["Resource"]
+    }
     roles = {f"arn:aws:iam::{ACCOUNT}:role/demo-{part}" for part in ("task-role", "task-execution-role", "ci")}
     assert ("s3:CreateBucket", f"arn:aws:s3:::demo-data-{ACCOUNT}") in allowed
     assert {arn for action, arn in allowed if action == "iam:PassRole"} <= roles
@@ -203,8 +208,8 @@ def test_principal(caller: str, who: str | None) -> None:
 
 
 def test_statements_share_what_is_the_same() -> None:
-    found = statements({"b": {"x:2", "x:1"}, "a": {"x:1", "x:2"}, "c": {"x:3"}})
-    assert found == [
+    merged = statements({"b": {"x:2", "x:1"}, "a": {"x:1", "x:2"}, "c": {"x:3"}})
+    assert merged == [
         {"Effect": "Allow", "Action": ["x:1", "x:2"], "Resource": ["a", "b"]},
         {"Effect": "Allow", "Action": ["x:3"], "Resource": ["c"]},
     ]

@@ -37,8 +37,8 @@ class Scripted(Kind[ServiceSpec]):
         self.looks, self.writes = list(looks), 0
 
     def observe(self, aws: Aws, wants: Sequence[ServiceSpec]) -> Mapping[str, Seen]:
-        one = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
-        return {} if one is None else {one.spec.name: one}
+        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        return {} if look is None else {look.spec.name: look}
 
     def create(self, aws: Aws, want: ServiceSpec) -> None:
         self.writes += 1
@@ -64,10 +64,10 @@ def settle(before: Seen | None, *looks: Seen | None) -> tuple[Scripted, float, A
     actor = Actor(cast(Aws, place), {"service": kind}, "d", frozenset(), threading.Event())
     began = place.clock.now()
     try:
-        found: Any = actor.make(NEW, before)
+        outcome: Any = actor.make(NEW, before)
     except NotSettled as error:
-        found = error
-    return kind, place.clock.now() - began, found
+        outcome = error
+    return kind, place.clock.now() - began, outcome
 
 
 THROUGH = [
@@ -83,8 +83,8 @@ THROUGH = [
 
 @pytest.mark.parametrize(("before", "looks", "writes"), THROUGH)
 def test_it_shows(before: Seen | None, looks: list[Seen | None], writes: int) -> None:
-    kind, _, found = settle(before, *looks)
-    assert (found, kind.writes) == (looks[-1], writes)
+    kind, _, outcome = settle(before, *looks)
+    assert (outcome, kind.writes) == (looks[-1], writes)
 
 
 FAILED = [
@@ -99,10 +99,10 @@ FAILED = [
 
 @pytest.mark.parametrize(("before", "looks", "says", "within"), FAILED)
 def test_it_fails(before: Seen | None, looks: list[Seen | None], says: str, within: float) -> None:
-    _, seconds, found = settle(before, *looks)
-    assert isinstance(found, NotSettled)
-    assert says in str(found)
-    assert "service.c/s" in str(found)
+    _, seconds, outcome = settle(before, *looks)
+    assert isinstance(outcome, NotSettled)
+    assert says in str(outcome)
+    assert "service.c/s" in str(outcome)
     assert seconds < within
 
 
@@ -131,5 +131,5 @@ def deployment(number: int, state: str, status: str = "PRIMARY") -> dict[str, An
 def test_a_deployment_that_failed_is_known_by_its_state(
     deployments: list[dict[str, Any]], events: list[str], failure: str
 ) -> None:
-    live = {"deployments": deployments, "events": [{"message": one} for one in events]}
+    live = {"deployments": deployments, "events": [{"message": message} for message in events]}
     assert _last_failure(live) == failure

@@ -31,8 +31,8 @@ class Counted(Together):
 
 @pytest.fixture
 def pool() -> Iterator[Counted]:
-    with contextlib.closing(Counted(WORKERS)) as one:
-        yield one
+    with contextlib.closing(Counted(WORKERS)) as made:
+        yield made
 
 
 def test_very_many_reads(pool: Counted) -> None:

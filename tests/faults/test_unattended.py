@@ -49,14 +49,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHandle]:
         patched.setenv("RECONCILER_LOCAL_ENGINE", "process")
         patched.setattr(follow, "LATE", 1e9)  # a command's clock is ahead, and the function's isn't
         forked.warm()
-        found = LabHandle(folder / ".reconciler" / "local")
+        made_lab = LabHandle(folder / ".reconciler" / "local")
         try:
-            forked.warm_clients(found)
-            ended = forked.run(found, folder, PREPARE)
+            forked.warm_clients(made_lab)
+            ended = forked.run(made_lab, folder, PREPARE)
             assert ended.code == 0, ended.output
-            yield found
+            yield made_lab
         finally:
-            found.close()
+            made_lab.close()
 
 
 def test_its_client_is_killed_after_any_call(lab: LabHandle, request: pytest.FixtureRequest) -> None:
@@ -121,9 +121,9 @@ def test_with_workers(lab: LabHandle, request: pytest.FixtureRequest) -> None:
 def runs(lab: LabHandle, deploy: str, n: int) -> list[Any]:
     """The run with this number, if there is one."""
     s3, bucket = lab.client("s3"), f"{deploy}-data-123456789012"
-    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, Prefix="runs/").get("Contents", ())]
-    found = [json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys if "/run.json" in key]
-    ours = [run for run in found if run["overrides"]["environment"] == {"N": str(n)}]
+    keys = [s3_object["Key"] for s3_object in s3.list_objects_v2(Bucket=bucket, Prefix="runs/").get("Contents", ())]
+    records = [json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys if "/run.json" in key]
+    ours = [run for run in records if run["overrides"]["environment"] == {"N": str(n)}]
     assert len(ours) < 2, ours
     return ours
 
@@ -141,9 +141,9 @@ def nothing_left(lab: LabHandle) -> bool:
 
 def tasks(lab: LabHandle, cluster: str = "demo") -> list[Any]:
     ecs = lab.client("ecs")
-    found: list[Any] = []
+    described: list[Any] = []
     for status in ("RUNNING", "STOPPED"):
         for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status):
             if page["taskArns"]:
-                found += ecs.describe_tasks(cluster=cluster, tasks=page["taskArns"])["tasks"]
-    return found
+                described += ecs.describe_tasks(cluster=cluster, tasks=page["taskArns"])["tasks"]
+    return described

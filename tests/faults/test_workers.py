@@ -48,16 +48,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kept(folder: Path) -> Iterator[LabHandle]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RECONCILER_LOCAL_ENGINE", "process")
-        found = LabHandle(folder / ".reconciler" / "local")
+        made_lab = LabHandle(folder / ".reconciler" / "local")
         try:
             forked.warm()
-            forked.warm_clients(found)
-            assert not (made := forked.run(found, folder, (*APPLY, "--skip-run"))).code, made.output
-            found.zero()
-            found.keep()
-            yield found
+            forked.warm_clients(made_lab)
+            assert not (made := forked.run(made_lab, folder, (*APPLY, "--skip-run"))).code, made.output
+            made_lab.zero()
+            made_lab.keep()
+            yield made_lab
         finally:
-            found.close()
+            made_lab.close()
 
 
 @pytest.fixture
@@ -78,15 +78,15 @@ def running(lab: LabHandle) -> list[Any]:
 
 
 def certificates(lab: LabHandle) -> list[str]:
-    """Those that are left."""
-    found = lab.client("ssm").get_parameters_by_path(Path="/reconciler/demo/workers")["Parameters"]
-    return [one["Name"] for one in found]
+    """The names of the certificates that are left."""
+    parameters = lab.client("ssm").get_parameters_by_path(Path="/reconciler/demo/workers")["Parameters"]
+    return [parameter["Name"] for parameter in parameters]
 
 
 def runs(lab: LabHandle) -> list[Any]:
     """The records of all runs."""
     s3 = lab.client("s3")
-    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET, Prefix="runs/").get("Contents", ())]
+    keys = [s3_object["Key"] for s3_object in s3.list_objects_v2(Bucket=BUCKET, Prefix="runs/").get("Contents", ())]
     return [json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys if "/run.json" in key]
 
 
@@ -117,9 +117,9 @@ def stops(lab: LabHandle, folder: Path, first: int, step: int) -> Iterator[tuple
     of the run when the next is asked for.
     """
     n = first
-    while (found := killed(lab, folder, APPLY, n))[0]:
-        yield found
-        nothing_left(lab, found[0])
+    while (end := killed(lab, folder, APPLY, n))[0]:
+        yield end
+        nothing_left(lab, end[0])
         lab.back()
         n += step
     assert n >= first + 20, "too few points: did the command do anything?"

@@ -113,9 +113,9 @@ def targets(here: Deployment, kinds: Iterable[str]) -> frozenset[Address] | None
     wanted = set(kinds)
     if not wanted:
         return None
-    found = [a for a in here.graph.nodes if a.kind in wanted or a.name in wanted]
-    assert found, f"no {wanted} in the deploy"
-    return frozenset(found)
+    addresses = [a for a in here.graph.nodes if a.kind in wanted or a.name in wanted]
+    assert addresses, f"no {wanted} in the deploy"
+    return frozenset(addresses)
 
 
 def differs(plan: Plan) -> list[str]:

@@ -24,37 +24,40 @@ def pages(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[A
 
 def schedules(client: Client, prefix: str) -> Iterator[Found]:
     api = client("scheduler")
-    for one in pages(api, "list_schedules", "Schedules"):
-        if one["Name"].startswith(prefix):
-            arguments = {"Name": one["Name"], "GroupName": one["GroupName"]}
-            yield f"schedule {one['GroupName']}/{one['Name']}", partial(api.delete_schedule, **arguments)
+    for schedule in pages(api, "list_schedules", "Schedules"):
+        if schedule["Name"].startswith(prefix):
+            arguments = {"Name": schedule["Name"], "GroupName": schedule["GroupName"]}
+            yield f"schedule {schedule['GroupName']}/{schedule['Name']}", partial(api.delete_schedule, **arguments)
 
 
 def rules(client: Client, prefix: str) -> Iterator[Found]:
     api = client("events")
 
     def delete(name: str) -> None:
-        targets = [one["Id"] for one in api.list_targets_by_rule(Rule=name)["Targets"]]
+        targets = [target["Id"] for target in api.list_targets_by_rule(Rule=name)["Targets"]]
         if targets:
             api.remove_targets(Rule=name, Ids=targets)
         api.delete_rule(Name=name)
 
-    for one in api.list_rules(NamePrefix=prefix)["Rules"]:
-        yield f"rule {one['Name']}", partial(delete, one["Name"])
+    for rule in api.list_rules(NamePrefix=prefix)["Rules"]:
+        yield f"rule {rule['Name']}", partial(delete, rule["Name"])
 
 
 def functions(client: Client, prefix: str) -> Iterator[Found]:
     api = client("lambda")
-    for one in pages(api, "list_functions", "Functions"):
-        if one["FunctionName"].startswith(prefix):
-            yield f"function {one['FunctionName']}", partial(api.delete_function, FunctionName=one["FunctionName"])
+    for function in pages(api, "list_functions", "Functions"):
+        if function["FunctionName"].startswith(prefix):
+            yield (
+                f"function {function['FunctionName']}",
+                partial(api.delete_function, FunctionName=function["FunctionName"]),
+            )
 
 
 def topics(client: Client, prefix: str) -> Iterator[Found]:
     api = client("sns")
-    for one in pages(api, "list_topics", "Topics"):
-        if one["TopicArn"].rpartition(":")[2].startswith(prefix):
-            yield f"topic {one['TopicArn']}", partial(api.delete_topic, TopicArn=one["TopicArn"])
+    for topic in pages(api, "list_topics", "Topics"):
+        if topic["TopicArn"].rpartition(":")[2].startswith(prefix):
+            yield f"topic {topic['TopicArn']}", partial(api.delete_topic, TopicArn=topic["TopicArn"])
 
 
 def queues(client: Client, prefix: str) -> Iterator[Found]:
@@ -69,9 +72,9 @@ def clusters(client: Client, prefix: str) -> Iterator[Found]:
     def delete(name: str) -> None:
         for arn in api.list_services(cluster=name)["serviceArns"]:
             api.delete_service(cluster=name, service=arn, force=True)
-        for one in api.describe_capacity_providers(cluster=name)["capacityProviders"]:
-            if one["name"].startswith(prefix) and one["status"] == "ACTIVE":
-                api.delete_capacity_provider(cluster=name, capacityProvider=one["name"])
+        for provider in api.describe_capacity_providers(cluster=name)["capacityProviders"]:
+            if provider["name"].startswith(prefix) and provider["status"] == "ACTIVE":
+                api.delete_capacity_provider(cluster=name, capacityProvider=provider["name"])
         tasks = api.list_tasks(cluster=name)["taskArns"]
         for arn in tasks:
             api.stop_task(cluster=name, task=arn, reason="end of a test")
@@ -81,9 +84,9 @@ def clusters(client: Client, prefix: str) -> Iterator[Found]:
 
     arns = list(pages(api, "list_clusters", "clusterArns"))
     for start in range(0, len(arns), 100):
-        for one in api.describe_clusters(clusters=arns[start : start + 100])["clusters"]:
-            if one["clusterName"].startswith(prefix) and one["status"] != "INACTIVE":
-                yield f"cluster {one['clusterName']}", partial(delete, one["clusterName"])
+        for cluster in api.describe_clusters(clusters=arns[start : start + 100])["clusters"]:
+            if cluster["clusterName"].startswith(prefix) and cluster["status"] != "INACTIVE":
+                yield f"cluster {cluster['clusterName']}", partial(delete, cluster["clusterName"])
 
 
 def task_definitions(client: Client, prefix: str) -> Iterator[Found]:
@@ -95,22 +98,25 @@ def task_definitions(client: Client, prefix: str) -> Iterator[Found]:
 
 def security_groups(client: Client, prefix: str) -> Iterator[Found]:
     api = client("ec2")
-    for one in pages(api, "describe_security_groups", "SecurityGroups"):
-        if one["GroupName"].startswith(prefix):
-            yield f"security group {one['GroupName']}", partial(api.delete_security_group, GroupId=one["GroupId"])
+    for group in pages(api, "describe_security_groups", "SecurityGroups"):
+        if group["GroupName"].startswith(prefix):
+            yield f"security group {group['GroupName']}", partial(api.delete_security_group, GroupId=group["GroupId"])
 
 
 def log_groups(client: Client, prefix: str) -> Iterator[Found]:
     api = client("logs")
     for start in (prefix, f"/ecs/{prefix}", f"/aws/lambda/{prefix}", f"/aws/ecs/containerinsights/{prefix}"):
-        for one in pages(api, "describe_log_groups", "logGroups", logGroupNamePrefix=start):
-            yield f"log group {one['logGroupName']}", partial(api.delete_log_group, logGroupName=one["logGroupName"])
+        for group in pages(api, "describe_log_groups", "logGroups", logGroupNamePrefix=start):
+            yield (
+                f"log group {group['logGroupName']}",
+                partial(api.delete_log_group, logGroupName=group["logGroupName"]),
+            )
 
 
 def repositories(client: Client, prefix: str) -> Iterator[Found]:
     api = client("ecr")
-    for one in pages(api, "describe_repositories", "repositories"):
-        name = one["repositoryName"]
+    for repository in pages(api, "describe_repositories", "repositories"):
+        name = repository["repositoryName"]
         if name.startswith(prefix):
             yield f"repository {name}", partial(api.delete_repository, repositoryName=name, force=True)
 
@@ -121,23 +127,23 @@ def buckets(client: Client, prefix: str) -> Iterator[Found]:
     def delete(name: str) -> None:
         for page in api.get_paginator("list_object_versions").paginate(Bucket=name):
             keys = [
-                {"Key": one["Key"], "VersionId": one["VersionId"]}
-                for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+                {"Key": version["Key"], "VersionId": version["VersionId"]}
+                for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
             ]
             if keys:
                 api.delete_objects(Bucket=name, Delete={"Objects": keys})
         api.delete_bucket(Bucket=name)
 
-    for one in api.list_buckets()["Buckets"]:
-        if one["Name"].startswith(prefix):
-            yield f"bucket {one['Name']}", partial(delete, one["Name"])
+    for bucket in api.list_buckets()["Buckets"]:
+        if bucket["Name"].startswith(prefix):
+            yield f"bucket {bucket['Name']}", partial(delete, bucket["Name"])
 
 
 def parameters(client: Client, prefix: str) -> Iterator[Found]:
     api = client("ssm")
-    for one in pages(api, "describe_parameters", "Parameters"):
-        if one["Name"].startswith((f"/reconciler/{prefix}", f"/{prefix}")):
-            yield f"parameter {one['Name']}", partial(api.delete_parameter, Name=one["Name"])
+    for parameter in pages(api, "describe_parameters", "Parameters"):
+        if parameter["Name"].startswith((f"/reconciler/{prefix}", f"/{prefix}")):
+            yield f"parameter {parameter['Name']}", partial(api.delete_parameter, Name=parameter["Name"])
 
 
 def starts(prefix: str) -> tuple[str, str]:
@@ -158,9 +164,9 @@ def users(client: Client, prefix: str) -> Iterator[Found]:
             api.delete_user_policy(PolicyName=policy, **who)
         api.delete_user(**who)
 
-    for one in pages(api, "list_users", "Users"):
-        if one["UserName"].startswith(prefix):
-            yield f"user {one['UserName']}", partial(delete, one["UserName"])
+    for user in pages(api, "list_users", "Users"):
+        if user["UserName"].startswith(prefix):
+            yield f"user {user['UserName']}", partial(delete, user["UserName"])
 
 
 def roles(client: Client, prefix: str) -> Iterator[Found]:
@@ -174,23 +180,23 @@ def roles(client: Client, prefix: str) -> Iterator[Found]:
             api.delete_role_policy(PolicyName=policy, **who)
         api.delete_role(**who)
 
-    for one in pages(api, "list_roles", "Roles"):
-        if one["RoleName"].startswith(starts(prefix)):
-            yield f"role {one['RoleName']}", partial(delete, one["RoleName"])
+    for role in pages(api, "list_roles", "Roles"):
+        if role["RoleName"].startswith(starts(prefix)):
+            yield f"role {role['RoleName']}", partial(delete, role["RoleName"])
 
 
 def instance_profiles(client: Client, prefix: str) -> Iterator[Found]:
     api = client("iam")
 
-    def delete(one: dict[str, Any]) -> None:
-        name = one["InstanceProfileName"]
-        for role in one["Roles"]:
+    def delete(profile: dict[str, Any]) -> None:
+        name = profile["InstanceProfileName"]
+        for role in profile["Roles"]:
             api.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role["RoleName"])
         api.delete_instance_profile(InstanceProfileName=name)
 
-    for one in pages(api, "list_instance_profiles", "InstanceProfiles"):
-        if one["InstanceProfileName"].startswith(starts(prefix)):
-            yield f"instance profile {one['InstanceProfileName']}", partial(delete, one)
+    for profile in pages(api, "list_instance_profiles", "InstanceProfiles"):
+        if profile["InstanceProfileName"].startswith(starts(prefix)):
+            yield f"instance profile {profile['InstanceProfileName']}", partial(delete, profile)
 
 
 def policies(client: Client, prefix: str) -> Iterator[Found]:
@@ -202,9 +208,9 @@ def policies(client: Client, prefix: str) -> Iterator[Found]:
                 api.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
         api.delete_policy(PolicyArn=arn)
 
-    for one in pages(api, "list_policies", "Policies", Scope="Local"):
-        if one["PolicyName"].startswith(prefix):
-            yield f"policy {one['PolicyName']}", partial(delete, one["Arn"])
+    for policy in pages(api, "list_policies", "Policies", Scope="Local"):
+        if policy["PolicyName"].startswith(prefix):
+            yield f"policy {policy['PolicyName']}", partial(delete, policy["Arn"])
 
 
 # In this order each can be deleted: what uses comes before what is used.
@@ -222,15 +228,15 @@ def clean(client: Client, prefix: str) -> list[str]:
         left: list[str] = []
         for finder in FINDERS:
             try:
-                for what, delete in list(finder(client, prefix)):
+                for name, delete in list(finder(client, prefix)):
                     try:
                         delete()
                     except (ClientError, BotoCoreError) as error:
                         if not any(word in str(error) for word in GONE):
-                            failed[what] = str(error)
+                            failed[name] = str(error)
             except (ClientError, BotoCoreError) as error:
                 left.append(f"{finder.__name__}: couldn't be listed: {error}")
-        left += [f"{what}: {error}" for what, error in failed.items()]
+        left += [f"{name}: {error}" for name, error in failed.items()]
         if not left:
             break
     return left

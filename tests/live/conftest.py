@@ -22,14 +22,14 @@ def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if not MODE:
         pytest.skip("RECONCILER_LIVE is not set: docs/live.md")
     folder: Path = tmp_path_factory.mktemp("live")
-    found = Account.enter(f"rlive-{secrets.token_hex(4)}", folder)
-    request.config.stash[PREFIX], request.config.stash[BUDGET] = found.prefix, found.budget
+    entered = Account.enter(f"rlive-{secrets.token_hex(4)}", folder)
+    request.config.stash[PREFIX], request.config.stash[BUDGET] = entered.prefix, entered.budget
     try:
-        yield found
+        yield entered
     finally:
-        request.config.stash[LEFT] = found.leave()
-        if found.home is not None:
-            stop(found.home)
+        request.config.stash[LEFT] = entered.leave()
+        if entered.home is not None:
+            stop(entered.home)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -65,8 +65,8 @@ def a_bucket(account: Account, folder: Path) -> Made:
     return base, {"versioning": False, "lifecycle": (Expiry(prefix="runs/", expire_days=30),)}
 
 
-def bucket_for(account: Account, what: str) -> str:
-    bucket = f"{account.prefix}-{what}"
+def bucket_for(account: Account, purpose: str) -> str:
+    bucket = f"{account.prefix}-{purpose}"
     where = (
         {} if account.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": account.region}}
     )
@@ -79,8 +79,10 @@ def an_object(account: Account, folder: Path) -> Made:
     paths = [folder / name for name in ("one.csv", "two.csv")]
     paths[0].write_text("a\n1\n")
     paths[1].write_text("a\n1\n2\n")
-    one, two = ({"file": str(path), "sha256": checksums(path).sha256, "size": path.stat().st_size} for path in paths)
-    return {"name": f"{bucket}/data/one.csv", **one}, {"sha256": two}
+    first, second = (
+        {"file": str(path), "sha256": checksums(path).sha256, "size": path.stat().st_size} for path in paths
+    )
+    return {"name": f"{bucket}/data/one.csv", **first}, {"sha256": second}
 
 
 def a_folder(account: Account, folder: Path) -> Made:
@@ -130,8 +132,8 @@ def a_cluster(account: Account, folder: Path) -> Made:
 
 
 def a_task_definition(account: Account, folder: Path) -> Made:
-    one = Container(name="main", image="public.ecr.aws/docker/library/busybox:1", command=("true",))
-    base = {"cpu": 256, "memory": 512, "containers": (one,)}
+    container = Container(name="main", image="public.ecr.aws/docker/library/busybox:1", command=("true",))
+    base = {"cpu": 256, "memory": 512, "containers": (container,)}
     return base, {"memory": 1024}
 
 

@@ -40,18 +40,18 @@ def test_the_main_job(account: Account, project: Path) -> None:
     assert summary["create"] == sum(summary.values()) > 10
     applied = account.command(project, "apply", "--json")
     assert applied.returncode == 0, applied.stderr
-    found = json.loads(applied.stdout)
-    assert found["verdict"] == {"result": "succeeded", "exit_code": 0, "task_exit_code": 0}
-    assert found["run"]["metrics"]["error"] == pytest.approx(7 / 3)
-    assert (project / "results" / found["run"]["id"] / "metrics.json").is_file()
+    report = json.loads(applied.stdout)
+    assert report["verdict"] == {"result": "succeeded", "exit_code": 0, "task_exit_code": 0}
+    assert report["run"]["metrics"]["error"] == pytest.approx(7 / 3)
+    assert (project / "results" / report["run"]["id"] / "metrics.json").is_file()
 
 
 def test_again_nothing_happens(account: Account, project: Path) -> None:
     account.budget.check()
     again = account.command(project, "apply", "--json")
     assert again.returncode == 0, again.stderr
-    found = json.loads(again.stdout)
-    assert (found["done"], found["verdict"]["result"]) == ([], "nothing-to-run")
+    report = json.loads(again.stdout)
+    assert (report["done"], report["verdict"]["result"]) == ([], "nothing-to-run")
 
 
 def test_a_failing_program_fails_the_command(account: Account, project: Path) -> None:

@@ -62,9 +62,9 @@ def applied(account: Account, folder: Path) -> dict[str, Any]:
     """Apply it, and see a run that succeeds. Returns the run; all is taken away by `account.leave` besides."""
     done = account.command(folder, "apply", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)["run"]
-    assert found["metrics"]["error"] == pytest.approx(7 / 3)
-    return found
+    run: dict[str, Any] = json.loads(done.stdout)["run"]
+    assert run["metrics"]["error"] == pytest.approx(7 / 3)
+    return run
 
 
 def taken_away(account: Account, folder: Path) -> None:
@@ -81,9 +81,9 @@ def test_an_unattended_run_of_given_data_and_what_it_used(account: Account, make
     data = f"s3://{lake}/given/"
     folder = make("u", {"data": data, "run": run, "cluster": {"container_insights": True}})
     account.client("s3").upload_file(str(folder / "prices.csv"), lake, "given/prices.csv")
-    found = applied(account, folder)
-    assert found["unattended"] is True
-    shown = account.command(folder, "runs", "show", found["id"], "--json")
+    recorded = applied(account, folder)
+    assert recorded["unattended"] is True
+    shown = account.command(folder, "runs", "show", recorded["id"], "--json")
     assert json.loads(shown.stdout)["run"]["attempts"][-1].get("usage"), "Container Insights has told nothing of it"
     again = account.command(folder, "apply", "--json")
     assert json.loads(again.stdout)["verdict"]["result"] == "nothing-to-run", again.stdout + again.stderr
@@ -95,8 +95,8 @@ def test_workers(account: Account, make: Made) -> None:
     pytest.importorskip("distributed", reason="the program of a rehearsal needs it")
     account.budget.check(3 * MINUTES)
     folder = make("w", {"run": {"workers": {"count": 2, "cpu": 256, "memory": 512}}})
-    found = applied(account, folder)
-    logs = account.command(folder, "logs", found["id"])
+    recorded = applied(account, folder)
+    logs = account.command(folder, "logs", recorded["id"])
     assert "workers made 328350" in logs.stdout, logs.stdout + logs.stderr
     taken_away(account, folder)
 
@@ -105,6 +105,6 @@ def test_workers(account: Account, make: Made) -> None:
 def test_managed_instances(account: Account, make: Made) -> None:
     account.budget.check(LINGERS, INSTANCE)
     folder = make("m", {"run": {"capacity": ["managed"]}})
-    found = applied(account, folder)
-    assert found["attempts"][0]["provider"] == f"{account.prefix}-m-managed"
+    recorded = applied(account, folder)
+    assert recorded["attempts"][0]["provider"] == f"{account.prefix}-m-managed"
     taken_away(account, folder)

@@ -78,7 +78,7 @@ def make(lab: LabHandle, prefix: str) -> None:
 
 
 def there(lab: LabHandle, prefix: str) -> list[str]:
-    return [what for finder in FINDERS for what, _ in finder(lab.client, prefix)]
+    return [name for finder in FINDERS for name, _ in finder(lab.client, prefix)]
 
 
 def test_all_with_the_prefix_is_deleted_and_nothing_else(lab: LabHandle) -> None:

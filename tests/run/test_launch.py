@@ -72,7 +72,7 @@ class Launcher:
         self.run = run.with_attempt(Attempt(1, "FARGATE", f"{run.id}-1", self.clock.now()))
 
     def again(self, **change: object) -> Run:
-        """As one that was stopped after RunTask: its record has the token and no task."""
+        """Launch as a client that comes back after it was stopped at RunTask: the record has the token and no task."""
         run, _ = start(self.aws, self.runs, replace(self.launch, **change), self.run, recorded=True)  # type: ignore[arg-type]
         return run
 
@@ -386,7 +386,7 @@ def of_workers(embedded: EmbeddedAws, program: str = "") -> Launcher:
 
 
 def certificates(launcher: Launcher) -> list[str]:
-    """The runs that have one."""
+    """The runs that have a certificate."""
     ssm = launcher.embedded.client("ssm")
     parameters = ssm.get_parameters_by_path(Path=certificates_path(launcher.launch.deploy))["Parameters"]
     return sorted(parameter["Name"].rpartition("/")[2] for parameter in parameters)
