@@ -62,6 +62,6 @@ def remove_images(engine: CommandLineEngine | None, label: str) -> None:
     """Remove the images of an engine that carry a label."""
     assert engine is not None
     listing = [engine.command, "image", "ls", "--quiet", "--filter", f"label={label}"]
-    found = set(subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split())
-    if found:
-        subprocess.run([engine.command, "image", "rm", "--force", *found], check=True, capture_output=True)
+    ids = set(subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split())
+    if ids:
+        subprocess.run([engine.command, "image", "rm", "--force", *ids], check=True, capture_output=True)

@@ -51,5 +51,5 @@ def test_their_values_are_in_no_command_line(builder: str, tmp_path: Path) -> No
 
 
 def test_the_engine_that_builds_best_is_taken_wherever_it_is_on_the_path() -> None:
-    engines = [CommandLineEngine(one, "1", one, {}) for one in ("podman", "classic", "buildkit", "buildx")]
+    engines = [CommandLineEngine(builder, "1", builder, {}) for builder in ("podman", "classic", "buildkit", "buildx")]
     assert [best(engines[:end]).builder for end in (1, 2, 3, 4)] == ["podman", "classic", "buildkit", "buildx"]

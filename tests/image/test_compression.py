@@ -64,7 +64,7 @@ def build(folder: Path, builder: str, says: dict[str, str], *, wanted: bool = Tr
     finally:
         calls = [json.loads(line) for line in log.read_text().splitlines()]
     tried: list[Any] = [words for words in calls if "--tag" in words]
-    return [" ".join(one for one in ("zstd", "gzip", "--load") if one in str(words)) for words in tried]
+    return [" ".join(word for word in ("zstd", "gzip", "--load") if word in str(words)) for words in tried]
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ def test_what_stands_against_zstd(compression: str | None, scanned: bool, zstd: 
 def test_an_image_is_made_anew_when_its_compression_is_chosen_and_only_then(context: Path) -> None:
     plain = image_spec("trainer", context)[0]
     assert image_spec("trainer", context, scanned=True)[0].inputs == plain.inputs
-    chosen = [image_spec("trainer", context, compression=one)[0] for one in ("gzip", "zstd")]
-    assert len({plain.inputs, *(one.inputs for one in chosen)}) == 3
-    for one in chosen:
-        assert one.build.inputs().hash == one.inputs
-        assert "(compression)" in one.build.files
+    chosen = [image_spec("trainer", context, compression=algorithm)[0] for algorithm in ("gzip", "zstd")]
+    assert len({plain.inputs, *(spec.inputs for spec in chosen)}) == 3
+    for spec in chosen:
+        assert spec.build.inputs().hash == spec.inputs
+        assert "(compression)" in spec.build.files
 
 
 @pytest.fixture
@@ -142,6 +142,6 @@ def test_with_a_real_engine(aws: Aws, project: Path, tmp_path: Path, compression
     assert manifest is not None
     zstd = compression is None and ENGINE.builder == "buildx" and ENGINE.keeps_compression
     assert manifest.compression == ("zstd" if zstd else "gzip")
-    assert all(one["mediaType"].endswith(manifest.compression) for one in json.loads(manifest.text)["layers"])
+    assert all(layer["mediaType"].endswith(manifest.compression) for layer in json.loads(manifest.text)["layers"])
     assert any("each task on Fargate pulls" in line for line in said)
     assert diff(want, kind.observe(aws, [want])["trainer"].spec) == ()

@@ -84,8 +84,8 @@ class Case:
         return self.kind.observe(self.aws, [want])["trainer"]
 
     def digest(self, account: str, region: str, repository: str, tag: str | None, digest: str | None) -> str | None:
-        found = [i for i in images(self.aws, repository) if i["imageDigest"] == digest or tag in i["imageTags"]]
-        return str(found[0]["imageDigest"]) if found else None
+        matching = [i for i in images(self.aws, repository) if i["imageDigest"] == digest or tag in i["imageTags"]]
+        return str(matching[0]["imageDigest"]) if matching else None
 
     def run(self, uri: str, *command: str, **more: Any) -> tuple[Exit, str]:
         """Run a container to its end; returns its exit and its output."""
@@ -195,8 +195,8 @@ def test_container_of_an_agent_that_was_killed_is_removed(aws: Aws, project: Pat
     running = first.start(*case.order(uri, "sleep"), lambda data: None)
     assert DOCKER is not None
     remove_leftovers(DOCKER.command, case.home / "images", os.environ)
-    found = [DOCKER.command, "ps", "-q", "--filter", f"label=reconciler.home={case.home / 'images'}"]
-    assert subprocess.run(found, capture_output=True, text=True, check=True).stdout  # our own is left alone
+    listing = [DOCKER.command, "ps", "-q", "--filter", f"label=reconciler.home={case.home / 'images'}"]
+    assert subprocess.run(listing, capture_output=True, text=True, check=True).stdout  # our own is left alone
     code = "import os, sys; from pathlib import Path; from reconciler.local.docker_runner import remove_leftovers\n"
     code += "remove_leftovers(sys.argv[1], Path(sys.argv[2]), os.environ)"
     subprocess.run([sys.executable, "-c", code, DOCKER.command, str(case.home / "images")], check=True)

@@ -144,8 +144,8 @@ def test_read_as_docker_reads_it(
     text: str, command: tuple[str, ...] | None, environment: dict[str, str], start: str
 ) -> None:
     parsed = parse_dockerfile(f"{start}ARG OUTER=out\nFROM a\n{text}\n", {"GIVEN": "by hand"})
-    found = start_of(parsed, None)
-    assert (found.command, found.environment) == (command, environment)
+    started = start_of(parsed, None)
+    assert (started.command, started.environment) == (command, environment)
 
 
 # (the file, its base images)
@@ -178,8 +178,8 @@ def test_stages_pass_on_what_they_set() -> None:
         "FROM one AS one\nWORKDIR $A\nARG C=2\nFROM one\nENV B=$A$C\nWORKDIR y\n",
         {},
     )
-    found = start_of(parsed, None)
-    assert (found.command, found.workdir, found.environment) == (("c",), "/x/1/y", {"A": "1", "B": "12"})
+    started = start_of(parsed, None)
+    assert (started.command, started.workdir, started.environment) == (("c",), "/x/1/y", {"A": "1", "B": "12"})
 
 
 REFUSED = [

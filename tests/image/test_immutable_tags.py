@@ -79,7 +79,7 @@ def test_stopped_anywhere_it_is_finished(op: str, after: int, aws: Aws, context:
     assert diff(want, kind.observe(aws, [want])["trainer"].spec) == ()
     # The image that was pushed is the one that is used: its tags can't be given to another.
     assert builder.builds == (2 if (op, after) == ("PutImage", 0) else 1)
-    (only,) = [one for one in images(aws) if want.tag in one["imageTags"]]
+    (only,) = [image for image in images(aws) if want.tag in image["imageTags"]]
     assert {"v1", "v2", "latest", want.tag} <= {*only["imageTags"]}
 
 
@@ -92,7 +92,7 @@ def test_stopped_between_the_last_tags_it_is_finished(aws: Aws, context: Path, l
     )
     with pytest.raises(AwsError):
         kind.create(aws, want)
-    assert [tag for one in images(aws) for tag in one["imageTags"]] == ["v1"]
+    assert [tag for image in images(aws) for tag in image["imageTags"]] == ["v1"]
     lab.rules()
     kind.create(aws, want)
     assert builder.builds == 1
@@ -114,5 +114,5 @@ def test_a_tag_of_another_image_is_said_before_anything_is_built(aws: Aws, conte
     # What may move does.
     want = spec(context, "v2", "latest")
     kind.create(aws, want)
-    (newest,) = [one for one in images(aws) if "latest" in one["imageTags"]]
+    (newest,) = [image for image in images(aws) if "latest" in image["imageTags"]]
     assert want.tag in newest["imageTags"]

@@ -65,7 +65,7 @@ class Images:
     @property
     def tags(self) -> dict[str, list[str]]:
         """All that is there."""
-        return {one["imageDigest"]: one.get("imageTags", []) for one in images(self.aws)}
+        return {image["imageDigest"]: image.get("imageTags", []) for image in images(self.aws)}
 
 
 @pytest.fixture

@@ -89,13 +89,13 @@ def test_arguments_target_and_platform_count(context: Path) -> None:
     text = "ARG BASE=python:3.13\nFROM $BASE AS one\nFROM one AS two\n"
     (context / "Dockerfile").write_text(text)
     plain = read_inputs(context)
-    found = {
+    hashes = {
         plain.hash,
         read_inputs(context, build_args={"BASE": "python:3.12"}).hash,
         read_inputs(context, target="one").hash,
         read_inputs(context, platform="linux/arm64").hash,
     }
-    assert len(found) == 4
+    assert len(hashes) == 4
     other = read_inputs(context, build_args={"BASE": "python:3.12"})
     assert set(changed_inputs(plain.record, other.record)) == {
         "- (base python:3.13)",

@@ -107,9 +107,9 @@ def project(tmp_path: Path) -> Iterator[Project]:
     (tmp_path / ".dockerignore").write_text("*\n!train.py\n")
     yield made
     made.run("local", "stop")
-    found = docker("image", "ls", "--quiet", f"reconciler.local/{made.name}").split()
-    if found:
-        docker("image", "rm", "--force", *set(found))
+    ids = docker("image", "ls", "--quiet", f"reconciler.local/{made.name}").split()
+    if ids:
+        docker("image", "rm", "--force", *set(ids))
 
 
 def test_main_job_in_a_container(project: Project) -> None:
@@ -154,8 +154,8 @@ def test_a_container_reaches_no_control_and_hears_nothing(project: Project) -> N
     dockerfile.write_text(dockerfile.read_text().replace("USER 10001\n", ""))
     ended = project.run("apply", "deploy.yaml", "--local", WHAT="attack")
     assert ended.code == 0
-    for what in ("reset", "identity", "moto", "buckets"):
-        assert f"{what} 403" in ended.text
+    for attempt in ("reset", "identity", "moto", "buckets"):
+        assert f"{attempt} 403" in ended.text
     assert ended.text.count("may not listen") == 2
     assert "listens to what others say" not in ended.text
     assert "role True owner False" in ended.text

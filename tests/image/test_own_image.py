@@ -64,10 +64,10 @@ def container(image: str, sample: Path) -> list[str]:
 
 
 def test_small_and_plain(engine: CommandLineEngine, image: str) -> None:
-    found = engine.inspect(image) or {}
-    print(f"size: {found['Size'] / 1e6:.0f} MB")
-    assert found["Size"] < MAX_BYTES
-    config = found["Config"]
+    inspected = engine.inspect(image) or {}
+    print(f"size: {inspected['Size'] / 1e6:.0f} MB")
+    assert inspected["Size"] < MAX_BYTES
+    config = inspected["Config"]
     assert config["User"] == "10001:10001"
     assert config["Entrypoint"] == ["env", "--block-signal=TERM", "python", "-m", "model"]
     assert config["Healthcheck"]["Test"][0] == "CMD"

@@ -30,10 +30,10 @@ def names(lock: str) -> set[str]:
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_lock_has_hashes_and_names_no_index(lock: str) -> None:
-    found = text(lock)
-    assert "://" not in found
-    assert "index" not in found.replace("importlib", "")
-    blocks = re.split(r"\n(?=\S)", found.strip())
+    content = text(lock)
+    assert "://" not in content
+    assert "index" not in content.replace("importlib", "")
+    blocks = re.split(r"\n(?=\S)", content.strip())
     assert all("--hash=sha256:" in block for block in blocks)
     assert all(re.match(r"[a-z0-9_.-]+(\[[a-z,]+\])?==\S+", block) for block in blocks)
 
@@ -51,12 +51,12 @@ def test_locks_agree_and_hold_what_is_declared() -> None:
     assert extras.keys() == {"model", "local", "dev", "docs", "dask"}
     assert set(extras["dask"]) <= set(extras["dev"])
     for lock, wanted in declared.items():
-        found = {re.split(r"[\[<>=~!; ]", item)[0].lower().replace("_", "-") for item in wanted}
-        assert found <= names(lock), f"requirements/{lock}.txt is behind pyproject.toml: run `make lock`"
+        required = {re.split(r"[\[<>=~!; ]", item)[0].lower().replace("_", "-") for item in wanted}
+        assert required <= names(lock), f"requirements/{lock}.txt is behind pyproject.toml: run `make lock`"
     assert names("model") <= names("demo") <= names("dev")
     assert names("model") <= names("dask") <= names("dev")
     lines = [set(re.findall(r"^[a-z0-9_.-]+(?:\[.*?\])?==[^\\\n]*", text(lock), re.MULTILINE)) for lock in NESTED]
-    versions = [{line.split(";")[0].strip() for line in found} for found in lines]
+    versions = [{line.split(";")[0].strip() for line in pins} for pins in lines]
     assert versions[0] <= versions[1] <= versions[2]
 
 
@@ -68,10 +68,10 @@ def test_model_imports_nothing_that_its_image_lacks() -> None:
         # model.cluster is loaded only to train on a Dask cluster, and says what to install.
         held = known | ({"dask", "distributed"} if file.name == "cluster.py" else set())
         for node in ast.walk(ast.parse(file.read_text())):
-            found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0:
-                found = [node.module or ""]
-            for name in (name.split(".")[0] for name in found):
+                imported = [node.module or ""]
+            for name in (name.split(".")[0] for name in imported):
                 if modules.get(name, name) not in held:
                     missing.add((file.name, name))
     assert missing == set()

@@ -89,10 +89,10 @@ def test_pushed_with_a_token_that_nothing_shows(
         for process in Path("/proc").glob("[0-9]*"):
             for name in ("cmdline", "environ"):
                 try:
-                    found = (process / name).read_bytes()
+                    content = (process / name).read_bytes()
                 except OSError:
                     continue
-                if secret in found:
+                if secret in content:
                     seen.append(f"{process / name}")
         for place in (Path("/dev/shm"), Path(os.environ.get("TMPDIR", "/tmp"))):
             for folder in place.glob("reconciler-*"):
@@ -159,9 +159,9 @@ def test_helper_gives_the_token_for_its_registry_only(tmp_path: Path) -> None:
     with logged_in(login, {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}) as env:
         folder = Path(env["DOCKER_CONFIG"])
         assert folder.stat().st_mode & 0o777 == 0o700
-        found = json.loads(ask(env, "get", "registry.example:5000").stdout)
-        assert found == {"ServerURL": login.registry, "Username": "AWS", "Secret": login.password}
-        assert json.loads(ask(env, "get", "https://registry.example:5000/v2/\n").stdout) == found
+        answer = json.loads(ask(env, "get", "registry.example:5000").stdout)
+        assert answer == {"ServerURL": login.registry, "Username": "AWS", "Secret": login.password}
+        assert json.loads(ask(env, "get", "https://registry.example:5000/v2/\n").stdout) == answer
         assert ask(env, "get", "other.example").returncode == 1
         assert ask(env, "list", "").stdout == "{}\n"
         assert ask(env, "store", '{"Secret": "x"}').returncode == 0

@@ -17,14 +17,14 @@ RULE = {"service": "ecr", "op": "DescribeImageScanFindings"}
 Answer = tuple[str, dict[str, int]] | None  # the scan's status and what it found; None is no scan
 
 
-def asking(lab: LabHandle, *found: Answer) -> tuple[Aws, SkippingClock]:
+def asking(lab: LabHandle, *answers: Answer) -> tuple[Aws, SkippingClock]:
     """A way to an ECR whose scan answers with these, one after another, and its clock."""
     rules: list[dict[str, Any]] = []
-    for one in found:
-        if one is None:
+    for answer in answers:
+        if answer is None:
             rules.append(RULE | {"do": "error", "code": "ScanNotFoundException"})
         else:
-            body = {"imageScanStatus": {"status": one[0]}, "imageScanFindings": {"findingSeverityCounts": one[1]}}
+            body = {"imageScanStatus": {"status": answer[0]}, "imageScanFindings": {"findingSeverityCounts": answer[1]}}
             rules.append(RULE | {"do": "answer", "type": "application/x-amz-json-1.1", "body": json.dumps(body)})
     lab.rules(*rules)
     clock = SkippingClock()

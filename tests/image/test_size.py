@@ -17,8 +17,8 @@ BEGAN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 def manifest(*layers: tuple[int, str]) -> Manifest:
-    found = [{"size": size, "mediaType": LAYER + kind} for size, kind in layers]
-    return Manifest(json.dumps({"layers": found}), OCI_MANIFEST)
+    described = [{"size": size, "mediaType": LAYER + kind} for size, kind in layers]
+    return Manifest(json.dumps({"layers": described}), OCI_MANIFEST)
 
 
 @pytest.mark.parametrize(

@@ -373,10 +373,10 @@ def test_two_builds_at_once_share_one(place: Place, wheels: Path) -> None:
         )
 
     threads = [threading.Thread(target=build) for _ in range(3)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert len(set(made)) == 1
     assert len(made) == 3
     assert len(environments(place)) == 1
@@ -384,7 +384,7 @@ def test_two_builds_at_once_share_one(place: Place, wheels: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "start", "what"),
+    ("text", "start", "reason"),
     [
         ('FROM node:20\nCMD ["node", "index.js"]', Start(), "`node`, Node.js"),
         ("FROM node:20\nCMD node index.js", Start(), "`node`, Node.js"),
@@ -396,12 +396,12 @@ def test_two_builds_at_once_share_one(place: Place, wheels: Path) -> None:
         ('FROM debian\nENTRYPOINT ["tini", "--", "Rscript", "x.R"]', Start(), "`Rscript`, R"),
     ],
 )
-def test_what_is_not_python_is_told_before_anything_is_made(place: Place, text: str, start: Start, what: str) -> None:
+def test_what_is_not_python_is_told_before_anything_is_made(place: Place, text: str, start: Start, reason: str) -> None:
     place.files({"Dockerfile": text})
     image = image_spec("trainer", place.folder)[0]
     with pytest.raises(UserError, match="this image isn't Python: it needs Docker or Podman") as error:
         local_engine(place.home, place.aws, {}, choice="process", start=start, image=image)
-    assert what in error.value.message
+    assert reason in error.value.message
 
 
 @pytest.mark.parametrize(

@@ -22,15 +22,19 @@ def topic(lab: LabHandle, folder: Path) -> dict[str, Any]:
         lab.client("sqs").create_queue(QueueName=name)
 
     def settings(lab: LabHandle) -> None:
-        found = lab.client("sns").list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
-        one = next(each["SubscriptionArn"] for each in found if each["Protocol"] == "sqs")
+        subscriptions = lab.client("sns").list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
+        subscription_arn = next(
+            subscription["SubscriptionArn"] for subscription in subscriptions if subscription["Protocol"] == "sqs"
+        )
         letters = json.dumps({"deadLetterTargetArn": queues[1]})
         for name, value in (
             ("FilterPolicy", '{"a": ["b"]}'),
             ("RawMessageDelivery", "true"),
             ("RedrivePolicy", letters),
         ):
-            lab.client("sns").set_subscription_attributes(SubscriptionArn=one, AttributeName=name, AttributeValue=value)
+            lab.client("sns").set_subscription_attributes(
+                SubscriptionArn=subscription_arn, AttributeName=name, AttributeValue=value
+            )
 
     def publish(service: str) -> Any:
         allow = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish", "Resource": arn}
@@ -75,11 +79,11 @@ def queue(lab: LabHandle, folder: Path) -> dict[str, Any]:
 
 
 def events_rule(lab: LabHandle, folder: Path) -> dict[str, Any]:
-    one, two = (f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}" for name in ("one", "two"))
-    target = RuleTarget(id="one", arn=one)
+    first, second = (f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}" for name in ("one", "two"))
+    target = RuleTarget(id="one", arn=first)
 
     def more(lab: LabHandle) -> None:
-        lab.client("events").put_targets(Rule="sample", Targets=[{"Id": "more", "Arn": two, "Input": '"x"'}])
+        lab.client("events").put_targets(Rule="sample", Targets=[{"Id": "more", "Arn": second, "Input": '"x"'}])
 
     return {
         "base": {"pattern": '{"source": ["aws.ecs"]}', "targets": (target,)},
@@ -87,7 +91,7 @@ def events_rule(lab: LabHandle, folder: Path) -> dict[str, Any]:
             "pattern": '{"detail":{"a":[1]},"source":["aws.ecr"]}',
             "state": "DISABLED",
             "description": "tells",
-            "targets": (target.model_copy(update={"arn": two}),),
+            "targets": (target.model_copy(update={"arn": second}),),
             "expression": "rate(1 day)",
             "role": f"arn:aws:iam::{ACCOUNT}:role/one",
             "tags": OTHER_TAGS,
@@ -102,10 +106,10 @@ def schedule(lab: LabHandle, folder: Path) -> dict[str, Any]:
 
     def ending(lab: LabHandle) -> None:
         scheduler = lab.client("scheduler")
-        found = scheduler.get_schedule(Name="sample")
+        live = scheduler.get_schedule(Name="sample")
         keep = ("Name", "ScheduleExpression", "ScheduleExpressionTimezone", "FlexibleTimeWindow", "Description")
-        target = found["Target"] | {"SqsParameters": {"MessageGroupId": "x"}}
-        scheduler.update_schedule(**{key: found[key] for key in keep}, Target=target, EndDate=2000000000)
+        target = live["Target"] | {"SqsParameters": {"MessageGroupId": "x"}}
+        scheduler.update_schedule(**{key: live[key] for key in keep}, Target=target, EndDate=2000000000)
 
     return {
         "base": {"expression": "cron(0 4 * * ? *)", "role": roles[0], "target": functions[0]},
@@ -120,24 +124,26 @@ def schedule(lab: LabHandle, folder: Path) -> dict[str, Any]:
 
 def attach(lab: LabHandle, name: str) -> None:
     """All that can hang on a function, at itself, at a version and at an alias."""
-    api, this = lab.client("lambda"), {"FunctionName": name}
+    api, function_name = lab.client("lambda"), {"FunctionName": name}
     lab.client("sqs").create_queue(QueueName="source")
-    api.create_event_source_mapping(**this, EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:source")
-    version = api.publish_version(**this)["Version"]
-    api.create_alias(**this, Name="live", FunctionVersion=version)
+    api.create_event_source_mapping(**function_name, EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:source")
+    version = api.publish_version(**function_name)["Version"]
+    api.create_alias(**function_name, Name="live", FunctionVersion=version)
     for qualifier in ({}, {"Qualifier": "live"}):
-        api.create_function_url_config(**this, **qualifier, AuthType="NONE")
+        api.create_function_url_config(**function_name, **qualifier, AuthType="NONE")
         there = {"OnSuccess": {"Destination": f"arn:aws:sqs:{REGION}:{ACCOUNT}:theirs"}}
-        api.put_function_event_invoke_config(**this, **qualifier, DestinationConfig=there)
-    for one in ("live", version):
-        api.add_permission(**this, Qualifier=one, StatementId="all", Action="lambda:InvokeFunction", Principal="*")
+        api.put_function_event_invoke_config(**function_name, **qualifier, DestinationConfig=there)
+    for qualifier_name in ("live", version):
+        api.add_permission(
+            **function_name, Qualifier=qualifier_name, StatementId="all", Action="lambda:InvokeFunction", Principal="*"
+        )
 
 
 def a_zip(text: str = "def handle(event, context): pass") -> bytes:
-    whole = io.BytesIO()
-    with zipfile.ZipFile(whole, "w") as file:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
         file.writestr("other.py", text)
-    return whole.getvalue()
+    return buffer.getvalue()
 
 
 def function(lab: LabHandle, folder: Path) -> dict[str, Any]:
@@ -153,10 +159,10 @@ def function(lab: LabHandle, folder: Path) -> dict[str, Any]:
         lab.client("lambda").update_function_code(FunctionName="sample", ZipFile=a_zip())
 
     def everybody(lab: LabHandle) -> None:
-        which = {"FunctionName": "sample", "Action": "lambda:InvokeFunction"}
-        lab.client("lambda").add_permission(**which, StatementId="mine", Principal="*")
+        common = {"FunctionName": "sample", "Action": "lambda:InvokeFunction"}
+        lab.client("lambda").add_permission(**common, StatementId="mine", Principal="*")
         service, _, source = rules[0].partition(" ")
-        lab.client("lambda").add_permission(**which, StatementId="same", Principal=service, SourceArn=source)
+        lab.client("lambda").add_permission(**common, StatementId="same", Principal=service, SourceArn=source)
 
     def layers(lab: LabHandle) -> None:
         lab.client("lambda").update_function_configuration(FunctionName="sample", Layers=[layer])

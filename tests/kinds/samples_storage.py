@@ -62,14 +62,18 @@ def s3_object(lab: LabHandle, folder: Path) -> dict[str, Any]:
     files = [folder / name for name in ("one.csv", "two.csv")]
     files[0].write_text("a,b\n1,2\n")
     files[1].write_text("a,b\n1,2\n3,4\n")
-    one, two = ({"file": str(path), "sha256": checksums(path).sha256, "size": path.stat().st_size} for path in files)
-    return {"base": {"name": "sample/data/one.csv", **one}, "changes": {"sha256": two, "size": two}}
+    first, second = (
+        {"file": str(path), "sha256": checksums(path).sha256, "size": path.stat().st_size} for path in files
+    )
+    return {"base": {"name": "sample/data/one.csv", **first}, "changes": {"sha256": second, "size": second}}
 
 
 def s3_folder(lab: LabHandle, folder: Path) -> dict[str, Any]:
     lab.client("s3").create_bucket(Bucket="sample")
-    one, two = (_files(folder / name, texts) for name, texts in (("one", ("1", "2", "")), ("two", ("1", "3", "4 5"))))
-    return {"base": {"name": "sample/data/", **one}, "changes": {"files": two, "size": two}}
+    first, second = (
+        _files(folder / name, texts) for name, texts in (("one", ("1", "2", "")), ("two", ("1", "3", "4 5")))
+    )
+    return {"base": {"name": "sample/data/", **first}, "changes": {"files": second, "size": second}}
 
 
 def _files(folder: Path, texts: tuple[str, ...]) -> dict[str, Any]:
@@ -94,7 +98,7 @@ def image(lab: LabHandle, folder: Path) -> dict[str, Any]:
         (context / "main.py").write_text(f"print('{number}')\n")
         specs.append(image_spec("sample", context, tags=("latest",), used_by=UsedBy(family="sample"))[0])
     parts = ("inputs", "tags_wanted", "used_by", "build")
-    one, two = ({part: getattr(spec, part) for part in parts} for spec in specs)
+    first, second = ({part: getattr(spec, part) for part in parts} for spec in specs)
 
     def unmark(lab: LabHandle) -> None:
         marks = [{"imageTag": UsedBy(family="sample").tag(spec.inputs)} for spec in specs]
@@ -102,8 +106,8 @@ def image(lab: LabHandle, folder: Path) -> dict[str, Any]:
 
     return {
         "kind": ImageKind(ProcessEngine(folder / "home", lab.aws()), lambda line: None),
-        "base": one,
-        "changes": {"inputs": two, "tags_wanted": ("latest", "v2")},
+        "base": first,
+        "changes": {"inputs": second, "tags_wanted": ("latest", "v2")},
         "outside": {"in_use": unmark},
     }
 

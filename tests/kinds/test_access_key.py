@@ -27,7 +27,7 @@ def wanted(name: str = "ci") -> UserSpec:
 def keys(lab: LabHandle, name: str = "ci") -> list[str]:
     iam = lab.client("iam")
     try:
-        return [one["AccessKeyId"] for one in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]]
+        return [key["AccessKeyId"] for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]]
     except ClientError:
         return []
 
@@ -76,4 +76,4 @@ def test_users_names_in_parameters() -> None:
     names = ["a+b", "a=b", "a,b", "a@b", "a-b", "a--b", "a@@b"]
     made = [in_parameter_name(name) for name in names]
     assert len({*made}) == len(names)
-    assert not [one for one in made if parameter_name_problem(f"/reconciler/tiny/users/{one}/access-key")]
+    assert not [name for name in made if parameter_name_problem(f"/reconciler/tiny/users/{name}/access-key")]

@@ -114,9 +114,9 @@ def tables_by_kind(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Compare) and any(
             isinstance(p, ast.Attribute) and p.attr == "kind" for p in ast.walk(node)
         ):
-            found = [p.value for p in ast.walk(node) if isinstance(p, ast.Constant) and p.value in KINDS]
-            if found:
-                yield f"{path.name}:{node.lineno} compares a kind with {found}"
+            kinds = [p.value for p in ast.walk(node) if isinstance(p, ast.Constant) and p.value in KINDS]
+            if kinds:
+                yield f"{path.name}:{node.lineno} compares a kind with {kinds}"
         if isinstance(node, ast.Dict | ast.Set | ast.Tuple | ast.List):
             items = node.keys if isinstance(node, ast.Dict) else node.elts
             values = [item.value for item in items if isinstance(item, ast.Constant)]

@@ -33,10 +33,10 @@ def both_ways(lab: LabHandle) -> None:
 
 
 def destinations(lab: LabHandle) -> Any:
-    (found,) = lab.client("lambda").list_function_event_invoke_configs(FunctionName="sample")[
+    (config,) = lab.client("lambda").list_function_event_invoke_configs(FunctionName="sample")[
         "FunctionEventInvokeConfigs"
     ]
-    return [found["DestinationConfig"], found["MaximumRetryAttempts"]]
+    return [config["DestinationConfig"], config["MaximumRetryAttempts"]]
 
 
 def two_buckets(lab: LabHandle) -> None:
@@ -50,8 +50,8 @@ def two_buckets(lab: LabHandle) -> None:
 
 
 def copied_to(lab: LabHandle) -> Any:
-    found = lab.client("s3").get_bucket_replication(Bucket="sample")["ReplicationConfiguration"]
-    return [rule["Destination"]["Bucket"] for rule in found["Rules"]]
+    configuration = lab.client("s3").get_bucket_replication(Bucket="sample")["ReplicationConfiguration"]
+    return [rule["Destination"]["Bucket"] for rule in configuration["Rules"]]
 
 
 def two_places(lab: LabHandle) -> None:
@@ -61,32 +61,32 @@ def two_places(lab: LabHandle) -> None:
 
 
 def told(lab: LabHandle) -> Any:
-    found = lab.client("s3").get_bucket_notification_configuration(Bucket="sample")
-    queues = [one["QueueArn"] for one in found.get("QueueConfigurations", ())]
-    return [*queues, *(["eventbridge"] if "EventBridgeConfiguration" in found else [])]
+    configuration = lab.client("s3").get_bucket_notification_configuration(Bucket="sample")
+    queues = [queue["QueueArn"] for queue in configuration.get("QueueConfigurations", ())]
+    return [*queues, *(["eventbridge"] if "EventBridgeConfiguration" in configuration else [])]
 
 
 def policies(who: str) -> Callable[[LabHandle], None]:
     def do(lab: LabHandle) -> None:
-        iam, this = lab.client("iam"), {f"{who}Name": "sample"}
+        iam, key = lab.client("iam"), {f"{who}Name": "sample"}
         verb = who.lower()
         for arn in (ADMIN, READ_ONLY):
-            getattr(iam, f"attach_{verb}_policy")(**this, PolicyArn=arn)
+            getattr(iam, f"attach_{verb}_policy")(**key, PolicyArn=arn)
         for name in ("theirs", "more"):
-            getattr(iam, f"put_{verb}_policy")(**this, PolicyName=name, PolicyDocument=document().text())
-        getattr(iam, f"put_{verb}_permissions_boundary")(**this, PermissionsBoundary=ADMIN)
+            getattr(iam, f"put_{verb}_policy")(**key, PolicyName=name, PolicyDocument=document().text())
+        getattr(iam, f"put_{verb}_permissions_boundary")(**key, PermissionsBoundary=ADMIN)
 
     return do
 
 
 def left(who: str) -> Callable[[LabHandle], Any]:
     def look(lab: LabHandle) -> Any:
-        iam, verb, this = lab.client("iam"), who.lower(), {f"{who}Name": "sample"}
-        attached = getattr(iam, f"list_attached_{verb}_policies")(**this)["AttachedPolicies"]
-        live = getattr(iam, f"get_{verb}")(**this)[who]
+        iam, verb, key = lab.client("iam"), who.lower(), {f"{who}Name": "sample"}
+        attached = getattr(iam, f"list_attached_{verb}_policies")(**key)["AttachedPolicies"]
+        live = getattr(iam, f"get_{verb}")(**key)[who]
         bound = live.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
-        inline = {*getattr(iam, f"list_{verb}_policies")(**this)["PolicyNames"]} & {"theirs", "more"}
-        return [{one["PolicyArn"] for one in attached} & {ADMIN, READ_ONLY}, inline, bound]
+        inline = {*getattr(iam, f"list_{verb}_policies")(**key)["PolicyNames"]} & {"theirs", "more"}
+        return [{attachment["PolicyArn"] for attachment in attached} & {ADMIN, READ_ONLY}, inline, bound]
 
     return look
 
@@ -100,8 +100,8 @@ def subscribe(lab: LabHandle) -> None:
 
 def subscribed(lab: LabHandle) -> Any:
     topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:sample"
-    found = lab.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    return sorted({one["Endpoint"] for one in found} & {QUEUE, OTHER})
+    subscriptions = lab.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    return sorted({subscription["Endpoint"] for subscription in subscriptions} & {QUEUE, OTHER})
 
 
 # Kind, what others do, what the file lets be, how it is looked at, and what is left of it.
@@ -125,22 +125,22 @@ def test_what_is_allowed_stays_and_the_rest_goes(
 ) -> None:
     name, do, allow, look, expected = case
     aws = lab.aws()
-    one = sample(name, lab, tmp_path)
-    one.kind.create(aws, one.base)
+    example = sample(name, lab, tmp_path)
+    example.kind.create(aws, example.base)
     do(lab)
-    want = one.base.model_copy(update={"allow": tuple(sorted(allow))})
-    seen = one.kind.observe(aws, [want])[want.name]
+    want = example.base.model_copy(update={"allow": tuple(sorted(allow))})
+    seen = example.kind.observe(aws, [want])[want.name]
     changes = diff(want, seen.spec)
     assert changes
     shown = json.dumps([change.before for change in changes])
     assert not any(f'"{text}"' in shown or f" {text}" in shown for text in allow)
-    one.kind.update(aws, want, seen, changes)
+    example.kind.update(aws, want, seen, changes)
     assert look(lab) == expected
-    after = one.kind.observe(aws, [want])[want.name]
+    after = example.kind.observe(aws, [want])[want.name]
     assert diff(want, after.spec) == ()
     # Deleted with what was allowed.
-    one.kind.delete(aws, after)
-    assert one.kind.observe(aws, [want]) == {}
+    example.kind.delete(aws, after)
+    assert example.kind.observe(aws, [want]) == {}
 
 
 def test_where_is_the_second_word() -> None:

@@ -23,7 +23,7 @@ from tests.lab_client import LabHandle
 
 
 @pytest.fixture(params=SAMPLES)
-def one(request: pytest.FixtureRequest, lab: LabHandle, tmp_path: Path) -> Sample:
+def example(request: pytest.FixtureRequest, lab: LabHandle, tmp_path: Path) -> Sample:
     return sample(request.param, lab, tmp_path)
 
 
@@ -51,23 +51,23 @@ def immutable(spec: type[Spec], name: str) -> bool:
     return any(isinstance(mark, Immutable) for mark in spec.model_fields[name].metadata)
 
 
-def see(one: Sample, reader: Aws, want: Spec) -> Observed[Any]:
+def see(example: Sample, reader: Aws, want: Spec) -> Observed[Any]:
     """What is there, which must be there and nothing else."""
     with reader.shared:  # as a plan does
-        found = one.kind.observe(reader, [want])
-    assert list(found) == [want.name]
-    assert found[want.name].spec.address == want.address
-    return found[want.name]
+        observed = example.kind.observe(reader, [want])
+    assert list(observed) == [want.name]
+    assert observed[want.name].spec.address == want.address
+    return observed[want.name]
 
 
-def make(one: Sample, aws: Aws, reader: Aws, want: Spec) -> None:
+def make(example: Sample, aws: Aws, reader: Aws, want: Spec) -> None:
     """Update what is there, and find no difference."""
-    there = see(one, reader, want)
+    there = see(example, reader, want)
     changes = diff(want, there.spec)
     assert changes
     assert not [change for change in changes if change.replaces]
-    one.kind.update(aws, want, there, changes)
-    assert diff(want, see(one, reader, want).spec) == ()
+    example.kind.update(aws, want, there, changes)
+    assert diff(want, see(example, reader, want).spec) == ()
 
 
 def test_every_kind_has_a_sample() -> None:
@@ -75,30 +75,33 @@ def test_every_kind_has_a_sample() -> None:
 
 
 @pytest.mark.share(3)
-def test_a_life(one: Sample, aws: Aws, reader: Aws, lab: LabHandle) -> None:
+def test_a_life(example: Sample, aws: Aws, reader: Aws, lab: LabHandle) -> None:
     # Every field has a sample.
-    assert compared(type(one.base)) == one.changes.keys() | one.outside.keys()
-    for name in one.changes:
-        assert name in {top(change.path) for change in diff(one.changed(name), one.base)}
+    assert compared(type(example.base)) == example.changes.keys() | example.outside.keys()
+    for name in example.changes:
+        assert name in {top(change.path) for change in diff(example.changed(name), example.base)}
 
     # Absent.
-    assert one.kind.observe(reader, [one.base]) == {}
-    assert one.kind.observe(reader, []) == {}
+    assert example.kind.observe(reader, [example.base]) == {}
+    assert example.kind.observe(reader, []) == {}
 
     # Created, it is as wanted and knows its owner.
-    one.kind.create(aws, one.base)
-    there = see(one, reader, one.base)
-    assert diff(one.base, there.spec) == ()
-    assert there.owner == ("sample" if one.base.marked else None)
+    example.kind.create(aws, example.base)
+    there = see(example, reader, example.base)
+    assert diff(example.base, there.spec) == ()
+    assert there.owner == ("sample" if example.base.marked else None)
     assert all(isinstance(value, str) and value for value in there.attributes.values())
 
     # Its name alone finds it, and names like its own don't.
-    assert see(one, reader, type(one.base)(name=one.base.name)).attributes == there.attributes
-    others = [one.base.model_copy(update={"name": name}) for name in (f"{one.base.name}-other", one.base.name[:-1])]
-    assert list(one.kind.observe(reader, [others[0], one.base, others[1]])) == [one.base.name]
+    assert see(example, reader, type(example.base)(name=example.base.name)).attributes == there.attributes
+    others = [
+        example.base.model_copy(update={"name": name})
+        for name in (f"{example.base.name}-other", example.base.name[:-1])
+    ]
+    assert list(example.kind.observe(reader, [others[0], example.base, others[1]])) == [example.base.name]
 
     # What lists the account finds it, and its tags say whose it is; what is part of another is found in that.
-    kind, spec = one.kind, one.base
+    kind, spec = example.kind, example.base
     if spec.part_of:  # a folder has no listing of its own, but for its objects
         assert not kind.needs.listing or spec.name in kind.inside(reader, spec.name.partition("/")[0])
     else:
@@ -108,42 +111,46 @@ def test_a_life(one: Sample, aws: Aws, reader: Aws, lab: LabHandle) -> None:
     assert re.fullmatch(kind.pattern, spec.name)
 
     # What others did is seen and put right.
-    for name, outside in one.outside.items():
+    for name, outside in example.outside.items():
         outside(lab)
-        assert name in {top(change.path) for change in diff(one.base, see(one, reader, one.base).spec)}
-        make(one, aws, reader, one.base)
+        assert name in {top(change.path) for change in diff(example.base, see(example, reader, example.base).spec)}
+        make(example, aws, reader, example.base)
 
     # Deleted with all that others did, and deleted again.
-    for outside in one.outside.values():
+    for outside in example.outside.values():
         outside(lab)
     for _ in range(2):
-        one.kind.delete(aws, there)
-        assert one.kind.observe(reader, [one.base]) == {}
+        example.kind.delete(aws, there)
+        assert example.kind.observe(reader, [example.base]) == {}
 
     # Made again.
-    one.kind.create(aws, one.base)
-    assert diff(one.base, see(one, reader, one.base).spec) == ()
+    example.kind.create(aws, example.base)
+    assert diff(example.base, see(example, reader, example.base).spec) == ()
 
 
 @pytest.mark.share(3)
-def test_each_field_is_changed_and_changed_back(one: Sample, aws: Aws, reader: Aws) -> None:
-    one.kind.create(aws, one.base)
-    for name in one.changes:
-        want = one.changed(name)
-        changes = [change for change in diff(want, see(one, reader, want).spec) if top(change.path) == name]
+def test_each_field_is_changed_and_changed_back(example: Sample, aws: Aws, reader: Aws) -> None:
+    example.kind.create(aws, example.base)
+    for name in example.changes:
+        want = example.changed(name)
+        changes = [change for change in diff(want, see(example, reader, want).spec) if top(change.path) == name]
         assert changes, name
-        assert all(change.replaces is immutable(type(one.base), name) for change in changes)
-        if not immutable(type(one.base), name):
-            make(one, aws, reader, want)
-            if diff(one.base, see(one, reader, one.base).spec):  # `AtLeast` has nothing to take back
-                make(one, aws, reader, one.base)
+        assert all(change.replaces is immutable(type(example.base), name) for change in changes)
+        if not immutable(type(example.base), name):
+            make(example, aws, reader, want)
+            if diff(example.base, see(example, reader, example.base).spec):  # `AtLeast` has nothing to take back
+                make(example, aws, reader, example.base)
     # All at once.
-    mutable = [name for name in one.changes if not immutable(type(one.base), name) and name not in one.alone]
-    make(one, aws, reader, one.changed(*mutable))
+    mutable = [
+        name for name in example.changes if not immutable(type(example.base), name) and name not in example.alone
+    ]
+    make(example, aws, reader, example.changed(*mutable))
 
 
 @pytest.mark.share(3)
-def test_everything_is_created_otherwise(one: Sample, aws: Aws, reader: Aws) -> None:
-    want = one.changed(*(one.changes.keys() - {"region", "vpc"} - one.alone))  # in a region and VPC that are there
-    one.kind.create(aws, want)
-    assert diff(want, see(one, reader, want).spec) == ()
+def test_everything_is_created_otherwise(example: Sample, aws: Aws, reader: Aws) -> None:
+    want = example.changed(
+        *(example.changes.keys() - {"region", "vpc"} - example.alone)
+    )  # in a region and VPC that are there
+    example.kind.create(aws, want)
+    assert diff(want, see(example, reader, want).spec) == ()

@@ -35,7 +35,7 @@ def test_an_empty_variable_that_aws_dropped_is_no_difference(dropped: list[str],
     container = Container(name="main", image="x", environment={"EMPTY": "", "FULL": "1"})
     want = TaskDefinitionSpec(name="f", cpu=256, memory=512, containers=(container,))
     live = request(want) | {"revision": 1, "taskDefinitionArn": "arn:aws:ecs:::f:1"}
-    kept = [one for one in live["containerDefinitions"][0]["environment"] if one["name"] not in dropped]
+    kept = [variable for variable in live["containerDefinitions"][0]["environment"] if variable["name"] not in dropped]
     live["containerDefinitions"] = [{**live["containerDefinitions"][0], "environment": kept}]
     seen = TaskDefinition().read(cast(Any, Answers({"taskDefinition": live})), want)
     assert seen is not None

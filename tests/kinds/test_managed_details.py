@@ -37,7 +37,7 @@ class Answers:
         return [self.live] if self.live else []
 
     def each(self, read: Any, items: Any) -> list[Any]:
-        return [read(one) for one in items]
+        return [read(item) for item in items]
 
 
 def made(**more: Any) -> dict[str, Any]:

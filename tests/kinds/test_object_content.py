@@ -123,8 +123,8 @@ def test_a_file_that_changes_while_it_is_uploaded_is_told_and_not_taken_for_what
     with pytest.raises(UserError, match="changed while it was being deployed"):
         Object().create(aws, want)
     assert done.is_set()
-    found = Object().observe(lab.aws(), [ObjectSpec(name=want.name)]).get(want.name)
-    assert found is None
+    observed = Object().observe(lab.aws(), [ObjectSpec(name=want.name)]).get(want.name)
+    assert observed is None
 
 
 class Interrupting(SkippingClock):

@@ -17,11 +17,11 @@ def test_a_setting_is_put_right_where_its_subscription_still_is(lab: LabHandle, 
     want = TopicSpec(name="told", subscriptions=(f"sqs {READER}",), tags={"reconciler:deploy": "tiny"})
     lab.client("sqs").create_queue(QueueName="reader")
     Topic().create(aws, want)
-    (one,) = (each["SubscriptionArn"] for each in sns.list_subscriptions()["Subscriptions"])
-    sns.set_subscription_attributes(SubscriptionArn=one, AttributeName="RawMessageDelivery", AttributeValue="true")
+    (arn,) = (subscription["SubscriptionArn"] for subscription in sns.list_subscriptions()["Subscriptions"])
+    sns.set_subscription_attributes(SubscriptionArn=arn, AttributeName="RawMessageDelivery", AttributeValue="true")
     seen = Topic().observe(aws, [want])["told"]
     assert seen.spec.subscription_settings == (f"{READER} RawMessageDelivery true",)
     if ended:
-        sns.unsubscribe(SubscriptionArn=one)
+        sns.unsubscribe(SubscriptionArn=arn)
     Topic().update(aws, want, seen, diff(want, seen.spec))
     assert Topic().observe(aws, [want])["told"].spec.subscription_settings == ()

@@ -41,9 +41,9 @@ def test_replication_is_asked_for_where_there_are_versions(
         rule: dict[str, Any] = {"Status": "Enabled", "Prefix": "", "Destination": {"Bucket": "arn:aws:s3:::theirs"}}
         s3.put_bucket_replication(Bucket="demo", ReplicationConfiguration={"Role": role["Arn"], "Rules": [rule]})
     lab.zero()
-    found = Bucket().observe(aws, [BucketSpec(name="demo", versioning=wanted)])["demo"]
+    observed = Bucket().observe(aws, [BucketSpec(name="demo", versioning=wanted)])["demo"]
     assert sum(asked(lab).values()) == requests
-    assert found.spec.attached == (("replication arn:aws:s3:::theirs",) if there else ())
+    assert observed.spec.attached == (("replication arn:aws:s3:::theirs",) if there else ())
 
 
 def test_a_user_that_is_not_there_takes_one_read_of_its_own(aws: Aws, lab: LabHandle) -> None:
