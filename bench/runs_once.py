@@ -30,7 +30,7 @@ def main() -> int:
     catalog = here.runs.catalog()
     runs = catalog.newest(HISTORY)
     # One with metrics, as the run has that has just ended.
-    with_metrics = whole_runs(catalog.wholes([run for run in runs if run.metrics][:1]))
+    with_metrics = whole_runs(catalog.whole_runs([run for run in runs if run.metrics][:1]))
     return int(not plots(with_metrics[0], runs[::-1]))
 
 

@@ -22,7 +22,7 @@ from reconciler.run.place import Place
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.stored import Unreadable
-from reconciler.run.unwatched_ends import as_they_are
+from reconciler.run.unwatched_ends import brought_up_to_date
 
 SEVERAL = 5  # runs that are said to be meant
 
@@ -43,7 +43,7 @@ class Past:
 
     def ends(self, runs: Sequence[Run | Row]) -> list[Run | Row]:
         """These runs as they are now. That one has ended without being recorded as such is said. Raises AwsError."""
-        seen, ended = as_they_are(self.aws, self.place, rules_of(self.where.deploy), runs)
+        seen, ended = brought_up_to_date(self.aws, self.place, rules_of(self.where.deploy), runs)
         say_unseen(self.runs, ended)
         return seen
 

@@ -158,7 +158,7 @@ def _last_good(past: Past, here: Deployment, own: Live) -> Run:
     looked_at = {own.attributes["arn"]}
     catalog = past.runs.catalog()
     good = ([run for run in batch if run.state is State.SUCCEEDED] for batch in catalog.batches())
-    for run in islice(chain.from_iterable(whole_runs(catalog.wholes(batch)) for batch in good), LOOKED):
+    for run in islice(chain.from_iterable(whole_runs(catalog.whole_runs(batch)) for batch in good), LOOKED):
         if run.task_definition in looked_at:
             continue
         looked_at.add(run.task_definition)

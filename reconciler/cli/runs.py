@@ -259,7 +259,7 @@ def _best(terminal: Terminal, here: Past, metric: str, options: Arguments) -> No
     if not best:
         raise UserError(f"no run has the metric {metric!r}", hint="`runs show` lists the metrics of a run")
     if options.json:
-        terminal.json(Best(metric, whole_runs(catalog.wholes(best))))
+        terminal.json(Best(metric, whole_runs(catalog.whole_runs(best))))
         return
     for run in best:
         terminal.print(f"  {run.metrics[metric]:<14.6g} {run.id}  exit {run.exit_code}  {run.state.value}")

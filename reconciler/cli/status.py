@@ -20,7 +20,7 @@ from reconciler.run.index import Row
 from reconciler.run.job import place_of, rules_of, runs_of
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
-from reconciler.run.unwatched_ends import as_they_are
+from reconciler.run.unwatched_ends import brought_up_to_date
 
 RUNS = 5
 WORDS = {
@@ -56,7 +56,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         here.observe, lambda: _past(runs, as_json=options.json), lambda: current_holder(aws, here.deploy.name)
     ]  # fmt: skip
     seen, (count, newest), holder = aws.together(*read)
-    past, unseen = as_they_are(aws, place_of(here.deploy), rules_of(here.deploy), newest)
+    past, unseen = brought_up_to_date(aws, place_of(here.deploy), rules_of(here.deploy), newest)
     plan = here.plan(seen)
     if options.json:
         shown = plan_json(plan, here.given_data)

@@ -13,7 +13,7 @@ from reconciler.run.insights import late, ran, with_usage
 from reconciler.run.retry import Attempt, out_of_memory
 from reconciler.run.run import Run
 from reconciler.run.state import State
-from reconciler.run.usage import SETTING, Enough, Took, enough, said_of, said_of_size
+from reconciler.run.usage import SETTING, Enough, Took, enough, size_text, usage_text
 
 
 def measured(here: Past, run: Run) -> Run:
@@ -50,7 +50,7 @@ def attempt_line(deploy: Deploy, run: Run, attempt: Attempt, now: float) -> str:
     started, stopped = attempt.started, attempt.stopped
     took = None if started is None or stopped is None else stopped - started
     more = on and late(attempt, now)
-    return said_of(attempt.usage, run.size_of(attempt), took, late=more)
+    return usage_text(attempt.usage, run.size_of(attempt), took, late=more)
 
 
 def run_lines(deploy: Deploy, run: Run) -> Iterator[str]:
@@ -58,7 +58,7 @@ def run_lines(deploy: Deploy, run: Run) -> Iterator[str]:
     last = run.attempts[-1] if run.attempts else None
     enough_size, size = enough_for(deploy, run), run.size_of(last) if last else None
     if enough_size and size:
-        yield said_of_size(enough_size, size, whole=run.state is State.SUCCEEDED)
+        yield size_text(enough_size, size, whole=run.state is State.SUCCEEDED)
     elif last and last.usage and last.usage.measurements and out_of_memory(last):
         yield "it used all of its memory, so the size that is enough isn't known"
     elif any(ran(attempt) and not attempt.usage for attempt in run.attempts) and not deploy.cluster.container_insights:

@@ -138,7 +138,7 @@ def too_long(run: Run, limits: Limits, task: Mapping[str, Any], now: float) -> s
     return OVERDUE if late else ""
 
 
-def said(run: Run, limits: Limits, now: float) -> str:
+def limit_text(run: Run, limits: Limits, now: float) -> str:
     """That a run was stopped at its limit of cost or time, for people."""
     limit, first, last = limit_of(run, limits), run.attempts[0].launched, run.attempts[-1]
     after = span(max((last.stopped or now) - first, 0.0))

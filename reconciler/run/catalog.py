@@ -76,15 +76,15 @@ class Catalog:
             newest += batch
             if len(newest) >= count:
                 break
-        return self.wholes(newest[:count]) if whole else newest[:count]
+        return self.whole_runs(newest[:count]) if whole else newest[:count]
 
-    def wholes(self, runs: list[Run | Row]) -> list[Run | Row]:
+    def whole_runs(self, runs: list[Run | Row]) -> list[Run | Row]:
         """The rows among these as runs: by what the index has of the newest, or by their records. A row stays for
         a run whose record is gone.
         """
-        return self._runs.aws.each(lambda run: run if isinstance(run, Run) else self._whole(run.id) or run, runs)
+        return self._runs.aws.each(lambda run: run if isinstance(run, Run) else self._whole_run(run.id) or run, runs)
 
-    def _whole(self, run_id: str) -> Run | None:
+    def _whole_run(self, run_id: str) -> Run | None:
         for part in self._parts:
             if (record := part.head.whole.get(run_id)) is not None and run_id not in part.unsettled:
                 with contextlib.suppress(Unreadable):
@@ -133,10 +133,10 @@ class Catalog:
         for part in self._parts:
             unsettled = part.unsettled
             candidates += (row for row in part.head.rows.values() if row.id not in unsettled)
-            candidates += self._left(part)
+            candidates += self._not_indexed(part)
         return pick(count, (run for run in candidates if metric in run.metrics), key=lambda run: run.metrics[metric])
 
-    def _left(self, part: _Part) -> list[Run]:
+    def _not_indexed(self, part: _Part) -> list[Run]:
         """Runs that are not in the index: those that may be over, and the newest of those that were under way."""
         due = part.head.due(part.listed, self._now)
         others = sorted(part.unsettled.difference(due), key=moment, reverse=True)

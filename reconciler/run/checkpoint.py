@@ -51,7 +51,7 @@ def look(calls: Any, bucket: str, run_id: str) -> Checkpoint:
     objects = [
         s3_object
         for page in _pages(calls, "ListObjectsV2", bucket, run_id)
-        for s3_object in _its(run_id, page, "Contents")
+        for s3_object in _entries(run_id, page, "Contents")
     ]
     if not objects:
         return Checkpoint(0, 0)
@@ -66,7 +66,7 @@ def remove(calls: Any, bucket: str, run_id: str) -> list[str]:
     """Remove the checkpoint with all its versions. Returns what S3 says of those that stay."""
     why: list[str] = []
     for page in _pages(calls, "ListObjectVersions", bucket, run_id):
-        why += _delete(calls, bucket, [*_its(run_id, page, "Versions"), *_its(run_id, page, "DeleteMarkers")])
+        why += _delete(calls, bucket, [*_entries(run_id, page, "Versions"), *_entries(run_id, page, "DeleteMarkers")])
     return why
 
 
@@ -77,7 +77,7 @@ def leave(calls: Any, bucket: str, run_id: str) -> list[str]:
     why: list[str] = []
     key, value = CHECKPOINT_MARK
     for page in _pages(calls, "ListObjectVersions", bucket, run_id):
-        versions, markers = _its(run_id, page, "Versions"), _its(run_id, page, "DeleteMarkers")
+        versions, markers = _entries(run_id, page, "Versions"), _entries(run_id, page, "DeleteMarkers")
         why += _delete(calls, bucket, [version for version in versions if not version["IsLatest"]] + markers)
         for version in versions:
             if version["IsLatest"]:
@@ -95,7 +95,7 @@ def _pages(calls: Any, operation: str, bucket: str, run_id: str) -> Iterator[Map
     return pages(lambda more: calls.find("s3", operation, **where, **more), marks)
 
 
-def _its(run_id: str, page: Mapping[str, Any], part: str) -> list[Any]:
+def _entries(run_id: str, page: Mapping[str, Any], part: str) -> list[Any]:
     """What is the checkpoint's: the object of that name, and all below it."""
     prefix = checkpoint_prefix(run_id)
     return [entry for entry in page.get(part) or () if entry["Key"] == prefix or entry["Key"].startswith(f"{prefix}/")]

@@ -102,14 +102,14 @@ def old_data(aws: Aws, bucket: str, deploy: str, run: Run, named: Iterable[str])
 
     def look(key: str, content: str) -> Old:
         if key.startswith(SCHEME):
-            return _given(place, key, content)
+            return _given_data(place, key, content)
         return (_folder if key.endswith("/") else _file)(place, key, content)
 
     data = aws.each(lambda item: look(*item), sorted(wanted.items()))
     return data, "" if sure or not wanted else f"{UNSAID}: what the bucket had at its launch is taken"
 
 
-def _given(place: _Place, uri: str, content: str) -> Old:
+def _given_data(place: _Place, uri: str, content: str) -> Old:
     """Data of a bucket that isn't the deploy's: as it is, or in versions whose ETags are those of then."""
     where = place_of(uri)
     if read_place(place.aws, where).content == content:
@@ -118,7 +118,7 @@ def _given(place: _Place, uri: str, content: str) -> Old:
     listed, markers = _listed(there, uri, where.path, alone=not where.is_folder)
     changes = {entry["LastModified"] for entry in (*listed, *markers) if not place.is_later(entry)}
     for moment in sorted(changes, reverse=True)[:TRIED]:
-        then = _at(listed, markers, moment)
+        then = _versions_at(listed, markers, moment)
         _check_count(uri, len(then))
         listing, versions = Listing(where), []
         for key, version in sorted(then.items(), key=lambda item: item[0].encode()):
@@ -154,7 +154,7 @@ def _folder(place: _Place, prefix: str, content: str) -> Old:
     now = {version["Key"] for version in listed if version["IsLatest"]}
     known: dict[Version, tuple[str, bool]] = {}  # what was asked of a version
     for back in range(MOMENTS):  # what came after the launch may be of its second
-        then = _at(listed, markers, place.launched - timedelta(seconds=back))
+        then = _versions_at(listed, markers, place.launched - timedelta(seconds=back))
         files = {key: version for key, version in then.items() if not key.endswith("/")}
         _check_count(prefix, len(files))
         versions = tuple(
@@ -177,7 +177,7 @@ def _is_content(place: _Place, prefix: str, content: str, told: Mapping[Version,
     return False
 
 
-def _at(listed: Sequence[Any], markers: Sequence[Any], moment: datetime) -> dict[str, Any]:
+def _versions_at(listed: Sequence[Any], markers: Sequence[Any], moment: datetime) -> dict[str, Any]:
     """The versions that a reader got then, by key."""
     gone = {id(marker) for marker in markers}
     versions: dict[str, Any] = {}

@@ -132,7 +132,7 @@ def find(patterns: Pattern | Sequence[Pattern], texts: Sequence[str]) -> tuple[r
     return None
 
 
-def said(patterns: Pattern | Sequence[Pattern], case: Case) -> str:
+def matching_reason(patterns: Pattern | Sequence[Pattern], case: Case) -> str:
     """The reason that ECS gives for the task's end, if one of the patterns matches it; else empty."""
     hit = find(patterns, [case.reason])
     return hit[1] if hit else ""

@@ -101,9 +101,9 @@ def pinned(run: Run, image: str) -> tuple[str, list[str]]:
 def check_launchable(names: Names, run: Run, spec: TaskDefinitionSpec, today: TaskDefinitionSpec) -> None:
     """Raises UserError where no task of a definition in today's place would start. today: what `apply` has made."""
     role, box = f"the role {names.deploy.task.execution_role.name}", spec.containers[0]
-    known = {_whole(arn) for container in today.containers for arn in container.secrets.values()}
+    known = {_secret_arn(arn) for container in today.containers for arn in container.secrets.values()}
     for variable, arn in sorted(box.secrets.items()):
-        if _whole(arn) not in known:
+        if _secret_arn(arn) not in known:
             raise UserError(
                 f"run {run.id} got {variable} from {arn}, which {role} may not read any more",
                 hint="write it in parameters or task.secrets of deploy.yaml again",
@@ -120,7 +120,7 @@ def check_launchable(names: Names, run: Run, spec: TaskDefinitionSpec, today: Ta
         raise UserError(f"run {run.id} {why}", hint=NO_DEFINITION)
 
 
-def _whole(arn: str) -> str:
+def _secret_arn(arn: str) -> str:
     """A secret's ARN as policies name it: without a key in it, and without a version."""
     return ":".join(arn.split(":")[:7])
 

@@ -7,8 +7,8 @@ import re
 
 from reconciler.core.fargate import SIZES, next_size
 from reconciler.core.run_paths import RUNS, of_any_run
-from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, no_route, said
-from reconciler.run.explain_missing import OURS, file, module, of_ours
+from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, matching_reason, no_route
+from reconciler.run.explain_missing import OURS, file, module, unset_variable
 from reconciler.run.retry import LOST_HOST, LOST_SCHEDULER, NOT_BEGUN, Event
 
 UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}  # in MiB
@@ -16,7 +16,7 @@ UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0, "TiB": 1024.0**2}  # in MiB
 
 def _memory(case: Case) -> Diagnosis | None:
     """Killed at the limit, which therefore was its peak; or refused a piece, whose size numpy tells."""
-    by_ecs = said(r"OutOfMemory", case)
+    by_ecs = matching_reason(r"OutOfMemory", case)
     by_program = find(r"\bMemoryError\b|std::bad_alloc|Cannot allocate memory|Unable to allocate", case.telling)
     if not by_ecs and not (by_program and case.exit_code not in (0, None)):
         return None
@@ -234,7 +234,7 @@ def _exception(case: Case) -> Diagnosis | None:
     if not raised:
         return None
     if (missing := NO_KEY.match(raised)) and missing[1] in OURS:
-        return of_ours(missing[1], (*place[-1:], raised.strip()))
+        return unset_variable(missing[1], (*place[-1:], raised.strip()))
     return Diagnosis(
         f"the program failed: {raised.strip()}", (*place[-1:], raised.strip()), "correct the program or its input"
     )

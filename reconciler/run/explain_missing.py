@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from reconciler.core.run_paths import WITH_CHECKPOINT
-from reconciler.run.diagnosis import Case, Diagnosis, Pattern, Then, find, said
+from reconciler.run.diagnosis import Case, Diagnosis, Pattern, Then, find, matching_reason
 
 NO_MODULE = re.compile(r"No module named '?([A-Za-z_]\w{0,200})")
 NO_LIBRARY = re.compile(r"(lib[\w.+-]{1,200}): cannot open shared object file")
@@ -76,7 +76,7 @@ def _quoted(lines: Sequence[str]) -> str:
 
 def command(case: Case) -> Diagnosis | None:
     """The program that the task starts, or a script of it, isn't there, or can't be executed."""
-    if text := said(r"no command specified", case):
+    if text := matching_reason(r"no command specified", case):
         fix = 'add one to the Dockerfile, such as `CMD ["python", "train.py"]`, or give task.command'
         return Diagnosis("neither the image nor the task names a command to start", (text,), fix)
     patterns: tuple[Pattern, ...] = (
@@ -84,7 +84,7 @@ def command(case: Case) -> Diagnosis | None:
         Then("no such file or directory", "exec"),
         Then('exec: "', "permission denied"),
     )
-    text = said(patterns, case)
+    text = matching_reason(patterns, case)
     if not text and case.exit_code in (126, 127):
         hit = find((*patterns, "permission denied"), case.log)
         text = hit[1] if hit else f"exit code {case.exit_code}, which a shell gives for a command that it can't run"
@@ -147,13 +147,13 @@ def variable(case: Case) -> Diagnosis | None:
         fix = "give it in task.command, or in CMD of the Dockerfile"
         return Diagnosis(f"the script was started without the argument {name}", (line.strip(),), fix)
     if name in OURS:
-        return of_ours(name, (line.strip(),))
+        return unset_variable(name, (line.strip(),))
     fix = f"give it under task.environment, or let the script do without: ${{{name}:-}}"
     return Diagnosis(f"the variable {name} isn't set", (line.strip(),), fix)
 
 
-def of_ours(name: str, evidence: tuple[str, ...]) -> Diagnosis:
-    """One of the variables that a task gets, and only where there is something to say."""
+def unset_variable(name: str, evidence: tuple[str, ...]) -> Diagnosis:
+    """A variable isn't set that a task of `apply` gets, some only with a setting of deploy.yaml."""
     without = "data:" if name in OF_DATA else "run.checkpoint" if name in WITH_CHECKPOINT else ""
     only = "only a run that `apply` launches has it"
     fix = f"without `{without}` in deploy.yaml there is none" if without else only

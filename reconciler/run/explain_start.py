@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.run.diagnosis import Case, Diagnosis, Rule, Then, find, no_route, said
+from reconciler.run.diagnosis import Case, Diagnosis, Rule, Then, find, matching_reason, no_route
 from reconciler.run.explain_missing import command, variable
 from reconciler.run.retry import FARGATE_QUOTA, NOT_BEGUN, Event
 
@@ -13,7 +13,7 @@ NO_ANSWER = r"timeout|timed out|deadline exceeded|dial tcp|no route|connection r
 
 def _secret(case: Case) -> Diagnosis | None:
     # Every failure of this step speaks of "secrets or registry auth".
-    text = said(
+    text = matching_reason(
         Then("ResourceInitializationError", r"secrets? from|retrieve secret|invalid ?parameters?|ssm|asm"), case
     )
     if not text:
@@ -31,7 +31,7 @@ def _secret(case: Case) -> Diagnosis | None:
 
 
 def _log_group(case: Case) -> Diagnosis | None:
-    text = said(("log group|log stream|awslogs", Then("ResourceNotFoundException", "log")), case)
+    text = matching_reason(("log group|log stream|awslogs", Then("ResourceNotFoundException", "log")), case)
     if not text or "ResourceInitializationError" not in text:
         return None
     if re.search(r"AccessDenied|not authorized", text, re.IGNORECASE):
@@ -48,7 +48,7 @@ def _log_group(case: Case) -> Diagnosis | None:
 
 
 def _image_missing(case: Case) -> Diagnosis | None:
-    text = said(Then("CannotPull", "not found|manifest unknown|does not exist|no such"), case)
+    text = matching_reason(Then("CannotPull", "not found|manifest unknown|does not exist|no such"), case)
     if not text:
         return None
     fix = "run `apply` without --skip-image: it builds and pushes the image"
@@ -59,7 +59,7 @@ def _image_missing(case: Case) -> Diagnosis | None:
 
 
 def _image_denied(case: Case) -> Diagnosis | None:
-    text = said(Then("CannotPull|registry auth", "403|denied|not authorized|forbidden|no basic auth"), case)
+    text = matching_reason(Then("CannotPull|registry auth", "403|denied|not authorized|forbidden|no basic auth"), case)
     if not text:
         return None
     return Diagnosis(
@@ -88,30 +88,30 @@ def _image_platform(case: Case) -> Diagnosis | None:
 
 
 def _image_unreachable(case: Case) -> Diagnosis | None:
-    text = said(Then("CannotPull|ResourceInitializationError", NO_ANSWER), case)
+    text = matching_reason(Then("CannotPull|ResourceInitializationError", NO_ANSWER), case)
     return no_route(text) if text else None
 
 
 def _image_limited(case: Case) -> Diagnosis | None:
-    text = said(r"toomanyrequests|pull rate limit", case)
+    text = matching_reason(r"toomanyrequests|pull rate limit", case)
     fix = "wait and run `apply` again, or take the base image from public.ecr.aws, which has a higher limit"
     return Diagnosis("the registry allows no more pulls for now", (text,), fix) if text else None
 
 
 def _image_large(case: Case) -> Diagnosis | None:
-    text = said(Then("CannotPull", "no space left on device"), case)
+    text = matching_reason(Then("CannotPull", "no space left on device"), case)
     change = "task:\n  ephemeral_storage: 50"
     return Diagnosis("the image is larger than the task's disk", (text,), "give it more", change) if text else None
 
 
 def _interface(case: Case) -> Diagnosis | None:
-    text = said(r"network interface provisioning", case)
+    text = matching_reason(r"network interface provisioning", case)
     fix = "run `apply` again; if it stays so, the subnet may have no free addresses"
     return Diagnosis("ECS could not make the task's network interface in time", (text,), fix) if text else None
 
 
 def _image_other(case: Case) -> Diagnosis | None:
-    text = said(r"CannotPull", case)
+    text = matching_reason(r"CannotPull", case)
     fix = "check the image and the execution role"
     return Diagnosis("the image can't be pulled", (text,), fix, sure=False) if text else None
 
@@ -181,7 +181,7 @@ def _no_instance(case: Case) -> Diagnosis:
 
 def _launching(case: Case) -> Diagnosis | None:
     """What the roles of managed instances don't allow; AWS tells it with the task that waits for an instance."""
-    text = said(r"Unable to launch an instance|didn't register with the cluster", case)
+    text = matching_reason(r"Unable to launch an instance|didn't register with the cluster", case)
     if not text or case.event is not Event.NOT_STARTED:
         return None
     fix = "run `apply`: it puts the infrastructure role, the instance role and its profile right"
@@ -190,7 +190,7 @@ def _launching(case: Case) -> Diagnosis | None:
 
 def _refused(case: Case) -> Diagnosis | None:
     """A launch of the schedule's function, which can't tell anybody but by the record."""
-    text = said(r"calling the (RunTask|CreateSchedule) operation|ECS launched nothing", case)
+    text = matching_reason(r"calling the (RunTask|CreateSchedule) operation|ECS launched nothing", case)
     if not text or case.event is not Event.NOT_STARTED:
         return None
     if re.search(r"AccessDenied|not authorized", text, re.IGNORECASE):

@@ -126,7 +126,7 @@ class Named:
         texts = [name for names in self.names for name in names] + ([*self.values] if values is str else [])
         if not all(isinstance(text, str) for text in texts) or not is_text("".join(texts)):
             raise Damaged
-        if len(self.shape) != count or not _whole(self.shape) or min(self.shape, default=0) < 0:
+        if len(self.shape) != count or not _whole_numbers(self.shape) or min(self.shape, default=0) < 0:
             raise Damaged
         if max(self.shape, default=-1) >= len(self.names) or len(self.values) != self.starts[-1]:
             raise Damaged
@@ -280,7 +280,7 @@ class Head:
                 and _numbers([*left.values()])
                 and (after == "" or is_run_id(after))
                 and all(
-                    SEGMENT.fullmatch(segment.name) and is_run_id(segment.last) and _whole([segment.rows])
+                    SEGMENT.fullmatch(segment.name) and is_run_id(segment.last) and _whole_numbers([segment.rows])
                     for segment in segments
                 )
                 and _numbers([segment.until for segment in segments])
@@ -314,11 +314,11 @@ class Head:
         """This head without these runs."""
         gone = {*gone}
 
-        def rest(of: Mapping[str, T]) -> dict[str, T]:
+        def others(of: Mapping[str, T]) -> dict[str, T]:
             return {run_id: value for run_id, value in of.items() if run_id not in gone}
 
         return replace(
-            self, rows=rest(self.rows), etags=rest(self.etags), whole=rest(self.whole), left=rest(self.left)
+            self, rows=others(self.rows), etags=others(self.etags), whole=others(self.whole), left=others(self.left)
         )  # fmt: skip
 
     def with_runs(self, seen: Iterable[Seen]) -> Head:
@@ -431,5 +431,5 @@ def _numbers(values: Sequence[Any], *, least: float = -sys.float_info.max, most:
     return set(map(type, values)) <= {int, float} and (not values or (least <= min(values) and max(values) <= most))
 
 
-def _whole(values: Sequence[Any]) -> bool:
+def _whole_numbers(values: Sequence[Any]) -> bool:
     return set(map(type, values)) <= {int}

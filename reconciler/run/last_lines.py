@@ -26,7 +26,7 @@ SENT = 5.0  # seconds: the awslogs driver sends what it has every five, and at t
 LATEST = 30.0  # seconds after the end: later lines aren't waited for
 
 
-class There(Enum):
+class Unread(Enum):
     """What the streams' `lastIngestionTime` and `firstEventTimestamp` say of lines that weren't read."""
 
     MORE = "there are more"
@@ -35,7 +35,7 @@ class There(Enum):
     UNSAID = "nothing: it lags behind, or there is none"
 
 
-class Said(NamedTuple):
+class StreamStatus(NamedTuple):
     """What is known of a log stream. Moments are milliseconds since the epoch, 0 where it isn't known.
 
     read_to: when CloudWatch got the last line that was read; stored: the last that it has, by what it says; begun:
@@ -46,21 +46,21 @@ class Said(NamedTuple):
     stored: int = 0
     begun: bool | None = None
 
-    def told(self, answer: Mapping[str, Any]) -> Said:
+    def told(self, answer: Mapping[str, Any]) -> StreamStatus:
         """What is known of the stream after an answer of DescribeLogStreams; it may name no stream."""
         for stream in answer.get("logStreams") or ():
             return self._replace(stored=stream.get("lastIngestionTime", 0), begun="firstEventTimestamp" in stream)
         return self
 
 
-def there_is(streams: Collection[Said]) -> There:
+def unread_lines(streams: Collection[StreamStatus]) -> Unread:
     """What is said of lines of a task's streams that weren't read."""
     if any(stream.stored > stream.read_to or (stream.begun and not stream.read_to) for stream in streams):
-        return There.MORE
+        return Unread.MORE
     if all(stream.begun is False and not stream.read_to for stream in streams):
-        return There.NEVER
+        return Unread.NEVER
     whole = any(stream.stored for stream in streams) and all(stream.stored == stream.read_to for stream in streams)
-    return There.ALL if whole else There.UNSAID
+    return Unread.ALL if whole else Unread.UNSAID
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class LogEnd:
     ended: float
     ran: bool
     gap: float | None
-    there: There
+    there: Unread
     ahead: bool
     late: float
     tardy: bool
@@ -90,14 +90,14 @@ def wait_until(log: LogEnd) -> float:
     limit = log.stopped + LATEST
     usual = min(log.ended + 1.5 * log.late + QUIET, limit)
     soon = max(usual, log.stopped + SENT)
-    whole = log.there is There.ALL
+    whole = log.there is Unread.ALL
     if not log.ran:
         return usual
-    if log.there is There.MORE:
+    if log.there is Unread.MORE:
         return limit
     if whole and log.ahead:
         return log.ended + QUIET
-    if log.there is There.NEVER and log.explained is not False:  # of a failure it would be too dear to be wrong
+    if log.there is Unread.NEVER and log.explained is not False:  # of a failure it would be too dear to be wrong
         return usual
     if log.gap is None or (log.tardy and not log.explained):
         return limit

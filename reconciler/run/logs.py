@@ -13,7 +13,7 @@ from reconciler.aws.calls import Aws, Gone
 from reconciler.core.errors import AwsError, Denied, Unreachable
 from reconciler.core.workers import WORKER, group_of
 from reconciler.run.diagnosis import cut
-from reconciler.run.last_lines import Said, There, there_is
+from reconciler.run.last_lines import StreamStatus, Unread, unread_lines
 from reconciler.run.log_end import last_events
 
 PAGES = 100  # of a megabyte each, that one look at a stream reads
@@ -31,7 +31,7 @@ class Stream:
     seen: int = 0
     skip: int = 0  # lines at its beginning that aren't handed on
     more: bool = False  # the last look ended before the stream did
-    said: Said = field(default_factory=Said)
+    said: StreamStatus = field(default_factory=StreamStatus)
 
 
 class TaskLog:
@@ -113,9 +113,9 @@ class TaskLog:
             stream.said = stream.said.told(answer or {})
 
     @property
-    def there(self) -> There:
+    def there(self) -> Unread:
         """What the answers say of lines that weren't read."""
-        return there_is([stream.said for stream in self.streams.values()])
+        return unread_lines([stream.said for stream in self.streams.values()])
 
     def tail(self, count: int) -> list[str]:
         """The last lines of all streams, at most `count`, without handing any on. Raises AwsError."""

@@ -17,7 +17,7 @@ from reconciler.core.function_settings import Cap
 from reconciler.core.function_settings import Retry as RetryRules
 from reconciler.core.prices import LEAST
 from reconciler.core.run_paths import token
-from reconciler.run.cap import TOO_LITTLE, Limits, pays, price_of, said, too_long
+from reconciler.run.cap import TOO_LITTLE, Limits, limit_text, pays, price_of, too_long
 from reconciler.run.retry import Again, Attempt, Event, again
 from reconciler.run.run import Run
 from reconciler.run.state import State, state_after
@@ -203,7 +203,7 @@ def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | R
         rules.retry, rules.capacity, run.attempts, cost=cost, now=ended, size=run.size_of(attempt)
     )  # fmt: skip
     if isinstance(following, str):
-        following = said(run, rules.limits, now) if attempt.event is Event.MAX_COST else following
+        following = limit_text(run, rules.limits, now) if attempt.event is Event.MAX_COST else following
         return End(_over(run, state_after(run.event), following, cost))
     if run.state is State.STOPPING:
         return End(_over(run, State.STOPPED, BY_USER, cost))
@@ -228,7 +228,7 @@ def _too_dear(run: Run, rules: Rules, now: float) -> End:
     """The end of a run whose newest attempt isn't launched, since its limit doesn't pay for it."""
     last = replace(run.attempts[-1], event=Event.MAX_COST, reason=TOO_LITTLE)
     run = run.with_attempt(last)
-    why = said(run, rules.limits, now)
+    why = limit_text(run, rules.limits, now)
     return End(_over(run, State.FAILED, why, spent(run, rules.limits.region, now)))
 
 

@@ -426,7 +426,7 @@ def _number(least: float, most: float) -> Callable[[Any], float]:
     return check
 
 
-def _whole(least: int, most: int) -> Callable[[Any], int]:
+def _whole_number(least: int, most: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise _Wrong(f"is no whole number from {least} to {most}")
@@ -508,8 +508,8 @@ def _flag(value: Any) -> bool:
 
 
 _time = _number(0.0, LATEST)
-_size = _whole(1, LARGEST)
-_code = _maybe(_whole(-(2**31), 2**32))
+_size = _whole_number(1, LARGEST)
+_code = _maybe(_whole_number(-(2**31), 2**32))
 _variable = _one_of(lambda text: bool(NAME.fullmatch(text)), "variable's name")
 _task = _one_of(lambda text: not text or keys.is_task_arn(text), "task's ARN")
 
@@ -540,7 +540,7 @@ RUN: Mapping[str, tuple[Any, ...]] = {
     "unattended": (_flag, False),
 }
 ATTEMPT: Mapping[str, tuple[Any, ...]] = {
-    "number": (_whole(1, ATTEMPTS),),
+    "number": (_whole_number(1, ATTEMPTS),),
     "provider": (_text,),
     "token": (_text,),
     "launched": (_time,),
@@ -572,15 +572,15 @@ INPUTS: Mapping[str, Callable[[Any], Any]] = {
 }
 assert ATTEMPT.keys() == {field.name for field in fields(Attempt)}
 CHECKPOINT: Mapping[str, tuple[Any, ...]] = {
-    "files": (_whole(0, LARGEST),),
-    "bytes": (_whole(0, LARGEST),),
+    "files": (_whole_number(0, LARGEST),),
+    "bytes": (_whole_number(0, LARGEST),),
     "newest": (_text, ""),
     "written": (_maybe(_time), None),
 }
 USAGE: Mapping[str, tuple[Any, ...]] = {
-    "memory": (_whole(0, LARGEST_MEMORY),),
-    "cpu": (_whole(0, LARGEST_CPU),),
-    "measurements": (_whole(0, LARGEST),),
+    "memory": (_whole_number(0, LARGEST_MEMORY),),
+    "cpu": (_whole_number(0, LARGEST_CPU),),
+    "measurements": (_whole_number(0, LARGEST),),
 }
 assert USAGE.keys() == {field.name for field in fields(Usage)}
 assert CHECKPOINT.keys() == {field.name for field in fields(Checkpoint)}

@@ -118,7 +118,7 @@ class Supervisor:
             last = run.attempts[-1]
             if screen and last.event and last.task_arn and last.number != shown:
                 shown = last.number  # somebody else has seen its end
-                self._rest(run, LastLines(log_of(self.aws, launch, run, screen), screen, Verdict.of(last)))
+                self._read_rest(run, LastLines(log_of(self.aws, launch, run, screen), screen, Verdict.of(last)))
             decision = self.decide(run, seen)
             if isinstance(decision, step.End):
                 return self.written(run, decision)
@@ -216,7 +216,7 @@ class Supervisor:
         end = crew.with_why(end) if crew else end
         if launch.deadline:
             launch.deadline.remove(self.aws, attempt)
-        self._rest(run, LastLines(log, watcher, end, seen=watch.seen, alive=watch.alive))
+        self._read_rest(run, LastLines(log, watcher, end, seen=watch.seen, alive=watch.alive))
         return Seen(end=end)
 
     def _aim(self, launch: Launch, run: Run) -> Callable[[Mapping[str, Any]], None]:
@@ -248,7 +248,7 @@ class Supervisor:
         if known.attempts == run.attempts and not known.state.over and not known.unattended:
             self._put(known)
 
-    def _rest(self, run: Run, lines: LastLines) -> None:
+    def _read_rest(self, run: Run, lines: LastLines) -> None:
         """Read the rest of the newest attempt's log; where it failed and nothing follows, until that is explained."""
         decision = self.decide(run, Seen(end=lines.end))
         if isinstance(decision, step.End) and decision.run.state is not State.SUCCEEDED:

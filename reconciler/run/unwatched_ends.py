@@ -62,7 +62,7 @@ def launched_unseen(aws: Aws, place: Place, run: Run) -> Run | None:
     return replace(run, state=State.RUNNING, task_definition=definition, container=container)
 
 
-def as_they_are(
+def brought_up_to_date(
     aws: Aws, place: Place, rules: Rules, runs: Sequence[Run | Row]
 ) -> tuple[list[Run | Row], list[str]]:  # fmt: skip
     """As `with_ends`, also for rows of the index: these are of runs that are over, and stay as they are."""

@@ -73,7 +73,10 @@ def used(messages: Iterable[str], task_ids: Collection[str]) -> dict[str, Usage]
             continue
         if not isinstance(event, dict) or event.get("Type") != "Task" or not isinstance(event.get("TaskId"), str):
             continue
-        memory, cpu = _whole(event.get("MemoryUtilized"), LARGEST_MEMORY), _whole(event.get("CpuUtilized"), LARGEST_CPU)
+        memory, cpu = (
+            _whole_number(event.get("MemoryUtilized"), LARGEST_MEMORY),
+            _whole_number(event.get("CpuUtilized"), LARGEST_CPU),
+        )
         if event["TaskId"] in measured and memory is not None and cpu is not None:
             measured[event["TaskId"]].append((memory, cpu))
     return {
@@ -89,7 +92,7 @@ def used(messages: Iterable[str], task_ids: Collection[str]) -> dict[str, Usage]
 NOTHING = Usage(0, 0, 0)
 
 
-def _whole(value: object, most: int) -> int | None:
+def _whole_number(value: object, most: int) -> int | None:
     """A number from 0 to so much, rounded up; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         return None
@@ -118,7 +121,7 @@ def enough(usages: Sequence[Usage], size: tuple[int, int], took: Took) -> Enough
     return Enough(*best, saves, month)
 
 
-def said_of(usage: Usage | None, size: tuple[int, int] | None, ran: float | None, *, late: bool) -> str:
+def usage_text(usage: Usage | None, size: tuple[int, int] | None, ran: float | None, *, late: bool) -> str:
     """What an attempt used, for people. size: CPU units and MiB of it; ran: seconds; late: more may come."""
     if usage is None or not usage.measurements:
         if late:
@@ -134,7 +137,7 @@ def said_of(usage: Usage | None, size: tuple[int, int] | None, ran: float | None
     return f"used at most {usage.memory:,}{memory} MiB and {usage.cpu:,}{cpu} CPU units ({times}{more})"
 
 
-def said_of_size(smallest: Enough, size: tuple[int, int], *, whole: bool) -> str:
+def size_text(smallest: Enough, size: tuple[int, int], *, whole: bool) -> str:
     """What size is enough, for people. size: CPU units and MiB that it had; whole: whether the program succeeded."""
     best = smallest.cpu, smallest.memory
     name = f"{smallest.cpu:,} CPU units and {smallest.memory:,} MiB"

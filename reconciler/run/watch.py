@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied, Interrupted, Unreachable
 from reconciler.core.run_paths import task_id
-from reconciler.run.last_lines import QUIET, LogEnd, There, wait_until
+from reconciler.run.last_lines import QUIET, LogEnd, Unread, wait_until
 from reconciler.run.logs import TaskLog
 from reconciler.run.place import Place
 from reconciler.run.retry import Attempt
@@ -222,7 +222,7 @@ class LastLines:
                 late = now > max(began, known.ended + 1.5 * known.late + QUIET) + PATIENCE
                 known = replace(self._known(began), tardy=known.tardy or late, ahead=known.ahead)
             # What was stored between a look at the log and the question isn't told ahead: a look follows.
-            ahead = self.log.there is There.MORE and asked < now
+            ahead = self.log.there is Unread.MORE and asked < now
             known = replace(known, there=self.log.there, ahead=known.ahead or ahead)
             until = wait_until(known)
             reading = new and self.log.more
@@ -248,6 +248,6 @@ class LastLines:
         gap = None if log.last is None else 0.0 if end.stopped is None else end.stopped - log.last
         return LogEnd(
             stopped=max(self.seen, ended), ended=ended, ran=end.started is not None,
-            gap=gap if log.since is None else 0.0, there=There.UNSAID, ahead=False, late=log.late, tardy=False,
+            gap=gap if log.since is None else 0.0, there=Unread.UNSAID, ahead=False, late=log.late, tardy=False,
             explained=self.explains(list(log.recent)) if self.explains else None,
         )  # fmt: skip

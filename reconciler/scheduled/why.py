@@ -14,7 +14,7 @@ from reconciler.core.function_settings import Watched
 from reconciler.core.text import line
 from reconciler.run.diagnosis import Case, Diagnosis
 from reconciler.run.explain import explain
-from reconciler.run.last_lines import LogEnd, Said, There, there_is, wait_until
+from reconciler.run.last_lines import LogEnd, StreamStatus, Unread, unread_lines, wait_until
 from reconciler.run.log_end import last_events
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
@@ -63,21 +63,21 @@ def _newest(run: Run) -> Attempt:
 def _end(last: Attempt, now: float) -> LogEnd:
     ended = now if last.stopped is None else min(last.stopped, now)
     return LogEnd(
-        stopped=ended, ended=ended, ran=last.started is not None, gap=None, there=There.UNSAID, ahead=False, late=0.0,
+        stopped=ended, ended=ended, ran=last.started is not None, gap=None, there=Unread.UNSAID, ahead=False, late=0.0,
         tardy=False, explained=False,
     )  # fmt: skip
 
 
 def _looked(
-    log: LogEnd, last: Attempt, events: Events, said: Said, *, explained: bool, tardy: bool
+    log: LogEnd, last: Attempt, events: Events, said: StreamStatus, *, explained: bool, tardy: bool
 ) -> LogEnd:  # fmt: skip
     """What is known after a look. said: by CloudWatch, before it was asked for the lines."""
-    there = there_is([said])
+    there = unread_lines([said])
     newest = max((event["timestamp"] for event in events), default=None)
     gap = None if newest is None else (last.stopped or newest / 1000) - newest / 1000
     late = max(((event.get("ingestionTime", 0) - event["timestamp"]) / 1000 for event in events), default=0.0)
     return replace(
-        log, gap=gap, there=there, ahead=log.ahead or there is There.MORE, late=max(late, 0.0), explained=explained,
+        log, gap=gap, there=there, ahead=log.ahead or there is Unread.MORE, late=max(late, 0.0), explained=explained,
         tardy=log.tardy or tardy,
     )  # fmt: skip
 
@@ -103,7 +103,7 @@ def _case(watched: Watched, run: Run, lines: Sequence[str]) -> Case:
     )
 
 
-def _tail(watched: Watched, run: Run, task: str) -> tuple[Events, Said | None]:
+def _tail(watched: Watched, run: Run, task: str) -> tuple[Events, StreamStatus | None]:
     """The last lines of a task's log, and what CloudWatch said just before of those that it has.
 
     The log is where the run's record says, of which the function's role lets it read the deploy's. ([], None) where it
@@ -119,7 +119,7 @@ def _tail(watched: Watched, run: Run, task: str) -> tuple[Events, Said | None]:
     if "GetLogEvents" in refused:
         return [], None
     read_to = max((event.get("ingestionTime", 0) for event in events), default=0)
-    return events, Said(read_to).told(told)
+    return events, StreamStatus(read_to).told(told)
 
 
 def _asked(refused: list[str], operation: str, **params: Any) -> dict[str, Any]:

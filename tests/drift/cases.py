@@ -98,7 +98,7 @@ TASK, DEFINITION, KEPT = f"role.{TASK_ROLE}", f"task-definition.{FAMILY}", f"ser
 
 
 def drifts() -> Iterator[Drift]:
-    """All of them."""
+    """Every drift of the guide's resources."""
     for subject in (roles, policies, identities, storage, images, log_groups, network, ecs, services):
         yield from subject()
 

@@ -124,7 +124,7 @@ class Command:
         return Ended(os.waitstatus_to_exitcode(status), text, time.monotonic() - self._began)
 
     def wait(self) -> Ended:
-        """Its end. One that hangs is killed."""
+        """Wait for the end of the process. One that hangs is killed."""
         while (ended := self.ended()) is None:
             if time.monotonic() - self._began > HANGS:
                 os.kill(self.pid, signal.SIGKILL)

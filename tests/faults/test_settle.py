@@ -51,7 +51,7 @@ class Scripted(Kind[ServiceSpec]):
 
 
 class Place:
-    """As much of `Aws` as waiting takes."""
+    """Stands in for `Aws`, with as much of it as waiting takes."""
 
     def __init__(self) -> None:
         self.clock = SkippingClock()

@@ -90,7 +90,7 @@ class World:
         return here.plan(here.observe(options), options)
 
     def apply(self, kinds: Iterable[str] = ()) -> Outcome:
-        """As the command line does it."""
+        """Apply as the command line does it."""
         here = self.here()
         return apply(here, Options(targets=targets(here, kinds)), Quiet(), lock=self.lock()).outcome
 

@@ -34,7 +34,7 @@ class Budget:
 
     @property
     def seconds_left(self) -> float:
-        """Until the time is over."""
+        """How long it is until the budget's time is over."""
         return self.minutes * 60 - (time.monotonic() - self.began)
 
     def check(self, minutes: float = 0.0, price: float = PRICE) -> None:

@@ -28,14 +28,14 @@ class FakeS3:
         self._sorted: list[str] | None = None
 
     def write(self, key: str, body: bytes) -> str:
-        """As somebody else does."""
+        """Put an object, as somebody else does."""
         if key not in self.objects:
             self._sorted = None
         self.objects[key] = body
         return self._etag(body)
 
     def remove(self, *keys: str) -> None:
-        """As somebody else does."""
+        """Delete objects, as somebody else does."""
         for key in keys:
             del self.objects[key]
         self._sorted = None

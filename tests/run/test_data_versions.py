@@ -13,7 +13,7 @@ from reconciler.aws import calls
 from reconciler.aws.calls import Aws, SystemClock
 from reconciler.core.errors import Unreachable, UserError
 from reconciler.run import data_versions
-from reconciler.run.data_versions import Old, Version, _at, copy, moved, moved_text, old_data
+from reconciler.run.data_versions import Old, Version, _versions_at, copy, moved, moved_text, old_data
 from tests.local_fixtures import unique
 from tests.run.conftest import Lane
 from tests.run.samples import run as a_run
@@ -97,7 +97,7 @@ def listed(key: str, second: int, version: str) -> dict[str, Any]:
 def test_what_was_there_then(
     versions: list[tuple[str, int, str]], markers: list[tuple[str, int, str]], moment: int, wanted: dict[str, str]
 ) -> None:
-    then = _at([listed(*row) for row in versions], [listed(*row) for row in markers], at(moment))
+    then = _versions_at([listed(*row) for row in versions], [listed(*row) for row in markers], at(moment))
     assert {key: version["VersionId"] for key, version in then.items()} == wanted
 
 

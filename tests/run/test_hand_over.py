@@ -80,7 +80,7 @@ def bucket() -> Bucket:
 
 
 def store(bucket: Bucket) -> Runs:
-    """As one process has it."""
+    """The records, as a process of its own has them."""
     runs = Runs(bucket, "b")  # type: ignore[arg-type]
     runs.later = True  # of the index another file tells
     return runs

@@ -65,7 +65,7 @@ def run(number: int, *, state: State = State.SUCCEEDED, scheduled: bool = False,
 
 
 def record(s3: FakeS3, keep: float | None = None, told: list[str] | None = None) -> Runs:
-    """As a fresh machine has it."""
+    """The records, as a machine has them that knows nothing yet."""
     aws: Aws = s3  # type: ignore[assignment]
     return Runs(aws, "b", (lambda text: None) if told is None else told.append, keep)
 
@@ -143,7 +143,7 @@ def test_a_hundred_thousand_runs_take_few_requests(many: FakeS3) -> None:
     best = catalog.with_metric("loss", 10, lowest=True)
     assert ids(best) == ids(run(number) for number in sorted(range(ALL), key=LOSSES.__getitem__)[:10])
     assert asked(many) <= 9
-    assert [shown.id for shown in catalog.wholes(best)] == ids(best)
+    assert [shown.id for shown in catalog.whole_runs(best)] == ids(best)
     assert asked(many) == 10, "each record, where all of a run is asked for"
     catalog = record(many).catalog()
     assert catalog.ids(run(5).id[9:]) == [run(5).id]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.errors import Denied, Interrupted, Unreachable
-from reconciler.run.last_lines import LATEST, NEAR, QUIET, SENT, LogEnd, Said, There, there_is, wait_until
+from reconciler.run.last_lines import LATEST, NEAR, QUIET, SENT, LogEnd, StreamStatus, Unread, unread_lines, wait_until
 from reconciler.run.logs import TaskLog
 from reconciler.run.retry import Event
 from reconciler.run.verdict import Verdict
@@ -19,25 +19,25 @@ from reconciler.run.watch import LastLines
 
 NOW = 1_000_000.0
 END = LogEnd(
-    stopped=NOW, ended=NOW - 20, ran=True, gap=0.1, there=There.UNSAID, ahead=False, late=0.0, tardy=False,
+    stopped=NOW, ended=NOW - 20, ran=True, gap=0.1, there=Unread.UNSAID, ahead=False, late=0.0, tardy=False,
     explained=None,
 )  # fmt: skip
 AT_ONCE, SOON, LIMIT = NOW - 20 + QUIET, NOW + SENT, NOW + LATEST
 TABLE: list[tuple[str, dict[str, Any], float]] = [
     # It ended well, or what follows isn't to be explained.
     ("its last line is at the end", {}, AT_ONCE),
-    ("and it is all", {"there": There.ALL}, AT_ONCE),
+    ("and it is all", {"there": Unread.ALL}, AT_ONCE),
     ("just at the end", {"gap": NEAR}, AT_ONCE),
     ("after the end, by another clock", {"gap": -3.0}, AT_ONCE),
     ("silent at its end", {"gap": NEAR + 0.1}, SOON),
-    ("silent at its end, and it is all", {"gap": NEAR + 0.1, "there": There.ALL}, AT_ONCE),
+    ("silent at its end, and it is all", {"gap": NEAR + 0.1, "there": Unread.ALL}, AT_ONCE),
     ("no line", {"gap": None}, LIMIT),
-    ("no line, and it is all", {"gap": None, "there": There.ALL}, LIMIT),
-    ("no line, and there never was any", {"gap": None, "there": There.NEVER}, AT_ONCE),
-    ("there is more", {"there": There.MORE}, LIMIT),
-    ("there is more than nothing", {"gap": None, "there": There.MORE}, LIMIT),
-    ("there was more, and it came", {"there": There.ALL, "ahead": True}, AT_ONCE),
-    ("there was more, and it came late", {"there": There.ALL, "ahead": True, "tardy": True, "late": 99.0}, AT_ONCE),
+    ("no line, and it is all", {"gap": None, "there": Unread.ALL}, LIMIT),
+    ("no line, and there never was any", {"gap": None, "there": Unread.NEVER}, AT_ONCE),
+    ("there is more", {"there": Unread.MORE}, LIMIT),
+    ("there is more than nothing", {"gap": None, "there": Unread.MORE}, LIMIT),
+    ("there was more, and it came", {"there": Unread.ALL, "ahead": True}, AT_ONCE),
+    ("there was more, and it came late", {"there": Unread.ALL, "ahead": True, "tardy": True, "late": 99.0}, AT_ONCE),
     ("there was more, and it isn't said", {"ahead": True, "tardy": True}, LIMIT),
     # As late as lines have been.
     ("lines are sent every five seconds", {"late": 5.0}, NOW - 20 + 7.5 + QUIET),
@@ -45,20 +45,20 @@ TABLE: list[tuple[str, dict[str, Any], float]] = [
     ("late lines, and silent", {"late": 18.0, "gap": 9.0}, NOW + 7 + QUIET),
     ("very late lines", {"late": 99.0}, LIMIT),
     ("one came late, after the end", {"tardy": True}, LIMIT),
-    ("one came late, and it is all that is stored", {"tardy": True, "there": There.ALL}, LIMIT),
+    ("one came late, and it is all that is stored", {"tardy": True, "there": Unread.ALL}, LIMIT),
     # It failed.
     ("it says why", {"explained": True}, AT_ONCE),
     ("it says why, and is silent", {"explained": True, "gap": 9.0}, SOON),
     ("it doesn't say why", {"explained": False}, LIMIT),
-    ("it failed without a line", {"gap": None, "there": There.NEVER, "explained": False}, LIMIT),
-    ("the same, and ECS says why", {"gap": None, "there": There.NEVER, "explained": True}, AT_ONCE),
-    ("it doesn't say why, and it is all", {"explained": False, "there": There.ALL}, SOON),
-    ("the same, of prompt lines", {"explained": False, "there": There.ALL, "late": 1.0}, SOON),
-    ("the same, of lines that weren't prompt", {"explained": False, "there": There.ALL, "late": 1.1}, LIMIT),
-    ("it said why late", {"explained": True, "tardy": True, "there": There.ALL}, AT_ONCE),
+    ("it failed without a line", {"gap": None, "there": Unread.NEVER, "explained": False}, LIMIT),
+    ("the same, and ECS says why", {"gap": None, "there": Unread.NEVER, "explained": True}, AT_ONCE),
+    ("it doesn't say why, and it is all", {"explained": False, "there": Unread.ALL}, SOON),
+    ("the same, of prompt lines", {"explained": False, "there": Unread.ALL, "late": 1.0}, SOON),
+    ("the same, of lines that weren't prompt", {"explained": False, "there": Unread.ALL, "late": 1.1}, LIMIT),
+    ("it said why late", {"explained": True, "tardy": True, "there": Unread.ALL}, AT_ONCE),
     ("it said why late, and is silent", {"explained": True, "tardy": True, "gap": 9.0}, SOON),
-    ("there is more after why", {"explained": True, "there": There.MORE}, LIMIT),
-    ("there was more, which doesn't say why", {"explained": False, "there": There.ALL, "ahead": True}, AT_ONCE),
+    ("there is more after why", {"explained": True, "there": Unread.MORE}, LIMIT),
+    ("there was more, which doesn't say why", {"explained": False, "there": Unread.ALL, "ahead": True}, AT_ONCE),
     # It never ran.
     ("it never ran", {"ran": False, "gap": None, "explained": False}, AT_ONCE),
     ("long ago", {"stopped": NOW - 3600, "ended": NOW - 3620, "explained": False}, NOW - 3600 + LATEST),
@@ -75,21 +75,21 @@ def test_until_when(known: dict[str, Any], wanted: float) -> None:
 @pytest.mark.parametrize(
     ("streams", "wanted"),
     [
-        ([Said()], There.UNSAID),
-        ([Said(5)], There.UNSAID),
-        ([Said(5, 4, begun=True)], There.UNSAID),  # it lags behind
-        ([Said(5, 5, begun=True)], There.ALL),
-        ([Said(5, 6, begun=True)], There.MORE),
-        ([Said(0, 0, begun=True)], There.MORE),
-        ([Said(0, 0, begun=False)], There.NEVER),
-        ([Said(5, 0, begun=False)], There.UNSAID),  # written since
-        ([Said(5, 5, begun=True), Said(0, 0, begun=False)], There.ALL),
-        ([Said(5, 5, begun=True), Said(0, 6, begun=True)], There.MORE),
-        ([Said(0, 0, begun=False), Said()], There.UNSAID),
+        ([StreamStatus()], Unread.UNSAID),
+        ([StreamStatus(5)], Unread.UNSAID),
+        ([StreamStatus(5, 4, begun=True)], Unread.UNSAID),  # it lags behind
+        ([StreamStatus(5, 5, begun=True)], Unread.ALL),
+        ([StreamStatus(5, 6, begun=True)], Unread.MORE),
+        ([StreamStatus(0, 0, begun=True)], Unread.MORE),
+        ([StreamStatus(0, 0, begun=False)], Unread.NEVER),
+        ([StreamStatus(5, 0, begun=False)], Unread.UNSAID),  # written since
+        ([StreamStatus(5, 5, begun=True), StreamStatus(0, 0, begun=False)], Unread.ALL),
+        ([StreamStatus(5, 5, begun=True), StreamStatus(0, 6, begun=True)], Unread.MORE),
+        ([StreamStatus(0, 0, begun=False), StreamStatus()], Unread.UNSAID),
     ],
 )
-def test_what_is_said_of_lines_that_were_not_read(streams: list[Said], wanted: There) -> None:
-    assert there_is(streams) is wanted
+def test_what_is_said_of_lines_that_were_not_read(streams: list[StreamStatus], wanted: Unread) -> None:
+    assert unread_lines(streams) is wanted
 
 
 def test_how_long() -> None:

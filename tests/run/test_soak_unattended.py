@@ -61,7 +61,7 @@ class Killer(threading.Thread):
         self.done = threading.Event()
 
     def run(self) -> None:
-        """Until it is done."""
+        """Kill processes of the function now and then, until it is done."""
         while not self.done.wait(self.random.uniform(0.2, 2.0)):
             functions = [process for process in self.server.children(recursive=True) if is_function(process)]
             if functions and self.random.random() < 0.3:
@@ -81,7 +81,7 @@ class Mishaps(threading.Thread):
         self.events, self.scheduler = lane.client("events"), lane.client("scheduler")
 
     def run(self) -> None:
-        """Until it is done."""
+        """Take the rule of events away now and then, until it is done."""
         while not self.done.wait(self.random.uniform(1.0, 4.0)):
             before = len(self.lane.tasks("STOPPED"))
             self.events.disable_rule(Name=RULE)
@@ -137,7 +137,7 @@ class Soak:
         return runs
 
     def ended(self) -> dict[int, Any]:
-        """All of them, once they are over."""
+        """All runs, once they are over; else none."""
         runs = self.known()
         return runs if all(run["state"] in ("succeeded", "failed") for run in runs.values()) else {}
 

@@ -380,7 +380,7 @@ def test_dollars(amount: float, text: str) -> None:
 
 
 def test_nobody_has_a_limit_and_it_is_said_all_the_same() -> None:
-    assert cap.said(run(FAILED), capped(None).limits, NOW) == "stopped at your limit after 15 min"
+    assert cap.limit_text(run(FAILED), capped(None).limits, NOW) == "stopped at your limit after 15 min"
 
 
 def test_what_is_written_down_already_is_the_same_object() -> None:

@@ -74,7 +74,7 @@ class Bucket:
 
     @property
     def etag(self) -> str:
-        """Of what is there."""
+        """The ETag of the object that is there."""
         return hashlib.md5(self.body, usedforsecurity=False).hexdigest()
 
     def call(self, service: str, operation: str, **params: Any) -> dict[str, str]:

@@ -33,8 +33,8 @@ from reconciler.run.usage import (
     Usage,
     enough,
     pattern,
-    said_of,
-    said_of_size,
+    size_text,
+    usage_text,
     used,
 )
 from tests.run.conftest import Lane, records
@@ -148,7 +148,7 @@ def test_what_it_saves() -> None:
     ],
 )  # fmt: skip
 def test_an_attempt_in_words(usage: Usage | None, ran: float | None, late: bool, wanted: str) -> None:
-    assert said_of(usage, (256, 512), ran, late=late) == wanted
+    assert usage_text(usage, (256, 512), ran, late=late) == wanted
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_an_attempt_in_words(usage: Usage | None, ran: float | None, late: bool,
     ],
 )  # fmt: skip
 def test_a_size_in_words(smallest: Enough, whole: bool, wanted: str) -> None:
-    assert said_of_size(smallest, (1024, 2048), whole=whole) == wanted
+    assert size_text(smallest, (1024, 2048), whole=whole) == wanted
 
 
 INSIGHTS = {"cluster": {"container_insights": True}}
