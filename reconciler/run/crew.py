@@ -21,7 +21,7 @@ from reconciler.run.verdict import Verdict
 from reconciler.run.workers import (
     LAUNCHES,
     UNSEEN,
-    Known,
+    KnownWorker,
     Size,
     address_of,
     how_ended,
@@ -64,7 +64,7 @@ class Where:
 class Crew:
     """The workers of a run's newest attempt.
 
-    given: what is different for the run's tasks. said: told what becomes of them. seen: given each that runs or has
+    given: what is different for the run's tasks. tell: told what becomes of them. seen: given each that runs or has
     run, by number, as ECS shows it, to read its log. lost: how those ended that were lost.
     """
 
@@ -73,10 +73,10 @@ class Crew:
     run: Run
     given: Overrides
     now: Callable[[], float]
-    said: Callable[[str], None] = lambda text: None
+    tell: Callable[[str], None] = lambda text: None
     seen: Callable[[int, Mapping[str, Any]], None] = lambda number, task: None
     lost: dict[str, str] = field(default_factory=dict)  # by the task's ARN
-    _known: dict[int, Known] = field(default_factory=dict)
+    _known: dict[int, KnownWorker] = field(default_factory=dict)
     _looked: float | None = None
     _listed: bool = False
     _team: Team | None = None
@@ -116,7 +116,7 @@ class Crew:
             self._look(over=True)
             stop_workers(self.calls, self.where.cluster, self.run.attempts[-1:], "its run's attempt has ended")
         except self.calls.FAILURES as error:
-            self.said(f"the workers of run {self.run.id} end by themselves; stopping them failed: {error}")
+            self.tell(f"the workers of run {self.run.id} end by themselves; stopping them failed: {error}")
         return self.with_why(end)
 
     def with_why(self, end: Verdict) -> Verdict:
@@ -140,15 +140,15 @@ class Crew:
 
     def _learn(self, task: Mapping[str, Any], *, new: bool, over: bool) -> None:
         number = number_of(str(task.get("group", "")))
-        worker, created = self._known.get(number, Known()), task.get("createdAt")
+        worker, created = self._known.get(number, KnownWorker()), task.get("createdAt")
         newer = not new or worker.task is None or (created and created.timestamp() >= worker.launched)
         launched = created.timestamp() if created else worker.launched
         # ECS forgets the earlier ones: how often it was launched tells the newest.
         launches = max(worker.launches, launches_of(task))
-        self._known[number] = Known(launches, task if newer else worker.task, max(launched, worker.launched))
+        self._known[number] = KnownWorker(launches, task if newer else worker.task, max(launched, worker.launched))
         if is_lost(task, over=over or just_ended(task, self.now())) and task["taskArn"] not in self.lost:
             self.lost[str(task["taskArn"])] = text = how_ended(task)
-            self.said(f"{text}; after {LAUNCHES} launches there is no other" if launches >= LAUNCHES else text)
+            self.tell(f"{text}; after {LAUNCHES} launches there is no other" if launches >= LAUNCHES else text)
 
     def _start(self, team: Team, number: int, address: str) -> bool:
         """Launch a worker's task. False where no provider has room.
@@ -156,21 +156,21 @@ class Crew:
         Where a token has launched one before, which has ended since and ECS may have forgotten, the next is tried.
         """
         providers = self.where.providers
-        while (launches := self._known.get(number, Known()).launches) < LAUNCHES:
+        while (launches := self._known.get(number, KnownWorker()).launches) < LAUNCHES:
             task, why = None, ""
             for provider in providers[min(launches, len(providers) - 1) :]:
                 task, why = self._run_task(team, number, launches, address, provider)
                 if task is not None:
                     break
             if task is FORGOTTEN:
-                self._known[number] = Known(launches + 1, None, 0.0)
+                self._known[number] = KnownWorker(launches + 1, None, 0.0)
                 continue
             if task is None:
                 self._say(f"there is no room for worker {number} yet: {why}")
                 return False
-            self._known[number] = Known(launches + 1, task, self.now())
+            self._known[number] = KnownWorker(launches + 1, task, self.now())
             if not self._is_gone(task):
-                self.said(f"worker {number} on {provider}")
+                self.tell(f"worker {number} on {provider}")
                 break
         return True
 
@@ -185,7 +185,7 @@ class Crew:
     def _say(self, text: str) -> None:
         if text != self._last:
             self._last = text
-            self.said(text)
+            self.tell(text)
 
     def _run_task(
         self, team: Team, number: int, launches: int, address: str, provider: str

@@ -43,7 +43,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Old:
+class OldData:
     """One of the run's data: a key, a folder's prefix with a slash, or the URI of either in another bucket.
 
     moved: it isn't what is there now. bucket: the other one.
@@ -91,7 +91,7 @@ class _Place:
         return bool(version["LastModified"] > self.launched)
 
 
-def old_data(aws: Aws, bucket: str, deploy: str, run: Run, named: Iterable[str]) -> tuple[list[Old], str]:
+def old_data(aws: Aws, bucket: str, deploy: str, run: Run, named: Iterable[str]) -> tuple[list[OldData], str]:
     """What a run's data was, and what isn't sure about it.
 
     named: the keys that the program is given, for a run whose record doesn't tell. Raises UserError for what is gone.
@@ -100,7 +100,7 @@ def old_data(aws: Aws, bucket: str, deploy: str, run: Run, named: Iterable[str])
     sure = isinstance(told, dict) and all(isinstance(content, str) for content in told.values())
     wanted: dict[str, str] = dict(told) if sure and isinstance(told, dict) else dict.fromkeys(named, "")
 
-    def look(key: str, content: str) -> Old:
+    def look(key: str, content: str) -> OldData:
         if key.startswith(SCHEME):
             return _given_data(place, key, content)
         return (_folder if key.endswith("/") else _file)(place, key, content)
@@ -109,11 +109,11 @@ def old_data(aws: Aws, bucket: str, deploy: str, run: Run, named: Iterable[str])
     return data, "" if sure or not wanted else f"{UNSAID}: what the bucket had at its launch is taken"
 
 
-def _given_data(place: _Place, uri: str, content: str) -> Old:
+def _given_data(place: _Place, uri: str, content: str) -> OldData:
     """Data of a bucket that isn't the deploy's: as it is, or in versions whose ETags are those of then."""
     where = place_of(uri)
     if read_place(place.aws, where).content == content:
-        return Old(uri, (), moved=False, bucket=where.bucket)
+        return OldData(uri, (), moved=False, bucket=where.bucket)
     there = replace(place, bucket=where.bucket)
     listed, markers = _listed(there, uri, where.path, alone=not where.is_folder)
     changes = {entry["LastModified"] for entry in (*listed, *markers) if not place.is_later(entry)}
@@ -126,16 +126,16 @@ def _given_data(place: _Place, uri: str, content: str) -> Old:
                 listing.add(version)
                 versions.append(Version(key, version["VersionId"], version["Size"], bool(version["IsLatest"])))
         if listing.content == content:
-            return Old(uri, tuple(versions), moved=True, bucket=where.bucket)
+            return OldData(uri, tuple(versions), moved=True, bucket=where.bucket)
     raise _gone(place, uri, "no versions are there whose ETags are those of then")
 
 
-def _file(place: _Place, key: str, sha: str) -> Old:
+def _file(place: _Place, key: str, sha: str) -> OldData:
     where = {"Bucket": place.bucket, "Key": key}
     spec = ObjectSpec(name=f"{place.bucket}/{key}")
     head = place.aws.find("s3", "HeadObject", **where, ChecksumMode="ENABLED") if sha else None
     if head is not None and checksum(head, spec) == sha:
-        return Old(key, (Version(key, head.get("VersionId", ""), head["ContentLength"], newest=True),), moved=False)
+        return OldData(key, (Version(key, head.get("VersionId", ""), head["ContentLength"], newest=True),), moved=False)
     # Of all that begins with the key S3 lists the key itself first, and its newest version.
     listed = place.aws.pages("s3", "ListObjectVersions", "Versions", Bucket=place.bucket, Prefix=key)
     versions = list(takewhile(lambda entry: entry["Key"] == key, listed))
@@ -144,12 +144,12 @@ def _file(place: _Place, key: str, sha: str) -> Old:
             break
         version = Version(key, entry["VersionId"], entry["Size"], bool(entry["IsLatest"]))
         if not sha or _sha(place, version)[0] == sha:
-            return Old(key, (version,), moved=not version.newest)
+            return OldData(key, (version,), moved=not version.newest)
     why = f"{len(versions)} versions are there, and none is what it was" if versions else "nothing is there"
     raise _gone(place, key, why)
 
 
-def _folder(place: _Place, prefix: str, content: str) -> Old:
+def _folder(place: _Place, prefix: str, content: str) -> OldData:
     listed, markers = _listed(place, prefix, prefix)
     now = {version["Key"] for version in listed if version["IsLatest"]}
     known: dict[Version, tuple[str, bool]] = {}  # what was asked of a version
@@ -164,7 +164,7 @@ def _folder(place: _Place, prefix: str, content: str) -> Old:
         known |= zip(asked, place.aws.each(partial(_sha, place), asked), strict=True)
         if not content or _is_content(place, prefix, content, {version: known[version] for version in versions}):
             changed = any(not version.newest for version in versions) or now != files.keys()
-            return Old(prefix, versions, moved=changed)
+            return OldData(prefix, versions, moved=changed)
     raise _gone(place, prefix, "the files of then aren't what they were")
 
 
@@ -240,7 +240,7 @@ def _gone(place: _Place, key: str, why: str) -> UserError:
     return UserError(f"the data of run {place.run.id} is gone: {key} ({why})", hint=hint)
 
 
-def copy(aws: Aws, bucket: str, run_id: str, data: Iterable[Old]) -> None:
+def copy(aws: Aws, bucket: str, run_id: str, data: Iterable[OldData]) -> None:
     """Copy what isn't the newest any more to where the run reads it, in S3 itself. To do it again does no harm."""
     moved = [(old, version) for old in data if old.moved for version in old.versions]
     aws.each(lambda pair: _copy(aws, bucket, pair[0].copied(run_id), pair[0].bucket or bucket, pair[1]), moved)
@@ -267,7 +267,7 @@ def _copy(aws: Aws, bucket: str, to: str, home: str, version: Version) -> None:
         raise
 
 
-def moved_text(text: str, bucket: str, run_id: str, data: Iterable[Old]) -> tuple[str, str]:
+def moved_text(text: str, bucket: str, run_id: str, data: Iterable[OldData]) -> tuple[str, str]:
     """A variable's value, or a command's word, with the place of the copy instead of what it names of the data; and the
     key or folder that it names, empty for none. It may be a key, or an S3 URI, alone or behind `NAME=`.
     """
@@ -284,7 +284,9 @@ def moved_text(text: str, bucket: str, run_id: str, data: Iterable[Old]) -> tupl
     return text, ""
 
 
-def moved(values: Mapping[str, str], bucket: str, run_id: str, data: Sequence[Old]) -> tuple[dict[str, str], set[str]]:
+def moved(
+    values: Mapping[str, str], bucket: str, run_id: str, data: Sequence[OldData]
+) -> tuple[dict[str, str], set[str]]:
     """`moved_text` of each of these values, and the keys and folders that they name. S3_KEY and
     S3_PREFIX are in S3_BUCKET.
     """

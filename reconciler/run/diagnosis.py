@@ -104,18 +104,18 @@ def cut(text: str, most: int = LONGEST) -> str:
 
 
 @dataclass(frozen=True)
-class Then:
+class InOrder:
     """What matches `first`, and after it `then`. Unlike `first.*then` in one expression it looks at a text once."""
 
     first: str
     then: str
 
 
-Pattern = str | Then
+Pattern = str | InOrder
 
 
 def search(pattern: Pattern, text: str) -> re.Match[str] | None:
-    """The first match, ignoring case; of a `Then` that of its second part."""
+    """The first match, ignoring case; of an `InOrder` that of its second part."""
     if isinstance(pattern, str):
         return re.search(pattern, text, re.IGNORECASE)
     begin = re.search(pattern.first, text, re.IGNORECASE)
@@ -124,7 +124,7 @@ def search(pattern: Pattern, text: str) -> re.Match[str] | None:
 
 def find(patterns: Pattern | Sequence[Pattern], texts: Sequence[str]) -> tuple[re.Match[str], str] | None:
     """The last text in which one of the patterns matches."""
-    wanted = [patterns] if isinstance(patterns, str | Then) else patterns
+    wanted = [patterns] if isinstance(patterns, str | InOrder) else patterns
     for text in reversed(texts):
         for pattern in wanted:
             if match := search(pattern, text):

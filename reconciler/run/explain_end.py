@@ -7,7 +7,7 @@ import re
 
 from reconciler.core.fargate import SIZES, next_size
 from reconciler.core.run_paths import RUNS, of_any_run
-from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, Rule, Then, find, matching_reason, no_route
+from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, InOrder, Rule, find, matching_reason, no_route
 from reconciler.run.explain_missing import OURS, file, module, unset_variable
 from reconciler.run.retry import LOST_HOST, LOST_SCHEDULER, NOT_BEGUN, Event
 
@@ -118,7 +118,7 @@ LISTS = {"s3:getobject": "read", "s3:putobject": "write"}
 
 def _denied(case: Case) -> Diagnosis | None:
     refused = r"AccessDenied|Access Denied|not authorized to perform|\(403\)"
-    hit = find((refused, Then("Forbidden", "(Head|Get)Object")), case.telling)
+    hit = find((refused, InOrder("Forbidden", "(Head|Get)Object")), case.telling)
     if not hit or case.exit_code == 0:
         return None
     evidence = hit[1]
@@ -177,7 +177,7 @@ def of_all_runs(path: str) -> str:
 
 def _no_data(case: Case) -> Diagnosis | None:
     gone = r"NoSuchKey|NoSuchBucket|The specified (key|bucket) does not exist|\(404\)"
-    hit = find((gone, Then("HeadObject", "Not Found")), case.telling)
+    hit = find((gone, InOrder("HeadObject", "Not Found")), case.telling)
     if not hit or case.exit_code == 0:
         return None
     return Diagnosis(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from reconciler.core.run_paths import WITH_CHECKPOINT
-from reconciler.run.diagnosis import Case, Diagnosis, Pattern, Then, find, matching_reason
+from reconciler.run.diagnosis import Case, Diagnosis, InOrder, Pattern, find, matching_reason
 
 NO_MODULE = re.compile(r"No module named '?([A-Za-z_]\w{0,200})")
 NO_LIBRARY = re.compile(r"(lib[\w.+-]{1,200}): cannot open shared object file")
@@ -81,8 +81,8 @@ def command(case: Case) -> Diagnosis | None:
         return Diagnosis("neither the image nor the task names a command to start", (text,), fix)
     patterns: tuple[Pattern, ...] = (
         r"executable file not found|CannotStartContainer|: (command )?not found$|^\S*env: .{1,200}: No such file",
-        Then("no such file or directory", "exec"),
-        Then('exec: "', "permission denied"),
+        InOrder("no such file or directory", "exec"),
+        InOrder('exec: "', "permission denied"),
     )
     text = matching_reason(patterns, case)
     if not text and case.exit_code in (126, 127):

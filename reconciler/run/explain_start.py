@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.run.diagnosis import Case, Diagnosis, Rule, Then, find, matching_reason, no_route
+from reconciler.run.diagnosis import Case, Diagnosis, InOrder, Rule, find, matching_reason, no_route
 from reconciler.run.explain_missing import command, variable
 from reconciler.run.retry import FARGATE_QUOTA, NOT_BEGUN, Event
 
@@ -14,7 +14,7 @@ NO_ANSWER = r"timeout|timed out|deadline exceeded|dial tcp|no route|connection r
 def _secret(case: Case) -> Diagnosis | None:
     # Every failure of this step speaks of "secrets or registry auth".
     text = matching_reason(
-        Then("ResourceInitializationError", r"secrets? from|retrieve secret|invalid ?parameters?|ssm|asm"), case
+        InOrder("ResourceInitializationError", r"secrets? from|retrieve secret|invalid ?parameters?|ssm|asm"), case
     )
     if not text:
         return None
@@ -31,7 +31,7 @@ def _secret(case: Case) -> Diagnosis | None:
 
 
 def _log_group(case: Case) -> Diagnosis | None:
-    text = matching_reason(("log group|log stream|awslogs", Then("ResourceNotFoundException", "log")), case)
+    text = matching_reason(("log group|log stream|awslogs", InOrder("ResourceNotFoundException", "log")), case)
     if not text or "ResourceInitializationError" not in text:
         return None
     if re.search(r"AccessDenied|not authorized", text, re.IGNORECASE):
@@ -48,7 +48,7 @@ def _log_group(case: Case) -> Diagnosis | None:
 
 
 def _image_missing(case: Case) -> Diagnosis | None:
-    text = matching_reason(Then("CannotPull", "not found|manifest unknown|does not exist|no such"), case)
+    text = matching_reason(InOrder("CannotPull", "not found|manifest unknown|does not exist|no such"), case)
     if not text:
         return None
     fix = "run `apply` without --skip-image: it builds and pushes the image"
@@ -59,7 +59,9 @@ def _image_missing(case: Case) -> Diagnosis | None:
 
 
 def _image_denied(case: Case) -> Diagnosis | None:
-    text = matching_reason(Then("CannotPull|registry auth", "403|denied|not authorized|forbidden|no basic auth"), case)
+    text = matching_reason(
+        InOrder("CannotPull|registry auth", "403|denied|not authorized|forbidden|no basic auth"), case
+    )
     if not text:
         return None
     return Diagnosis(
@@ -88,7 +90,7 @@ def _image_platform(case: Case) -> Diagnosis | None:
 
 
 def _image_unreachable(case: Case) -> Diagnosis | None:
-    text = matching_reason(Then("CannotPull|ResourceInitializationError", NO_ANSWER), case)
+    text = matching_reason(InOrder("CannotPull|ResourceInitializationError", NO_ANSWER), case)
     return no_route(text) if text else None
 
 
@@ -99,7 +101,7 @@ def _image_limited(case: Case) -> Diagnosis | None:
 
 
 def _image_large(case: Case) -> Diagnosis | None:
-    text = matching_reason(Then("CannotPull", "no space left on device"), case)
+    text = matching_reason(InOrder("CannotPull", "no space left on device"), case)
     change = "task:\n  ephemeral_storage: 50"
     return Diagnosis("the image is larger than the task's disk", (text,), "give it more", change) if text else None
 

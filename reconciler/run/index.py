@@ -85,7 +85,7 @@ def expired(end: float, keep: float | None, now: float) -> bool:
 
 
 @dataclass(frozen=True)
-class Named:
+class MappingColumn:
     """A mapping for each run, by which names it has. names: each set once; shape: which one; values: all, in a row."""
 
     names: Sequence[Sequence[str]]
@@ -93,7 +93,7 @@ class Named:
     values: Sequence[Any]
 
     @classmethod
-    def of(cls, mappings: Iterable[Mapping[str, Any]]) -> Named:
+    def of(cls, mappings: Iterable[Mapping[str, Any]]) -> MappingColumn:
         """These mappings in columns."""
         names: dict[tuple[str, ...], int] = {}
         shape: list[int] = []
@@ -104,7 +104,7 @@ class Named:
         return cls([*names], shape, values)
 
     @classmethod
-    def joined(cls, parts: Sequence[Named]) -> Named:
+    def joined(cls, parts: Sequence[MappingColumn]) -> MappingColumn:
         """The mappings of all parts, one part after the other."""
         names: dict[tuple[str, ...], int] = {}
         shape: list[int] = []
@@ -144,21 +144,23 @@ class Rows:
     """Many rows, column by column: a hundred thousand are read in a moment, and a row is made where it is asked for."""
 
     columns: Mapping[str, Sequence[Any]]
-    metrics: Named
-    environment: Named
+    metrics: MappingColumn
+    environment: MappingColumn
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Rows:
         """These rows in columns."""
         columns = {name: [getattr(row, name) for row in rows] for name in PLAIN}
-        return cls(columns, Named.of(row.metrics for row in rows), Named.of(row.environment for row in rows))
+        return cls(
+            columns, MappingColumn.of(row.metrics for row in rows), MappingColumn.of(row.environment for row in rows)
+        )
 
     @classmethod
     def read(cls, plain_rows: Any) -> Rows:
         """The rows that `plain` has written. Raises Damaged."""
         try:
             columns = {name: plain_rows[name] for name in PLAIN}
-            rows = cls(columns, Named(**plain_rows["metrics"]), Named(**plain_rows["environment"]))
+            rows = cls(columns, MappingColumn(**plain_rows["metrics"]), MappingColumn(**plain_rows["environment"]))
             rows.check()
         except (KeyError, TypeError, IndexError):
             raise Damaged from None
@@ -169,7 +171,7 @@ class Rows:
         """The rows of all parts, one part after the other."""
         columns = {name: [value for part in parts for value in part.columns[name]] for name in PLAIN}
         named = ([part.metrics for part in parts], [part.environment for part in parts])
-        return cls(columns, *map(Named.joined, named))
+        return cls(columns, *map(MappingColumn.joined, named))
 
     def check(self) -> None:
         """Raises Damaged, TypeError."""
@@ -321,7 +323,7 @@ class Head:
             self, rows=others(self.rows), etags=others(self.etags), whole=others(self.whole), left=others(self.left)
         )  # fmt: skip
 
-    def with_runs(self, seen: Iterable[Seen]) -> Head:
+    def with_runs(self, seen: Iterable[RecordedRun]) -> Head:
         """This head with what was read or written of runs: those that are over have a row, others are left."""
         seen = [*seen]
         head = self.without(run.id for run in seen)
@@ -338,8 +340,8 @@ class Head:
     def beside(self, other: Head, names: Container[str]) -> Head:
         """This head, made of the runs with these names, with what another has learned of them and others meanwhile."""
         rows = [row for run_id, row in other.rows.items() if run_id not in names or run_id in self.left]
-        seen = [Seen(row.id, other.etags.get(row.id, ""), row, record=other.whole.get(row.id)) for row in rows]
-        left = [Seen(run_id, "", None, looked) for run_id, looked in other.left.items() if run_id not in names]
+        seen = [RecordedRun(row.id, other.etags.get(row.id, ""), row, record=other.whole.get(row.id)) for row in rows]
+        left = [RecordedRun(run_id, "", None, looked) for run_id, looked in other.left.items() if run_id not in names]
         return self.with_runs([*seen, *left])
 
     def kept(self, keep: float | None, now: float) -> Head:
@@ -367,7 +369,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Seen:
+class RecordedRun:
     """A run as its record has it. row: None for one that isn't over, which was looked at then; record: its text, to be
     kept whole, or None.
     """
@@ -379,7 +381,7 @@ class Seen:
     record: str | None = None
 
     @classmethod
-    def of(cls, run: Run, etag: str, body: bytes, looked: float) -> Seen:
+    def of(cls, run: Run, etag: str, body: bytes, looked: float) -> RecordedRun:
         """What the index takes of a run, which was read from this body of a record."""
         small = run.state.over and len(body) <= WHOLE_MOST
         row = Row.of(run) if run.state.over else None

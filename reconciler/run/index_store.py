@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler.core.pages import pages
 from reconciler.core.run_paths import RUNS, SCHEDULED, index_key, is_run_id, moment
-from reconciler.run.index import LARGEST_SIZE, MOST, Damaged, Head, Rows, Seen, Segment, to_merge, unpack
+from reconciler.run.index import LARGEST_SIZE, MOST, Damaged, Head, RecordedRun, Rows, Segment, to_merge, unpack
 
 HEAD = "head.json.gz"
 RECORD = "/run.json"  # how the keys of records end
@@ -24,7 +24,7 @@ LONGEST = 200  # characters of a folder's name in which a record is looked for
 TRIES = 20  # at writing the head, each of which somebody else was quicker than
 AT_ONCE = 500  # records that are read for one writing
 
-Read = Callable[[str], Seen | None]  # of a run's id
+Read = Callable[[str], RecordedRun | None]  # of a run's id
 
 
 @dataclass
@@ -81,7 +81,7 @@ class Index:
         mine = (name for name in folders if name.startswith(SCHEDULED) == self.scheduled and len(name) <= LONGEST)
         return [name for name in mine if name not in BESIDE]
 
-    def update(self, seen: Iterable[Seen], read: Read, now: float, over: Collection[str] = ()) -> int:
+    def update(self, seen: Iterable[RecordedRun], read: Read, now: float, over: Collection[str] = ()) -> int:
         """Put these runs into the index, and what others left out. Returns how many runs are left that nobody has
         read yet, or -1 where others were quicker again and again. read: one run's record; over: ids of runs that are
         known to be over, which others may have left out. Raises what `calls` raises.
@@ -113,7 +113,7 @@ class Index:
                     gone.add(name)
                 else:
                     known[name] = run
-            unread = [Seen(run_id, "", None) for run_id in due[AT_ONCE:]]
+            unread = [RecordedRun(run_id, "", None) for run_id in due[AT_ONCE:]]
             head = head.with_runs([*known.values(), *unread]).without(gone).kept(self.keep, now)
             if self.write(self.sealed(head), etag):
                 return len(unread)

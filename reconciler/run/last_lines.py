@@ -46,7 +46,7 @@ class StreamStatus(NamedTuple):
     stored: int = 0
     begun: bool | None = None
 
-    def told(self, answer: Mapping[str, Any]) -> StreamStatus:
+    def after_answer(self, answer: Mapping[str, Any]) -> StreamStatus:
         """What is known of the stream after an answer of DescribeLogStreams; it may name no stream."""
         for stream in answer.get("logStreams") or ():
             return self._replace(stored=stream.get("lastIngestionTime", 0), begun="firstEventTimestamp" in stream)

@@ -20,7 +20,7 @@ from reconciler.core.spec import Address, Observed
 from reconciler.engine.deployment import Deployment
 from reconciler.kinds import TaskDefinitionSpec
 from reconciler.lower import may_read
-from reconciler.run.data_versions import Old, copy, moved, moved_text, old_data
+from reconciler.run.data_versions import OldData, copy, moved, moved_text, old_data
 from reconciler.run.earlier import check_image, definition_of, first_of, pinned, placed
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
 from reconciler.run.launch import CODE_VERSION, Launch
@@ -42,7 +42,7 @@ class Earlier:
     spec: TaskDefinitionSpec
     overrides: Overrides
     secrets: frozenset[str]
-    data: tuple[Old, ...]
+    data: tuple[OldData, ...]
     inputs: dict[str, Any]
     told: tuple[str, ...]
 
@@ -132,7 +132,7 @@ def _parameters(here: Deployment, run: Run, own: Container) -> tuple[dict[str, A
     return {"environment": dict(sorted(environment.items())), "secrets": secrets}, told
 
 
-def _check_reach(here: Deployment, run: Run, data: Sequence[Old]) -> None:
+def _check_reach(here: Deployment, run: Run, data: Sequence[OldData]) -> None:
     """Raises UserError where the program may not read what is copied for it."""
     place = f"{input_prefix(run.id)}data"
     if any(old.moved for old in data) and not may_read(here.names, place):

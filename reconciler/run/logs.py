@@ -31,7 +31,7 @@ class Stream:
     seen: int = 0
     skip: int = 0  # lines at its beginning that aren't handed on
     more: bool = False  # the last look ended before the stream did
-    said: StreamStatus = field(default_factory=StreamStatus)
+    status: StreamStatus = field(default_factory=StreamStatus)
 
 
 class TaskLog:
@@ -83,7 +83,7 @@ class TaskLog:
                 stored, written = event.get("ingestionTime", 0), event["timestamp"] / 1000
                 self.late = max(self.late, stored / 1000 - written)
                 self.last = max(self.last or 0.0, written)
-                stream.said = stream.said._replace(read_to=max(stream.said.read_to, stored))
+                stream.status = stream.status._replace(read_to=max(stream.status.read_to, stored))
                 self.recent.append(cut(event["message"]))
                 if stream.seen >= stream.skip:
                     line(stream.container, event["message"], written)
@@ -110,12 +110,12 @@ class TaskLog:
             except Denied:
                 self._told = False
                 return
-            stream.said = stream.said.told(answer or {})
+            stream.status = stream.status.after_answer(answer or {})
 
     @property
     def there(self) -> Unread:
         """What the answers say of lines that weren't read."""
-        return unread_lines([stream.said for stream in self.streams.values()])
+        return unread_lines([stream.status for stream in self.streams.values()])
 
     def tail(self, count: int) -> list[str]:
         """The last lines of all streams, at most `count`, without handing any on. Raises AwsError."""

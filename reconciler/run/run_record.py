@@ -14,7 +14,7 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.core.run_paths import fingerprint_key, is_run_id, moment, record_key
 from reconciler.core.secret import KNOWN
 from reconciler.run.catalog import Catalog
-from reconciler.run.index import Head, Seen, ended, expired
+from reconciler.run.index import Head, RecordedRun, ended, expired
 from reconciler.run.index_store import LONGEST, TRIES, Index
 from reconciler.run.run import Run
 from reconciler.run.stored import Store, Unreadable, to_json
@@ -127,7 +127,7 @@ class Runs(Store):
                 raise ReconcilerError("others wrote the index of runs each time", hint="run it again")
         return count
 
-    def _sealed_since(self, index: Index, before: Head, head: Head, known: Container[str]) -> list[Seen]:
+    def _sealed_since(self, index: Index, before: Head, head: Head, known: Container[str]) -> list[RecordedRun]:
         """The runs that aren't known, and that others have put into a segment since that head."""
         segments = [index.segment(segment) for segment in head.segments if segment not in before.segments]
         more = {run_id for rows in segments if rows is not None for run_id in rows.ids if run_id not in known}

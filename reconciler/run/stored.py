@@ -22,7 +22,7 @@ from reconciler.core.function_settings import Retry
 from reconciler.core.run_paths import SCHEDULED
 from reconciler.run import checkpoint
 from reconciler.run.checkpoint import Checkpoint
-from reconciler.run.index import LATEST, Seen
+from reconciler.run.index import LATEST, RecordedRun
 from reconciler.run.index_store import Index
 from reconciler.run.metrics import MOST as METRICS_MOST
 from reconciler.run.metrics import metrics_in
@@ -79,7 +79,7 @@ class Store:
         self._calls, self.bucket, self.keep, self._checkpoints = calls, bucket, keep, checkpoints
         self._tell, self._told = tell, set[str]()
         self._etags: dict[str, str] = {}  # of the records that were read or written here, by key
-        self._for_index: dict[str, Seen] = {}
+        self._for_index: dict[str, RecordedRun] = {}
         self.later = False  # whether the index is written when `flush` is called, and not at each end
         self.over: set[str] = set()  # ids of runs that were seen to be over, which the index may not know
         self._flushed = 0.0
@@ -210,7 +210,7 @@ class Store:
                 self.say(f"{left:,} runs aren't in the index of runs yet: `runs --rebuild` puts them in")
         self.over, self._flushed = set(), self.now()
 
-    def look(self, run_id: str) -> Seen | None:
+    def look(self, run_id: str) -> RecordedRun | None:
         """A run for the index; None where it has no record."""
         answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=keys.record_key(run_id))
         if answer is None:
@@ -224,16 +224,16 @@ class Store:
             with contextlib.suppress(*self._calls.FAILURES):
                 checkpoint.leave(self._calls, self.bucket, run.id)
 
-    def _seen(self, run_id: str, body: bytes, etag: str, also: Callable[[Run], None] = lambda run: None) -> Seen:
+    def _seen(self, run_id: str, body: bytes, etag: str, also: Callable[[Run], None] = lambda run: None) -> RecordedRun:
         """A run for the index. One that can't be read is none, and is looked at again later. also: what else is done
         with the run.
         """
         try:
             run = from_json(body, keys.record_key(run_id))
         except Unreadable:
-            return Seen(run_id, etag, None, self.now())
+            return RecordedRun(run_id, etag, None, self.now())
         also(run)
-        return Seen.of(run, etag, body, self.now())
+        return RecordedRun.of(run, etag, body, self.now())
 
     def body(self, run: Run) -> bytes:
         """A run as it is written."""

@@ -49,7 +49,7 @@ def size_of(run: Run) -> Size | None:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownWorker:
     """What is known of one worker. launches: of it, so far; task: the newest as ECS shows it, None where it doesn't;
     launched: when that was launched, in seconds since the epoch.
     """
@@ -59,12 +59,12 @@ class Known:
     launched: float = 0.0
 
 
-def missing(count: int, known: Mapping[int, Known], now: float) -> list[int]:
+def missing(count: int, known: Mapping[int, KnownWorker], now: float) -> list[int]:
     """The numbers of the workers of which a task is to be launched. known: by number."""
-    return [number for number in range(1, count + 1) if _is_missing(known.get(number, Known()), now)]
+    return [number for number in range(1, count + 1) if _is_missing(known.get(number, KnownWorker()), now)]
 
 
-def _is_missing(worker: Known, now: float) -> bool:
+def _is_missing(worker: KnownWorker, now: float) -> bool:
     if worker.launches >= LAUNCHES:
         return False
     if worker.task is None:

@@ -119,7 +119,7 @@ def _tail(watched: Watched, run: Run, task: str) -> tuple[Events, StreamStatus |
     if "GetLogEvents" in refused:
         return [], None
     read_to = max((event.get("ingestionTime", 0) for event in events), default=0)
-    return events, StreamStatus(read_to).told(told)
+    return events, StreamStatus(read_to).after_answer(told)
 
 
 def _asked(refused: list[str], operation: str, **params: Any) -> dict[str, Any]:

@@ -129,9 +129,9 @@ def test_requests_in_flight_are_bounded(lab: LabHandle) -> None:
     lab.zero()
     lab.control("POST", "latency?ms=20")
 
-    def one(name: str) -> None:
+    def ask_five_times(name: str) -> None:
         aws.each(lambda part: aws.find("iam", "GetRole", RoleName=part), [f"{name}-{n}" for n in range(5)])
 
-    aws.each(one, [f"role-{n}" for n in range(30)])
+    aws.each(ask_five_times, [f"role-{n}" for n in range(30)])
     assert len(lab.log("iam", "GetRole")) == 150
     assert 8 <= lab.count()["max_in_flight"] <= CONNECTIONS

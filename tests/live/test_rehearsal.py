@@ -77,17 +77,17 @@ def make(lab: LabHandle, prefix: str) -> None:
     )
 
 
-def there(lab: LabHandle, prefix: str) -> list[str]:
+def names_of_resources(lab: LabHandle, prefix: str) -> list[str]:
     return [name for finder in FINDERS for name, _ in finder(lab.client, prefix)]
 
 
 def test_all_with_the_prefix_is_deleted_and_nothing_else(lab: LabHandle) -> None:
     make(lab, PREFIX)
     make(lab, "another-name")
-    assert len(there(lab, PREFIX)) == len(FINDERS) + 2
+    assert len(names_of_resources(lab, PREFIX)) == len(FINDERS) + 2
     assert clean(lab.client, PREFIX) == []
-    assert there(lab, PREFIX) == []
-    assert len(there(lab, "another-name")) == len(FINDERS) + 2
+    assert names_of_resources(lab, PREFIX) == []
+    assert len(names_of_resources(lab, "another-name")) == len(FINDERS) + 2
 
 
 def test_what_cannot_be_deleted_is_said_and_the_rest_is_done(lab: LabHandle) -> None:
@@ -97,7 +97,7 @@ def test_what_cannot_be_deleted_is_said_and_the_rest_is_done(lab: LabHandle) -> 
     left = clean(lab.client, PREFIX)
     lab.rules()
     assert [line.split(":")[0] for line in left] == [f"bucket {PREFIX}-bucket"]
-    assert there(lab, PREFIX) == [f"bucket {PREFIX}-bucket"]
+    assert names_of_resources(lab, PREFIX) == [f"bucket {PREFIX}-bucket"]
 
 
 def test_a_short_prefix_is_refused(lab: LabHandle) -> None:

@@ -183,12 +183,12 @@ def version(key: str, number: str, *, latest: bool = True) -> dict[str, Any]:
 
 
 def test_all_pages_of_it_are_looked_at_and_nothing_beside_it() -> None:
-    def one(key: str, second: int) -> dict[str, Any]:
+    def listed(key: str, second: int) -> dict[str, Any]:
         return {"Key": key, "Size": 5, "LastModified": datetime.fromtimestamp(second, UTC)}
 
     calls = Pages(
-        {"Contents": [one(AT, 1), one(f"{AT}/a", 9)], "IsTruncated": True, "NextContinuationToken": "x"},
-        {"Contents": [one(f"{AT}/b", 3), one(f"{AT}s/c", 12)]},
+        {"Contents": [listed(AT, 1), listed(f"{AT}/a", 9)], "IsTruncated": True, "NextContinuationToken": "x"},
+        {"Contents": [listed(f"{AT}/b", 3), listed(f"{AT}s/c", 12)]},
     )
     assert checkpoint.look(calls, "b", RUN) == Checkpoint(3, 15, "a", 9.0)
     assert calls.asked == [{}, {"ContinuationToken": "x"}]

@@ -13,7 +13,7 @@ from reconciler.aws import calls
 from reconciler.aws.calls import Aws, SystemClock
 from reconciler.core.errors import Unreachable, UserError
 from reconciler.run import data_versions
-from reconciler.run.data_versions import Old, Version, _versions_at, copy, moved, moved_text, old_data
+from reconciler.run.data_versions import OldData, Version, _versions_at, copy, moved, moved_text, old_data
 from tests.local_fixtures import unique
 from tests.run.conftest import Lane
 from tests.run.samples import run as a_run
@@ -23,8 +23,8 @@ TO = f"runs/{RUN}/input/output/"
 FILE, FOLDER = "data/prices.csv", "data/parts/"
 
 
-def old(key: str, *, moved: bool = True) -> Old:
-    return Old(key, (Version(key, "v", 1, newest=False),), moved)
+def old(key: str, *, moved: bool = True) -> OldData:
+    return OldData(key, (Version(key, "v", 1, newest=False),), moved)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_names_the_data(text: str, wanted: str, names: str) -> None:
     ],
 )  # fmt: skip
 def test_data_of_another_bucket_is_named_in_the_deploys(values: dict[str, str], wanted: dict[str, str]) -> None:
-    theirs = [Old(uri, (), moved=True, bucket=uri.split("/")[2]) for uri in ("s3://theirs/a/", "s3://whole/")]
+    theirs = [OldData(uri, (), moved=True, bucket=uri.split("/")[2]) for uri in ("s3://theirs/a/", "s3://whole/")]
     assert moved(values, "bucket", RUN, theirs)[0] == values | wanted
 
 
@@ -176,12 +176,12 @@ def test_what_is_too_large_for_one_call_is_copied_in_parts(lane: Lane, monkeypat
     s3.put_object(Bucket=bucket, Key=FILE, Body=b"another")
     monkeypatch.setattr(data_versions, "WHOLE", 1)
     monkeypatch.setattr(data_versions, "PIECE", 5 * 2**20)
-    moved_file = Old(FILE, (Version(FILE, version, len(first), newest=False),), moved=True)
+    moved_file = OldData(FILE, (Version(FILE, version, len(first), newest=False),), moved=True)
     with Aws("us-east-1", session=embedded_aws.session, endpoint_url=embedded_aws.endpoint_url) as aws:
-        copy(aws, bucket, RUN, [moved_file, Old("gone", (Version("gone", "", 1, newest=True),), moved=False)])
+        copy(aws, bucket, RUN, [moved_file, OldData("gone", (Version("gone", "", 1, newest=True),), moved=False)])
         assert s3.get_object(Bucket=bucket, Key=TO + FILE)["Body"].read() == first
         # One that fails leaves no part behind.
-        missing = Old(FILE, (Version("none.csv", version, 1, newest=False),), moved=True)
+        missing = OldData(FILE, (Version("none.csv", version, 1, newest=False),), moved=True)
         with pytest.raises(Exception, match=r"none\.csv|NoSuchKey|NoSuchVersion|not exist"):
             copy(aws, bucket, RUN, [missing])
     assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []

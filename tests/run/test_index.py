@@ -24,10 +24,10 @@ from reconciler.run.index import (
     SEALED,
     Damaged,
     Head,
-    Named,
+    MappingColumn,
+    RecordedRun,
     Row,
     Rows,
-    Seen,
     Segment,
     pack,
     to_merge,
@@ -105,14 +105,16 @@ def many() -> FakeS3:
     for size in (1 << 16, 1 << 14, 1 << 13, 1 << 12, left):  # no sum of powers has more parts
         part = slice(done, done := min(done + size, left))
         numbers = range(left)[part]
-        metrics = Named([("loss", "rows")], [0] * len(numbers), [v for n in numbers for v in (LOSSES[n], float(n))])
-        names = Named([("N",)], [0] * len(numbers), [str(n) for n in numbers])
+        metrics = MappingColumn(
+            [("loss", "rows")], [0] * len(numbers), [v for n in numbers for v in (LOSSES[n], float(n))]
+        )
+        names = MappingColumn([("N",)], [0] * len(numbers), [str(n) for n in numbers])
         segment = index.put(Rows({name: values[part] for name, values in columns.items()}, metrics, names))
         head = head.sealed([], segment, 0)
     newest = [run(n, metrics={"loss": LOSSES[n]}) for n in range(left, ALL)]
     bodies = [kept.body(recorded) for recorded in newest]
     etags = [s3.write(record_key(recorded.id), body) for recorded, body in zip(newest, bodies, strict=True)]
-    seen = [Seen.of(recorded, tag, body, 0.0) for recorded, tag, body in zip(newest, etags, bodies, strict=True)]
+    seen = [RecordedRun.of(recorded, tag, body, 0.0) for recorded, tag, body in zip(newest, etags, bodies, strict=True)]
     assert index.write(head.with_runs(seen), "")
     for n in sorted(range(left), key=LOSSES.__getitem__)[:10]:
         s3.write(record_key(run(n).id), kept.body(run(n)))
@@ -177,7 +179,7 @@ def test_rows_become_segments_and_these_are_merged(s3: FakeS3, small: tuple[int,
     (kept, sealed), index, head = small, Index(s3, "b", scheduled=False), Head()
     count = 11 * sealed
     for first in range(0, count, 50):
-        head = index.sealed(head.with_runs(Seen.of(run(n), "e", b"{}", 0.0) for n in range(first, first + 50)))
+        head = index.sealed(head.with_runs(RecordedRun.of(run(n), "e", b"{}", 0.0) for n in range(first, first + 50)))
         assert kept <= len(head.rows) < sealed + kept or not head.segments
     assert len(head.segments) <= 3
     assert sum(segment.rows for segment in head.segments) + len(head.rows) == count
@@ -206,7 +208,7 @@ def test_runs_with_many_metrics_make_no_object_that_nobody_reads(
     for first in range(0, len(runs), at_once):
         new = runs[first : first + at_once]
         etags = [s3.write(record_key(recorded.id), kept.body(recorded)) for recorded in new]
-        seen = [Seen.of(recorded, etag, b"", 0.0) for recorded, etag in zip(new, etags, strict=True)]
+        seen = [RecordedRun.of(recorded, etag, b"", 0.0) for recorded, etag in zip(new, etags, strict=True)]
         head = Head.unpack(index.sealed(head.with_runs(seen)).pack())
     assert index.write(head, "")
     asked(s3)
@@ -505,7 +507,7 @@ def test_a_lost_segment_is_read_from_the_records(s3: FakeS3, small: tuple[int, i
 
 
 def good() -> dict[str, Any]:
-    head = Head().with_runs([Seen.of(run(n), "e", b"{}", 0.0) for n in range(3)])
+    head = Head().with_runs([RecordedRun.of(run(n), "e", b"{}", 0.0) for n in range(3)])
     plain_head: dict[str, Any] = unpack(head.pack())
     return plain_head
 

@@ -28,7 +28,7 @@ from reconciler.run.workers import (
     GRACE,
     LAUNCHES,
     UNSEEN,
-    Known,
+    KnownWorker,
     Size,
     address_of,
     how_ended,
@@ -68,16 +68,16 @@ def task(status: str = "RUNNING", code: int | None = None, **more: Any) -> dict[
     ("known", "expected"),
     [
         ({}, [1, 2]),
-        ({1: Known(1, task(), NOW - 5)}, [2]),
-        ({1: Known(1, task("PENDING"), NOW), 2: Known(1, task("STOPPED"), NOW)}, [2]),
-        ({1: Known(1, None, NOW - UNSEEN / 2), 2: Known(1, None, NOW - UNSEEN - 1)}, [2]),
-        ({1: Known(LAUNCHES, task("STOPPED"), NOW), 2: Known(LAUNCHES - 1, task("STOPPED"), NOW)}, [2]),
-        ({1: Known(1, task("STOPPED", stoppedAt=datetime.fromtimestamp(NOW - GRACE + 1, UTC)), NOW - 90)}, [2]),
-        ({1: Known(1, task("STOPPED", stoppedAt=datetime.fromtimestamp(NOW - GRACE, UTC)), NOW - 90)}, [1, 2]),
-        ({1: Known(LAUNCHES, None, 0.0), 2: Known(1, task(), NOW), 3: Known(1, task(), NOW)}, []),
+        ({1: KnownWorker(1, task(), NOW - 5)}, [2]),
+        ({1: KnownWorker(1, task("PENDING"), NOW), 2: KnownWorker(1, task("STOPPED"), NOW)}, [2]),
+        ({1: KnownWorker(1, None, NOW - UNSEEN / 2), 2: KnownWorker(1, None, NOW - UNSEEN - 1)}, [2]),
+        ({1: KnownWorker(LAUNCHES, task("STOPPED"), NOW), 2: KnownWorker(LAUNCHES - 1, task("STOPPED"), NOW)}, [2]),
+        ({1: KnownWorker(1, task("STOPPED", stoppedAt=datetime.fromtimestamp(NOW - GRACE + 1, UTC)), NOW - 90)}, [2]),
+        ({1: KnownWorker(1, task("STOPPED", stoppedAt=datetime.fromtimestamp(NOW - GRACE, UTC)), NOW - 90)}, [1, 2]),
+        ({1: KnownWorker(LAUNCHES, None, 0.0), 2: KnownWorker(1, task(), NOW), 3: KnownWorker(1, task(), NOW)}, []),
     ],
 )
-def test_what_is_missing(known: dict[int, Known], expected: list[int]) -> None:
+def test_what_is_missing(known: dict[int, KnownWorker], expected: list[int]) -> None:
     assert missing(2, known, NOW) == expected
 
 
