@@ -61,7 +61,7 @@ def tasks(deploy: Deploy) -> int:
 
 
 def run_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
-    """A run."""
+    """What a run costs: its tasks, its workers and its log."""
     hours = max(amounts.seconds, prices.LEAST) / 3600
     lines = _run_lines(deploy, hours)
     logs, log = prices.LOGS.get(deploy.region), amounts.log * tasks(deploy)
@@ -70,7 +70,7 @@ def run_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
 
 
 def _run_lines(deploy: Deploy, hours: float) -> list[Line]:
-    """The tasks of a run for so long, and its workers."""
+    """What the tasks of a run and its workers cost for `hours` hours."""
     lines, workers = _task_lines(deploy, tasks(deploy), hours, deploy.run.capacity[0]), deploy.run.workers
     if workers is None:
         return lines

@@ -56,7 +56,7 @@ class OldData:
 
     @property
     def path(self) -> str:
-        """In its bucket."""
+        """The key or prefix in the bucket that has it."""
         return place_of(self.key).path if self.bucket else self.key
 
     def copied(self, run_id: str) -> str:
@@ -65,7 +65,7 @@ class OldData:
 
     @property
     def text(self) -> str:
-        """For people."""
+        """For people: as which version it is taken."""
         if not self.moved:
             return f"{self.key}: as it is"
         if self.key.endswith("/"):

@@ -52,7 +52,7 @@ class Deadline:
             aws.call("scheduler", "UpdateSchedule", **self._schedule(aws, run, ends, task_arn))
 
     def remove(self, aws: Aws, attempt: Attempt) -> None:
-        """The task has ended. Raises AwsError."""
+        """Delete the schedule of an attempt whose task has ended. Raises AwsError."""
         aws.find("scheduler", "DeleteSchedule", Name=schedule_name(self.deploy, attempt.token))
 
     def _schedule(self, aws: Aws, run: Run, ends: tuple[float, str], task: str) -> dict[str, Any]:

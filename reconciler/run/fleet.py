@@ -38,7 +38,7 @@ LOOKS = 10  # DescribeTasks a second at most, where ECS allows 20 to the whole a
 
 
 class FleetScreen(Protocol):
-    """Told how the runs do."""
+    """Is told how the runs of a sweep do."""
 
     def changed(self, run: Run) -> None:
         """A run is in another state."""

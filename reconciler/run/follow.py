@@ -114,7 +114,7 @@ class Follower:
             self._take_back(run, f"the function {self.function.name} can't be called: {error}")
 
     def _take_back(self, run: Run, why: str) -> NoReturn:
-        """Decide about a run from now on. Raises Changed."""
+        """Take a run back from the function: its client decides about it from now on. why: is said. Raises Changed."""
         self.runs.say(why)
         given_over(self.runs, run, unattended=False)
         raise Changed(run.id) from None

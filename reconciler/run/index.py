@@ -120,7 +120,7 @@ class MappingColumn:
         return [0, *accumulate(sizes[number] for number in self.shape)]
 
     def check(self, count: int, values: type) -> None:
-        """Raises Damaged."""
+        """Raises Damaged where these can't be the mappings of `count` runs, with values of this type."""
         if not all(isinstance(part, list) for part in (self.names, self.shape, self.values, *self.names)):
             raise Damaged
         texts = [name for names in self.names for name in names] + ([*self.values] if values is str else [])
@@ -174,7 +174,7 @@ class Rows:
         return cls(columns, *map(MappingColumn.joined, named))
 
     def check(self) -> None:
-        """Raises Damaged, TypeError."""
+        """Raises Damaged or TypeError where these can't be rows."""
         count = len(self.columns["id"])
         if any(not isinstance(column, list) or len(column) != count for column in self.columns.values()):
             raise Damaged
@@ -269,7 +269,7 @@ class Head:
 
     @classmethod
     def unpack(cls, body: bytes) -> Head:
-        """Raises Damaged."""
+        """The head that `pack` has written. Raises Damaged."""
         fields = unpack(body)
         try:
             rows = {row.id: row for row in Rows.read(fields["rows"]).rows()}

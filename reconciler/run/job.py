@@ -170,7 +170,7 @@ def follower(here: Deployment, runs: Runs, given: Overrides | None = None) -> Fo
 
 
 def rules_of(deploy: Deploy) -> Rules:
-    """What a deploy says of its runs."""
+    """The rules that a deploy.yaml has for its runs: where, how often, how long, for how much."""
     run = deploy.run
     limits = Limits(run.max_duration, cap_of(deploy), deploy.region)
     return Rules(run.capacity, retry_of(deploy), limits, run.checkpoint)

@@ -41,7 +41,7 @@ class Overrides:
         return changed
 
     def with_environment(self, environment: Mapping[str, str]) -> Overrides:
-        """These and more variables."""
+        """These overrides, with more variables."""
         return replace(self, environment={**self.environment, **environment})
 
 

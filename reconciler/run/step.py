@@ -172,7 +172,7 @@ def accounts_for(record: Run, number: int, task_arn: str) -> bool:
 
 
 def why_unaccounted(record: Run) -> str:
-    """Why such a task is stopped."""
+    """Why a task is stopped that no record accounts for."""
     return BY_USER if record.state is State.STOPPED else TOO_LATE
 
 

@@ -359,7 +359,7 @@ def _overrides(plain: Any) -> Overrides:
 
 
 def _is_at(run: Run, key: str) -> None:
-    """A record says of itself what its key says of it."""
+    """Raises _Wrong for a record that says another id or fingerprint than its key."""
     if not keys.is_run_id(run.id):
         raise _Wrong(f"{_short(run.id)} is no run's id")
     if not keys.fits(run.id, run.fingerprint):

@@ -34,7 +34,7 @@ LOOK = 2.0  # seconds of a pause between two looks at the record
 
 
 class Screen(Watcher, Protocol):
-    """Told also of attempts."""
+    """A watcher that is told of attempts, too."""
 
     def launched(self, run: Run, attempt: Attempt) -> None:
         """A task was launched, or found again."""

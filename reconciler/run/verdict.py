@@ -40,7 +40,7 @@ class Verdict:
         )  # fmt: skip
 
     def ends(self, attempt: Attempt) -> Attempt:
-        """The attempt whose task ended so."""
+        """The attempt with this as the end of its task."""
         return replace(
             attempt, event=self.event, exit_code=self.exit_code, reason=self.reason, started=self.started,
             stopped=self.stopped, image=self.image,

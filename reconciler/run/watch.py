@@ -29,7 +29,7 @@ OUTAGE = 900.0  # seconds for which AWS may be out of reach
 
 
 class Watcher(Protocol):
-    """Told what a task does."""
+    """Is told what a task does."""
 
     def state(self, task: Mapping[str, Any], state: str) -> None:
         """The task is in another state."""
@@ -208,7 +208,7 @@ class LastLines:
             self._wait(new)
 
     def _wait(self, new: int) -> None:
-        """new: lines that the first look had."""
+        """Read until the log counts as whole. new: how many lines the first look had."""
         clock = self.log.aws.clock
         began, asked, told = clock.now(), 0.0, False
         arrived, known = began, self._known(began)

@@ -29,7 +29,7 @@ class NotSent(ReconcilerError):
 
 
 class TryAgain(NotSent):
-    """It may get there the next time."""
+    """The message didn't get there, and may the next time."""
 
 
 def question(source: str) -> tuple[str, str, dict[str, Any]]:

@@ -99,11 +99,11 @@ def test_every_kind_is_on_the_page() -> None:
 
 @pytest.mark.parametrize("kind", ASKED)
 def test_every_operation_that_asks_about_it_is_on_the_page(kind: str) -> None:
-    said = page()[kind]
-    new = sorted(asked(kind) - said.keys())
+    texts = page()[kind]
+    new = sorted(asked(kind) - texts.keys())
     assert not new, f"docs/attached.md, {kind}: say of these whether they are read, and why not"
     if tuple(int(part) for part in botocore.__version__.split(".")[:3]) >= WRITTEN_FOR:
-        assert not sorted(said.keys() - asked(kind)), "AWS has no such operations"
+        assert not sorted(texts.keys() - asked(kind)), "AWS has no such operations"
 
 
 @pytest.mark.parametrize("kind", OWN, ids=lambda kind: str(kind.spec.kind))

@@ -106,9 +106,9 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 def test_who_has_logged_in_may_go_on(machine: Machine) -> None:
     machine.log_in("good")
-    said = machine.run("doctor")[1]
-    assert "OK    credentials: from AWS IAM Identity Center, until 2100-01-01 00:00 UTC" in said
-    assert "OK    account: 123456789012 (arn:aws:sts::123456789012:assumed-role/Trainer/me)" in said
+    report = machine.run("doctor")[1]
+    assert "OK    credentials: from AWS IAM Identity Center, until 2100-01-01 00:00 UTC" in report
+    assert "OK    account: 123456789012 (arn:aws:sts::123456789012:assumed-role/Trainer/me)" in report
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ FEE = "an hour with AWS's fee, without its disk"
 
 
 @pytest.mark.parametrize(
-    ("types", "more", "said", "dearest"),
+    ("types", "more", "price_text", "dearest"),
     [
         (", gpu_type: [t4, l4]", ", max_duration: 2h}",
          # 7200 s, 1800 until it runs, Scheduler's minute, 120 s to end, a minute of idling
@@ -251,10 +251,12 @@ FEE = "an hour with AWS's fee, without its disk"
     ],
 )  # fmt: skip
 def test_managed_instances_cost_from_the_cheapest_to_the_dearest(
-    types: str, more: str, said: str, dearest: float | None, tmp_path: Path
+    types: str, more: str, price_text: str, dearest: float | None, tmp_path: Path
 ) -> None:
     filled = deploy(tmp_path, GPU % types + more)
-    assert in_a_line(filled) == f"Cost: a run is on a managed instance, {said}; Spot is less. `cost` shows the sums."
+    assert (
+        in_a_line(filled) == f"Cost: a run is on a managed instance, {price_text}; Spot is less. `cost` shows the sums."
+    )
     once = total(run_lines(filled, Amounts(3600, 0, 0, 0, 0)))
     assert once == (pytest.approx(dearest * 61 / 60, abs=1e-4) if dearest else None)
 

@@ -89,9 +89,9 @@ class Ecs:
         return [ask(item) for item in items]
 
 
-def crew(ecs: Ecs, clock: list[float], said: list[str]) -> Crew:
+def crew(ecs: Ecs, clock: list[float], lines: list[str]) -> Crew:
     where = Where("c", ("s",), "g", False, ("FARGATE_SPOT", "FARGATE"))
-    return Crew(ecs, where, run(WORKERS), Overrides(), lambda: clock[0], said.append)
+    return Crew(ecs, where, run(WORKERS), Overrides(), lambda: clock[0], lines.append)
 
 
 def launched(ecs: Ecs) -> list[tuple[str, str]]:
@@ -99,8 +99,8 @@ def launched(ecs: Ecs) -> list[tuple[str, str]]:
 
 
 def test_a_lost_one_is_launched_again_elsewhere_and_four_times_at_most() -> None:
-    ecs, clock, said = Ecs(), [NOW], list[str]()
-    mine = crew(ecs, clock, said)
+    ecs, clock, lines = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, lines)
     assert mine.tend(PROGRAM)
     assert launched(ecs) == [("worker-1", "FARGATE_SPOT"), ("worker-2", "FARGATE_SPOT")]
     assert not mine.tend(PROGRAM)  # before its time
@@ -111,15 +111,15 @@ def test_a_lost_one_is_launched_again_elsewhere_and_four_times_at_most() -> None
         mine.tend(PROGRAM)
     assert launched(ecs)[2:] == [("worker-1", "FARGATE")] * 3
     assert len({request["clientToken"] for request in ecs.asked}) == 5
-    assert said.count("worker 1 ended: x") == 3
-    assert said[-1] == "worker 1 ended: x; after 4 launches there is no other"
+    assert lines.count("worker 1 ended: x") == 3
+    assert lines[-1] == "worker 1 ended: x; after 4 launches there is no other"
 
 
 @pytest.mark.parametrize("forgotten", [["arn/1"], ["arn/1", "arn/3"]], ids=["the first", "all"])
 def test_a_lost_one_is_replaced_after_earlier_ones_are_forgotten(forgotten: list[str]) -> None:
     """Whoever comes later counts by what ECS still shows: the newest one's name, or what a token's answer tells."""
-    ecs, clock, said = Ecs(), [NOW], list[str]()
-    mine = crew(ecs, clock, said)
+    ecs, clock, lines = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, lines)
     assert mine.tend(PROGRAM)
     ecs.tasks["arn/1"] |= {"lastStatus": "STOPPED"}
     clock[0] += LOOK
@@ -127,19 +127,19 @@ def test_a_lost_one_is_replaced_after_earlier_ones_are_forgotten(forgotten: list
     ecs.tasks["arn/3"] |= {"lastStatus": "STOPPED"}
     for arn in forgotten:
         del ecs.tasks[arn]
-    assert crew(ecs, clock, said).tend(PROGRAM)
+    assert crew(ecs, clock, lines).tend(PROGRAM)
     assert [(t["group"], t["lastStatus"]) for t in ecs.tasks.values()][-1] == ("worker-1", "RUNNING")
     assert [launches_of(task) for task in ecs.tasks.values()][-1] == 3
 
 
 def test_an_answer_that_shows_an_old_task_as_it_was_is_not_believed() -> None:
-    ecs, clock, said = Ecs(), [NOW], list[str]()
-    assert crew(ecs, clock, said).tend(PROGRAM)
+    ecs, clock, lines = Ecs(), [NOW], list[str]()
+    assert crew(ecs, clock, lines).tend(PROGRAM)
     for task in ecs.tokens.values():
         task["createdAt"] = datetime.fromtimestamp(NOW, UTC)
     del ecs.tasks["arn/1"]
     clock[0] += 7200
-    assert crew(ecs, clock, said).tend(PROGRAM)
+    assert crew(ecs, clock, lines).tend(PROGRAM)
     assert [(task["group"], launches_of(task)) for task in ecs.tasks.values()] == [("worker-2", 1), ("worker-1", 2)]
 
 
@@ -151,7 +151,7 @@ def test_after_its_end_nothing_of_any_attempt_is_left() -> None:
 
 
 def test_what_can_not_be_stopped_keeps_no_certificate() -> None:
-    ecs, said = Ecs(), list[str]()
+    ecs, lines = Ecs(), list[str]()
 
     def refuses(service: str, operation: str, **given: Any) -> dict[str, Any] | None:
         if service == "ecs":
@@ -161,9 +161,9 @@ def test_what_can_not_be_stopped_keeps_no_certificate() -> None:
 
     ecs.find = refuses  # type: ignore[method-assign]
     over = run(WORKERS, Attempt(1, "FARGATE", f"{ID}-1", 0.0, "arn/1"))
-    end_of_run(ecs, "tiny", "c", said.append, over)
+    end_of_run(ecs, "tiny", "c", lines.append, over)
     assert ecs.listed == [f"/reconciler/tiny/workers/{ID}"]
-    assert said == [f"what run {ID} left of its workers stays: AccessDenied"]
+    assert lines == [f"what run {ID} left of its workers stays: AccessDenied"]
 
 
 class Pages(Ecs):
@@ -176,16 +176,16 @@ class Pages(Ecs):
 @pytest.mark.parametrize("failures", [Aws.FAILURES, scheduled.FAILURES], ids=["client", "function"])
 def test_an_answer_without_an_end_hinders_no_end(failures: tuple[type[Exception], ...]) -> None:
     """What is left is said, and the run's end recorded all the same."""
-    calls, said, over = Pages(), list[str](), run(WORKERS, Attempt(1, "FARGATE", f"{ID}-1", 0.0, "arn/1"))
+    calls, lines, over = Pages(), list[str](), run(WORKERS, Attempt(1, "FARGATE", f"{ID}-1", 0.0, "arn/1"))
     calls.FAILURES = failures  # type: ignore[assignment]
-    end_of_run(calls, "tiny", "c", said.append, over)
-    Store(calls, "b", said.append, checkpoints=True).end_checkpoint(over)
-    assert [line.partition(" of its ")[2].split()[0] for line in said] == ["workers", "checkpoint"]
+    end_of_run(calls, "tiny", "c", lines.append, over)
+    Store(calls, "b", lines.append, checkpoints=True).end_checkpoint(over)
+    assert [line.partition(" of its ")[2].split()[0] for line in lines] == ["workers", "checkpoint"]
 
 
 def test_a_scheduler_that_has_ended_gets_no_workers() -> None:
-    ecs, clock, said = Ecs(), [NOW], list[str]()
-    mine = crew(ecs, clock, said)
+    ecs, clock, lines = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, lines)
     mine.tend(PROGRAM)
     for task in ecs.tasks.values():
         task |= {"lastStatus": "STOPPED", "containers": [{"name": "worker", "exitCode": 0}]}
@@ -200,8 +200,8 @@ def test_a_scheduler_that_has_ended_gets_no_workers() -> None:
     ("event", "told"), [(Event.ERROR, True), (Event.TIMEOUT, True), (Event.MAX_COST, True), (Event.SUCCESS, False)]
 )
 def test_what_a_run_may_have_waited_for_is_told(event: Event, told: bool) -> None:
-    ecs, clock, said = Ecs(), [NOW], list[str]()
-    mine = crew(ecs, clock, said)
+    ecs, clock, lines = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, lines)
     mine.tend(PROGRAM)
     ecs.tasks["arn/2"] |= {"lastStatus": "STOPPED", "stoppedReason": "OutOfMemoryError: killed", "memory": "4096"}
     clock[0] += LOOK
@@ -212,19 +212,19 @@ def test_what_a_run_may_have_waited_for_is_told(event: Event, told: bool) -> Non
 
 
 def test_one_that_ends_with_its_program_is_not_lost() -> None:
-    ecs, clock, said = Ecs(), [NOW], list[str]()
-    mine = crew(ecs, clock, said)
+    ecs, clock, lines = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, lines)
     mine.tend(PROGRAM)
     for code, task in zip((0, 1), ecs.tasks.values(), strict=True):
         ended = {"stoppedAt": datetime.fromtimestamp(NOW + LOOK, UTC), "stoppedReason": "x"}
         task |= {"lastStatus": "STOPPED", "containers": [{"name": "worker", "exitCode": code}], **ended}
     clock[0] += LOOK
     assert not mine.tend(PROGRAM)  # ECS may not show yet that the program has ended
-    assert (len(ecs.asked), said[2:]) == (2, ["worker 2 ended: x, exit code 1"])
+    assert (len(ecs.asked), lines[2:]) == (2, ["worker 2 ended: x, exit code 1"])
     clock[0] += GRACE
     assert mine.tend(PROGRAM)
     assert len(ecs.asked) == 4
-    assert "worker 1 ended: x, exit code 0" in said
+    assert "worker 1 ended: x, exit code 0" in lines
 
 
 @pytest.mark.parametrize(
@@ -235,26 +235,26 @@ def test_one_that_ends_with_its_program_is_not_lost() -> None:
     ],
 )
 def test_where_there_is_no_room_the_next_provider_is_asked(why: str) -> None:
-    ecs, said = Ecs(FARGATE_SPOT=why), list[str]()
-    assert crew(ecs, [NOW], said).tend(PROGRAM)
-    assert said == ["worker 1 on FARGATE", "worker 2 on FARGATE"]
+    ecs, lines = Ecs(FARGATE_SPOT=why), list[str]()
+    assert crew(ecs, [NOW], lines).tend(PROGRAM)
+    assert lines == ["worker 1 on FARGATE", "worker 2 on FARGATE"]
     ecs.refuse["FARGATE"] = "RESOURCE:CPU"
     ecs.tasks.clear()
-    said.clear()
+    lines.clear()
     clock = [NOW]
-    mine = crew(ecs, clock, said)
+    mine = crew(ecs, clock, lines)
     for _ in range(3):
         assert not mine.tend(PROGRAM)
         clock[0] += LOOK
-    assert said == ["there is no room for worker 1 yet: RESOURCE:CPU"]
+    assert lines == ["there is no room for worker 1 yet: RESOURCE:CPU"]
 
 
 def test_what_another_has_launched_is_found_after_a_refusal() -> None:
     """Two may watch a run, with variables that differ: ECS refuses the second one's token."""
-    ecs, clock, said = Ecs(FARGATE_SPOT=Refused("ConflictException")), [NOW], list[str]()
-    mine = crew(ecs, clock, said)
+    ecs, clock, lines = Ecs(FARGATE_SPOT=Refused("ConflictException")), [NOW], list[str]()
+    mine = crew(ecs, clock, lines)
     assert not mine.tend(PROGRAM)
-    assert said == ["a worker can't be launched now: ConflictException"]
+    assert lines == ["a worker can't be launched now: ConflictException"]
     for number in (1, 2):
         ecs.launched(f"worker-{number}")
     clock[0] += LOOK
@@ -266,8 +266,8 @@ def test_what_another_has_launched_is_found_after_a_refusal() -> None:
 
 def test_tokens_that_another_used_for_what_is_forgotten_are_given_up() -> None:
     """Another commit's client launched them, and they ended hours ago: neither ECS's answer nor its list shows them."""
-    ecs, clock, said = Ecs(), [NOW], list[str]()
-    mine = crew(ecs, clock, said)
+    ecs, clock, lines = Ecs(), [NOW], list[str]()
+    mine = crew(ecs, clock, lines)
     ecs.used = {f"{ID}-1-w1-0s", f"{ID}-1-w1-1", f"{ID}-1-w2-0s"}
     asked = list[int]()
     while not mine.tend(PROGRAM) and len(asked) < 9:

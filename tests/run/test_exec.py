@@ -84,9 +84,9 @@ def test_an_option_behind_the_run_is_said_to_be_none(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "deploy.yaml").write_text("name: tiny\nimage: {uri: x}\n")
     assert main(["exec", "20260101-000000-aaaaaaaa", "--local", "--", "ls"]) == 2
-    said = capsys.readouterr().err
-    assert "--local: behind the run's id begins the command" in said
-    assert "options of exec come before that id" in said
+    message = capsys.readouterr().err
+    assert "--local: behind the run's id begins the command" in message
+    assert "options of exec come before that id" in message
 
 
 def test_what_it_adds(lane: Lane) -> None:

@@ -299,7 +299,7 @@ def put(key, body):
 
 @pytest.mark.share(4)
 @pytest.mark.parametrize(
-    ("body", "metrics", "said"),
+    ("body", "metrics", "message"),
     [
         ("json.dumps({'metrics': {'rmse': 0.5, 'val_loss': float('nan')}}).encode()", {"rmse": 0.5}, "'val_loss' left"),
         ("json.dumps({'metrics': {'n': 10**400}}).encode()", {}, "'n' left out"),
@@ -308,12 +308,12 @@ def put(key, body):
     ],
 )
 def test_metrics_that_are_no_numbers_are_left_out_and_the_run_is_known(
-    lane: Lane, body: str, metrics: dict[str, float], said: str
+    lane: Lane, body: str, metrics: dict[str, float], message: str
 ) -> None:
     lane.program(f"{WRITES}put('metrics.json', {body})\n")
     ended = lane.run("apply", "--local")
     assert ended.code == 0, ended.out + ended.err
-    assert ended.err.count(said) == 1
+    assert ended.err.count(message) == 1
     again = lane.run("apply", "--local", "--json")
     assert again.code == 0
     report = strict(again.out)

@@ -145,14 +145,14 @@ def test_roles_that_do_not_do_are_told_and_put_right(lane: Lane) -> None:
     made = lane.run("apply", "--local", "--skip-run")
     assert made.code == 0, made.out + made.err
     iam = lane.client("iam")
-    for role, policy, said in (
+    for role, policy, refusal in (
         ("tiny-infrastructure-role", INFRASTRUCTURE_POLICY, "is not authorized to perform: ec2:CreateFleet"),
         ("ecsInstanceRole-tiny", INSTANCE_POLICY, "didn't register with the cluster"),
     ):
         iam.detach_role_policy(RoleName=role, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
         task = launched(lane)
         assert task["stopCode"] == "TaskFailedToStart"
-        assert said in task["stoppedReason"]
+        assert refusal in task["stoppedReason"]
         assert event_of(task, None) is Event.NOT_STARTED
         shown = lane.run("apply", "--local", "--skip-run")
         assert shown.code == 0, shown.out + shown.err
@@ -164,13 +164,13 @@ def test_roles_that_do_not_do_are_told_and_put_right(lane: Lane) -> None:
     template = settings["instanceLaunchTemplate"]
     network = template.pop("networkConfiguration")
     template.pop("capacityOptionType", None)
-    for part, name, said in (
+    for part, name, refusal in (
         ("subnets", "subnet-0123456789abcdef0", "InvalidSubnetID.NotFound: The subnet ID"),
         ("securityGroups", "sg-0123456789abcdef0", "InvalidGroup.NotFound: The security group"),
     ):
         gone = settings | {"instanceLaunchTemplate": template | {"networkConfiguration": network | {part: [name]}}}
         ecs.update_capacity_provider(name=PROVIDERS[1], cluster="tiny", managedInstancesProvider=gone)
-        assert f"{said} '{name}' does not exist" in launched(lane)["stoppedReason"]
+        assert f"{refusal} '{name}' does not exist" in launched(lane)["stoppedReason"]
 
 
 def test_what_is_made_goes_in_order(lane: Lane) -> None:

@@ -108,9 +108,9 @@ def test_no_results_make_no_folder(results: Results) -> None:
 def test_a_key_that_is_no_safe_name_is_named_and_all_others_are_copied(results: Results, key: str, why: str) -> None:
     results.wrote("first", key, "zz-last.txt")
     copied = results.copy()
-    ((missed, said),) = copied.missed
+    ((missed, reason),) = copied.missed
     assert missed == key
-    assert why in said
+    assert why in reason
     assert copied.files == ["first", "zz-last.txt"]
     note = results.files().pop(NOTE)
     assert note.startswith("2 of 3 results are copied. These are only in the bucket:\n\n")

@@ -41,8 +41,8 @@ def applied(lab: Lab, folder: Path, count: int) -> Counter[str]:
     (folder / "deploy.yaml").write_text(text)
     assert ended(started(lab, folder, "--skip-run"))[0] == 0
     lab.zero()
-    code, said, _ = ended(started(lab, folder))
-    assert (code, said["sweep"]["counts"]) == (0, {"succeeded": count})
+    code, report, _ = ended(started(lab, folder))
+    assert (code, report["sweep"]["counts"]) == (0, {"succeeded": count})
     return Counter(row["op"] for row in lab.log())
 
 
