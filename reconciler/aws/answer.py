@@ -20,13 +20,13 @@ class Answer(dict[str, Any]):
 
 def answer_of(service: str, operation: str, parsed: dict[str, Any]) -> dict[str, Any]:
     """An answer as botocore parsed it, with each structure in it as an `Answer`."""
-    answer: dict[str, Any] = _of((service, operation), parsed)
+    answer: dict[str, Any] = _as_answers((service, operation), parsed)
     return answer
 
 
-def _of(call: tuple[str, str], value: Any) -> Any:
+def _as_answers(call: tuple[str, str], value: Any) -> Any:
     if isinstance(value, dict):
-        answer = Answer((key, _of(call, part)) for key, part in value.items())
+        answer = Answer((key, _as_answers(call, part)) for key, part in value.items())
         answer.call = call
         return answer
-    return [_of(call, part) for part in value] if isinstance(value, list) else value
+    return [_as_answers(call, part) for part in value] if isinstance(value, list) else value

@@ -187,7 +187,7 @@ def new_session(*keys: str, region: str = "") -> Any:
     from reconciler.aws.service_models import Models, cache_folder
 
     with understood():
-        session = Session(session_vars=_alone() if keys else None)
+        session = Session(session_vars=_isolated_settings() if keys else None)
         default = session.get_component("data_loader")
         session.register_component("data_loader", Models(default.search_paths, cache_folder()))
         if keys:
@@ -201,7 +201,7 @@ def new_session(*keys: str, region: str = "") -> Any:
     return session
 
 
-def _alone() -> dict[str, tuple[None, None, Any, Any]]:
+def _isolated_settings() -> dict[str, tuple[None, None, Any, Any]]:
     """botocore's settings with their defaults: neither the environment nor ~/.aws is asked."""
     from botocore.session import Session
 

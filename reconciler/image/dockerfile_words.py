@@ -98,7 +98,7 @@ class Lexer:
                 part = self._dollar()
                 self._split(part)
             elif char == "<":
-                part = self._less()
+                part = self._less_than()
                 self._word.append(part)
             elif char == self.escape:
                 self._at += 1
@@ -145,7 +145,7 @@ class Lexer:
             parts.append(char)
         raise WordError('a " is never closed')
 
-    def _less(self) -> str:
+    def _less_than(self) -> str:
         """`<`, or `<<` with the spaces after it: the name of a here-document may stand apart."""
         self._at += 1
         if self._peek() != "<":

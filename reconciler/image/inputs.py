@@ -90,7 +90,7 @@ def read_inputs(
     parsed = parse_dockerfile(text, args, str(path), platform=platform)
     parsed.number(target)
     check_json(parsed)
-    ignore = _with(read_ignore(context, path) if _has_ignore(context, path) else None, leave_out)
+    ignore = _with_own_patterns(read_ignore(context, path) if _has_ignore(context, path) else None, leave_out)
     entries = tuple(sorted(_walk(context, ignore), key=lambda entry: entry.path))
     full = {entry.name: f"{entry.kind} {entry.sha256}" for entry in entries}
     full[dockerfile] = "file " + _sha(_bytes(text))
@@ -187,7 +187,7 @@ def _has_ignore(context: Path, dockerfile: Path) -> bool:
     return (context / ".dockerignore").exists() or dockerfile.with_name(dockerfile.name + ".dockerignore").exists()
 
 
-def _with(ignore: Ignore | None, leave_out: Sequence[str]) -> Ignore:
+def _with_own_patterns(ignore: Ignore | None, leave_out: Sequence[str]) -> Ignore:
     """The patterns with our own after them; without a .dockerignore those that hardly anyone wants in an image."""
     ours = parse_ignore("\n".join(line for line in leave_out if line not in (".", "")))
     base = ignore if ignore is not None else parse_ignore(WITHOUT_IGNORE_FILE)

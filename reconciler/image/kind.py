@@ -155,7 +155,7 @@ class ImageKind(Kind[ImageSpec]):
                 older = " on an older base" if _on_older_base(want, image) else ""
                 observed[want.name] = _observed(aws, want, image, want.inputs + older, {})
                 continue
-            newest = max(_ours(aws, want.name), key=_age, default=None)
+            newest = max(_own_images(aws, want.name), key=_age, default=None)
             if newest is not None:
                 record = record_of(get_manifest(aws, want.name, imageDigest=newest["imageDigest"]))
                 observed[want.name] = _observed(aws, want, newest, _inputs_of(newest), record)
@@ -171,7 +171,7 @@ class ImageKind(Kind[ImageSpec]):
         mark = [want.used_by.tag(want.inputs)] if want.used_by else []
         tags = [*mark, *want.tags_wanted, *want.tags_once]
         staying = image["imageDigest"] if image is not None and there else ""
-        marked = _ours(aws, want.name, IN_USE)
+        marked = _own_images(aws, want.name, IN_USE)
         unused = keep_current(aws, want.name, want.used_by, want.inputs, staying, marked) if want.used_by else []
         if manifest is None:
             base, manifest = "", self._stopped(aws, want, tags) if want.build.fixed_tags else None
@@ -213,7 +213,7 @@ class ImageKind(Kind[ImageSpec]):
     def delete(self, aws: Aws, seen: Observed[ImageSpec]) -> None:
         """Remove every image that was made by this kind; those that others pushed stay. Raises AwsError."""
         name = seen.spec.name
-        digests = [{"imageDigest": image["imageDigest"]} for image in _ours(aws, name, *OWN_TAGS)]
+        digests = [{"imageDigest": image["imageDigest"]} for image in _own_images(aws, name, *OWN_TAGS)]
         for start in range(0, len(digests), 100):
             aws.find("ecr", "BatchDeleteImage", repositoryName=name, imageIds=digests[start : start + 100])
 
@@ -244,7 +244,7 @@ class ImageKind(Kind[ImageSpec]):
         if inputs.hash != want.inputs:
             raise changed(f"since the plan: {', '.join(changed_inputs(want.build.files, inputs.record)[:5])}")
         stopped = partial(interrupted, aws.clock)
-        newest = max(_ours(aws, want.name), key=_age, default=None)
+        newest = max(_own_images(aws, want.name), key=_age, default=None)
         cache = f"{uri}:{INPUTS_TAG}{_inputs_of(newest)}" if newest else None
         request = BuildRequest(
             inputs,
@@ -333,7 +333,7 @@ def _on_older_base(want: ImageSpec, image: Mapping[str, Any]) -> bool:
     return is_newer(want.build.base, want.inputs, image.get("imageTags", ()))
 
 
-def _ours(aws: Aws, repository: str, *prefixes: str) -> Iterator[dict[str, Any]]:
+def _own_images(aws: Aws, repository: str, *prefixes: str) -> Iterator[dict[str, Any]]:
     """The images that carry a tag of ours, each once."""
     try:
         pages = aws.pages(

@@ -56,7 +56,7 @@ class Cluster(Kind[ClusterSpec]):
         live = _described(aws, [want.name for want in wants])
         by_name = {cluster["clusterName"]: cluster for cluster in live}
         there = [want for want in wants if want.name in by_name]
-        knowing = aws.each(lambda want: _knowing(aws, want, by_name[want.name]), there)
+        knowing = aws.each(lambda want: _with_their_providers(aws, want, by_name[want.name]), there)
         specs = [(by_name[want.name], _spec(by_name[want.name], want)) for want in knowing]
         return {
             spec.name: Observed(spec, {"arn": cluster["clusterArn"], "status": cluster["status"]}, note(spec))
@@ -119,7 +119,7 @@ def _described(aws: Aws, names: Sequence[str]) -> list[Mapping[str, Any]]:
     return [c for answer in answers for c in answer["clusters"] if c["status"] != "INACTIVE"]
 
 
-def _knowing(aws: Aws, want: ClusterSpec, live: Mapping[str, Any]) -> ClusterSpec:
+def _with_their_providers(aws: Aws, want: ClusterSpec, live: Mapping[str, Any]) -> ClusterSpec:
     """What is wanted of a cluster, with the managed instances' providers that others gave it: nobody can take them."""
     there = live.get("capacityProviders") or ()
     if {*there} <= {*FARGATE, *want.capacity_providers, *want.managed}:

@@ -191,7 +191,7 @@ def _progress(aws: Aws, place: Mapping[str, str], live: Mapping[str, Any]) -> st
     failed = f", {first['failedTasks']} failed" if first.get("failedTasks") else ""
     text = f"{first.get('runningCount', 0)} of {live['desiredCount']} tasks run{failed}"
     if any(deployment.get("rolloutState") == "FAILED" or deployment.get("failedTasks") for deployment in deployments):
-        text = "; ".join(filter(None, (text, _why(aws, place, live))))
+        text = "; ".join(filter(None, (text, _failure_text(aws, place, live))))
     return text
 
 
@@ -211,7 +211,7 @@ def _last_failure(live: Mapping[str, Any]) -> str:
     return next((message for message in messages if "deployment failed" in message), "")
 
 
-def _why(aws: Aws, place: Mapping[str, str], live: Mapping[str, Any]) -> str:
+def _failure_text(aws: Aws, place: Mapping[str, str], live: Mapping[str, Any]) -> str:
     """How the last of the service's tasks ended, and what ECS says of it."""
     listed = {"cluster": place["cluster"], "serviceName": place["service"], "desiredStatus": "STOPPED"}
     arns = (aws.find("ecs", "ListTasks", **listed) or {}).get("taskArns", ())

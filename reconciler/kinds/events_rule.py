@@ -130,15 +130,15 @@ def _target(live: Mapping[str, Any]) -> RuleTarget:
 def _put(aws: Aws, rule: str, targets: Iterable[RuleTarget]) -> None:
     entries = [{"Id": target.id, "Arn": target.arn, **json.loads(target.other or "{}")} for target in targets]
     if entries:
-        _whole("PutTargets", aws.call("events", "PutTargets", Rule=rule, Targets=entries))
+        _check_entries("PutTargets", aws.call("events", "PutTargets", Rule=rule, Targets=entries))
 
 
 def _remove(aws: Aws, rule: str, ids: Sequence[str]) -> None:
     if ids:
-        _whole("RemoveTargets", aws.find("events", "RemoveTargets", Rule=rule, Ids=list(ids)) or {})
+        _check_entries("RemoveTargets", aws.find("events", "RemoveTargets", Rule=rule, Ids=list(ids)) or {})
 
 
-def _whole(operation: str, answer: Mapping[str, Any]) -> None:
+def _check_entries(operation: str, answer: Mapping[str, Any]) -> None:
     """Raises AwsError for entries that weren't done, which an answer of 200 may have."""
     for entry in answer.get("FailedEntries") or ():
         raise AwsError("events", operation, entry.get("ErrorCode", ""), entry.get("ErrorMessage", ""))

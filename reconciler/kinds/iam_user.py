@@ -91,7 +91,9 @@ class User(Kind[UserSpec]):
 
     def read(self, aws: Aws, want: UserSpec) -> Observed[UserSpec] | None:
         """Nine reads, and one for each inline policy; five for what the account's details answer, one for nobody."""
-        answers: list[Any] = aws.together(lambda: self._own(aws, want), lambda: read_account(aws).users.get(want.name))
+        answers: list[Any] = aws.together(
+            lambda: self._own_credentials(aws, want), lambda: read_account(aws).users.get(want.name)
+        )
         own, details = answers
         if own is None:
             return None
@@ -108,7 +110,7 @@ class User(Kind[UserSpec]):
             return None
         return _spec(want, fields, [group["GroupName"] for group in listed], own)
 
-    def _own(self, aws: Aws, want: UserSpec) -> _Own | None:
+    def _own_credentials(self, aws: Aws, want: UserSpec) -> _Credentials | None:
         """The user's credentials; None for a user that doesn't exist."""
         keys = self._keys(aws, want)
         return self._credentials(aws, want, keys) if keys is not None else None  # who isn't there has nothing else
@@ -117,7 +119,7 @@ class User(Kind[UserSpec]):
     def _keys(aws: Aws, want: UserSpec) -> list[Any] | None:
         return aws.find_all("iam", "ListAccessKeys", "AccessKeyMetadata", UserName=want.name)
 
-    def _credentials(self, aws: Aws, want: UserSpec, keys: list[Any] | None = None) -> _Own | None:
+    def _credentials(self, aws: Aws, want: UserSpec, keys: list[Any] | None = None) -> _Credentials | None:
         """The credentials of a user that is there. keys: its access keys, if they are read already."""
         name = want.name
         reads: list[Any] = aws.together(
@@ -133,7 +135,7 @@ class User(Kind[UserSpec]):
         ids = [key["AccessKeyId"] for key in keys if key["AccessKeyId"] not in want.keep_keys]
         stored = self._stored(aws, want.key_parameter) if ids else ""
         off = any(key["AccessKeyId"] == stored and key["Status"] != "Active" for key in keys)
-        return _Own(ids, stored, off, password is not None, not_allowed(_credentials(*others), want))
+        return _Credentials(ids, stored, off, password is not None, not_allowed(_credentials(*others), want))
 
     @staticmethod
     def _stored(aws: Aws, parameter: str) -> str:
@@ -256,9 +258,10 @@ def _needs_key(want: UserSpec, old: UserSpec) -> bool:
     return CURRENT in want.access_keys and (CURRENT not in old.access_keys or old.inactive_key)
 
 
-class _Own(NamedTuple):
-    """ids: of the keys that the file doesn't know; stored: of the one that is stored, which may be switched off.
+class _Credentials(NamedTuple):
+    """A user's credentials. ids: of the keys that the file doesn't know.
 
+    stored: the id of the key that is stored, which may be switched off.
     password: whether one is set. attached: other credentials.
     """
 
@@ -279,7 +282,7 @@ def _credentials(ssh: Any, certificates: Any, services: Any) -> Iterator[str]:
         yield f"service-credential {credential['ServiceSpecificCredentialId']} {credential['ServiceName']}"
 
 
-def _spec(want: UserSpec, fields: dict[str, Any], groups: Sequence[str], own: _Own) -> Observed[UserSpec]:
+def _spec(want: UserSpec, fields: dict[str, Any], groups: Sequence[str], own: _Credentials) -> Observed[UserSpec]:
     live = fields["live"]
     spec = UserSpec(
         name=live["UserName"],
