@@ -16,6 +16,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -161,23 +162,26 @@ def _read(path: Path) -> _Known:
 
 
 def _sums(file: BinaryIO, size: int) -> Checksums:
-    sha256, md5, parts = hashlib.sha256(), hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    per_part, of_part, left = part_size(size), hashlib.sha256(), part_size(size)
-    while block := file.read(BLOCK):
-        sha256.update(block)
-        if size < PART:
-            md5.update(block)
-            continue
-        of_part.update(block)  # a part is so many whole blocks
-        left -= len(block)
-        if left <= 0:
-            parts.update(of_part.digest())
-            of_part, left = hashlib.sha256(), per_part
     if size < PART:
-        return Checksums(sha256.hexdigest(), md5.hexdigest())
-    if left < per_part:
-        parts.update(of_part.digest())
-    return Checksums(sha256.hexdigest(), parts.hexdigest())
+        content = file.read()
+        return Checksums(hashlib.sha256(content).hexdigest(), hashlib.md5(content, usedforsecurity=False).hexdigest())
+    with ThreadPoolExecutor(1) as beside:  # hashing a large block lets other threads go on
+        as_stored = beside.submit(_of_parts, file.fileno(), part_size(size))
+        return Checksums(hashlib.file_digest(file, "sha256").hexdigest(), as_stored.result())
+
+
+def _of_parts(descriptor: int, part: int) -> str:
+    """The SHA-256 of the parts' SHA-256. A part is so many whole blocks."""
+    parts, offset = hashlib.sha256(), 0
+    while True:
+        digest, end = hashlib.sha256(), offset + part
+        while offset < end and (block := os.pread(descriptor, BLOCK, offset)):
+            digest.update(block)
+            offset += len(block)
+        if offset > end - part:
+            parts.update(digest.digest())
+        if offset < end:
+            return parts.hexdigest()
 
 
 def _stamp(status: os.stat_result) -> _Stamp:
