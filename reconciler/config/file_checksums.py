@@ -17,8 +17,9 @@ import tempfile
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from reconciler.core import plain_json
 
@@ -161,7 +162,7 @@ def _read(path: Path) -> _Known:
     return _Known(before, sums, settled)
 
 
-def _sums(file: BinaryIO, size: int) -> Checksums:
+def _sums(file: BufferedReader, size: int) -> Checksums:
     if size < PART:
         content = file.read()
         return Checksums(hashlib.sha256(content).hexdigest(), hashlib.md5(content, usedforsecurity=False).hexdigest())
