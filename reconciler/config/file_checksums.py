@@ -27,6 +27,7 @@ LARGE = 1 << 20  # bytes; what is smaller is read as fast as it would be looked 
 TICK = 2_000_000_000  # nanoseconds: the coarsest times of a file system in use (FAT)
 MOST = 1 << 28  # bytes of what is kept
 BLOCK = 1 << 20
+MUCH = 1 << 26  # bytes; what is less is read before threads would have begun
 PART = 1 << 24  # bytes; from this size on a file is uploaded in parts
 MOST_PARTS = 10_000  # S3's limit
 VERSION = 2
@@ -50,6 +51,7 @@ class _Known(NamedTuple):
     stamp: _Stamp
     sums: Checksums
     settled: bool  # it was old when it was read, so its times tell of any later change
+    parts: tuple[bytes, ...] = ()  # the SHA-256 of each part, as long as this process lasts
 
 
 _known: dict[str, _Known] = {}  # by absolute path, for as long as this process lasts
@@ -62,6 +64,24 @@ def checksums(file: Path | str) -> Checksums:
     if known is None or known.stamp != _stamp(path.stat()):
         known = _known[str(path)] = _read(path)
     return known.sums
+
+
+def read_all(files: Iterable[Path]) -> None:
+    """Know the checksums of all of these; where there is much to read, by all processors. Raises OSError."""
+    paths = list(files)
+    workers = min(os.cpu_count() or 1, len(paths))
+    if workers > 1 and sum(path.stat().st_size for path in paths) > MUCH:
+        with ThreadPoolExecutor(workers) as pool:  # hashing a large block lets other threads go on
+            for share in [pool.submit(read_all, paths[first::workers]) for first in range(workers)]:
+                share.result()
+    for path in paths:
+        checksums(path)
+
+
+def part_digests(file: Path | str) -> tuple[bytes, ...]:
+    """The SHA-256 of each part in which a file is uploaded; none where it wasn't read by this process."""
+    known = _known.get(str(Path(file).absolute()))
+    return known.parts if known else ()
 
 
 def as_known(file: Path | str) -> bool:
@@ -154,35 +174,39 @@ def _read(path: Path) -> _Known:
     try:
         with os.fdopen(handle, "rb") as file:
             before = _stamp(os.fstat(file.fileno()))
-            sums = _sums(file, before.size)
+            sums, parts = _sums(file, before.size)
             after = _stamp(os.fstat(file.fileno()))
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None  # reading names no file
     settled = before == after and max(before.modified, before.changed) + TICK < now
-    return _Known(before, sums, settled)
+    return _Known(before, sums, settled, parts)
 
 
-def _sums(file: BufferedReader, size: int) -> Checksums:
+def _sums(file: BufferedReader, size: int) -> tuple[Checksums, tuple[bytes, ...]]:
     if size < PART:
         content = file.read()
-        return Checksums(hashlib.sha256(content).hexdigest(), hashlib.md5(content, usedforsecurity=False).hexdigest())
-    with ThreadPoolExecutor(1) as beside:  # hashing a large block lets other threads go on
-        as_stored = beside.submit(_of_parts, file.fileno(), part_size(size))
-        return Checksums(hashlib.file_digest(file, "sha256").hexdigest(), as_stored.result())
+        md5 = hashlib.md5(content, usedforsecurity=False)
+        return Checksums(hashlib.sha256(content).hexdigest(), md5.hexdigest()), ()
+    with ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(_of_parts, file.fileno(), part_size(size))
+        whole = hashlib.file_digest(file, "sha256").hexdigest()
+        parts = reading.result()
+    return Checksums(whole, hashlib.sha256(b"".join(parts)).hexdigest()), parts
 
 
-def _of_parts(descriptor: int, part: int) -> str:
-    """The SHA-256 of the parts' SHA-256. A part is so many whole blocks."""
-    parts, offset = hashlib.sha256(), 0
+def _of_parts(descriptor: int, part: int) -> tuple[bytes, ...]:
+    """The SHA-256 of each part, which is so many whole blocks."""
+    digests: list[bytes] = []
+    offset = 0
     while True:
-        digest, end = hashlib.sha256(), offset + part
-        while offset < end and (block := os.pread(descriptor, BLOCK, offset)):
+        digest, begin = hashlib.sha256(), offset
+        while offset < begin + part and (block := os.pread(descriptor, BLOCK, offset)):
             digest.update(block)
             offset += len(block)
-        if offset > end - part:
-            parts.update(digest.digest())
-        if offset < end:
-            return parts.hexdigest()
+        if offset > begin:
+            digests.append(digest.digest())
+        if offset < begin + part:
+            return tuple(digests)
 
 
 def _stamp(status: os.stat_result) -> _Stamp:

@@ -308,6 +308,7 @@ def _data(deploy: Deploy, base: Path, *, rehash: bool) -> list[ObjectSpec | Fold
             file_checksums.forget(paths)
         else:
             file_checksums.recall(base, deploy.name)
+        file_checksums.read_all(paths)
         for entry, files in entries:
             if entry.tree:
                 data.append(folder_of(entry.prefix, entry, files, tags))

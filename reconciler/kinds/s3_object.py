@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
-from reconciler.config.file_checksums import PART, as_known, checksums
+from reconciler.config.file_checksums import PART, as_known, checksums, part_digests
 from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.core.needs import ALL, Needs
 from reconciler.core.run_paths import RUNS
@@ -114,6 +114,7 @@ class Object(Kind[ObjectSpec]):
             ExtraArgs={"Metadata": want.metadata, "ChecksumAlgorithm": "SHA256"},
             moved=lambda sent: self.progress(want.name, sent, want.size),
             still=still,
+            Digests=part_digests(want.file),
             Config=TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=4),
         )
 

@@ -183,3 +183,31 @@ def test_a_folder_that_can_not_be_written_stops_nothing(tmp_path: Path) -> None:
     keep(tmp_path, "x", [file])
     recall(tmp_path, "x")
     assert (tmp_path / ".reconciler").read_text() == "a file"
+
+
+def test_files_are_read_once_by_all_processors(
+    tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_checksums, "MUCH", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    files = [made(tmp_path, f"{number}.bin", bytes([number]) * 1000) for number in range(7)]
+    file_checksums.read_all(files)
+    assert sorted(reads) == [file.name for file in files]
+    assert [checksums(file).sha256 for file in files] == [hashlib.sha256(f.read_bytes()).hexdigest() for f in files]
+    assert len(reads) == 7
+    with pytest.raises(FileNotFoundError, match="gone"):
+        file_checksums.read_all([*files, tmp_path / "gone"])
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1, file_checksums.PART - 1, file_checksums.PART])
+def test_what_goes_up_in_parts_has_the_checksum_of_the_parts(tmp_path: Path, more: int) -> None:
+    part = file_checksums.PART
+    content = hashlib.sha256(b"seed").digest() * (part // 32) + bytes(max(more, 0))
+    content = content[: part + more]
+    file = made(tmp_path, content=content)
+    digests = [hashlib.sha256(content[at : at + part]).digest() for at in range(0, len(content), part)]
+    in_parts = (hashlib.sha256(b"".join(digests)).hexdigest(), tuple(digests))
+    told = checksums(file)
+    assert told.sha256 == hashlib.sha256(content).hexdigest()
+    expected = in_parts if more >= 0 else (hashlib.md5(content).hexdigest(), ())
+    assert (told.as_stored, file_checksums.part_digests(file)) == expected

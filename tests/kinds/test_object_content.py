@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config.file_checksums import PART, checksums
+from reconciler.config.file_checksums import PART, checksums, part_digests
 from reconciler.core.diff import diff
-from reconciler.core.errors import Interrupted, UserError
+from reconciler.core.errors import AwsError, Interrupted, UserError
 from reconciler.core.spec import OWNER_TAG
-from reconciler.kinds import Object, ObjectSpec
+from reconciler.kinds import Object, ObjectSpec, s3_object
 from tests.lab_client import LabHandle, SkippingClock
 
 BUCKET = "content-of-objects"
@@ -47,6 +47,28 @@ def test_a_big_file_goes_in_parts_and_is_no_difference(lab: LabHandle, want: Obj
     assert sum(sent) == want.size
     assert lab.client("s3").head_object(Bucket=BUCKET, Key="data.bin")["ETag"].endswith('-3"')
     assert diff(want, kind.observe(aws, [want])[want.name].spec) == ()
+
+
+def test_parts_that_this_process_has_not_read_go_as_well(
+    lab: LabHandle, want: ObjectSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_object, "part_digests", lambda file: ())
+    kind, aws = Object(), lab.aws()
+    kind.create(aws, want)
+    assert diff(want, kind.observe(aws, [want])[want.name].spec) == ()
+
+
+def test_a_part_that_is_not_what_was_read_is_refused(
+    lab: LabHandle, want: ObjectSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = part_digests(want.file)
+    assert len(digests) == 3
+    monkeypatch.setattr(s3_object, "part_digests", lambda file: (*digests[:2], digests[0]))
+    with pytest.raises(AwsError, match="BadDigest|XAmzContentSHA256Mismatch"):
+        Object().create(lab.aws(), want)
+    s3 = lab.client("s3")
+    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
 
 
 def test_the_same_size_with_other_content_is_a_difference(lab: LabHandle, want: ObjectSpec) -> None:
