@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -80,8 +81,8 @@ class Function:
             raise Stopped
 
     def called(self, event: Any, call_id: str = "") -> None:
-        """Lambda calls it, and calls it again when it was stopped. call_id: the name of the call."""
-        context = SimpleNamespace(aws_request_id=call_id)
+        """Lambda calls it, and calls it again when it was stopped. call_id: the name of the call, or one of its own."""
+        context = SimpleNamespace(aws_request_id=call_id or f"call-{uuid.uuid4()}")
         try:
             handle(event, context)
         except Stopped:
