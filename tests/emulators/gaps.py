@@ -19,8 +19,8 @@ from tests.waiting import until
 class Gap:
     """emulator, operation: which. does, aws: what it does, and what AWS does. left_out: what for it isn't tried.
 
-    sections: of a file, left out, such as `ci.user`. drifts: addresses of whose drifts, by the beginning. closed: asks the emulator
-    whether it is as AWS now.
+    sections: of a file, left out, such as `ci.user`. drifts: addresses of whose drifts, by the beginning. commands: that
+    can't be tried. closed: asks the emulator whether it is as AWS now.
     """
 
     emulator: str
@@ -31,6 +31,7 @@ class Gap:
     closed: Callable[[Client], bool]
     sections: tuple[str, ...] = ()
     drifts: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
 
 
 def _answers(client: Client, service: str, operation: str, *errors: str, **arguments: Any) -> bool:
@@ -95,6 +96,14 @@ def _a_service_keeps_its_strategy(client: Client) -> bool:
     return "capacityProviderStrategy" in made["service"]
 
 
+def _lists_capacity_providers(client: Client) -> bool:
+    try:
+        client("ecs").describe_capacity_providers()
+    except ClientError:
+        return False
+    return True
+
+
 GAPS = (
     Gap(
         "ministack", "sns:ListTagsForResource",
@@ -138,5 +147,12 @@ GAPS = (
         aws="a service has them from its creation",
         left_out="nothing: `apply` sets again what isn't shown, here after half a second instead of ten",
         closed=_a_service_keeps_its_strategy,
+    ),
+    Gap(
+        "localemu", "ecs:DescribeCapacityProviders",
+        does="without names it answers InternalError",
+        aws="all providers are listed",
+        left_out="`import`",
+        closed=_lists_capacity_providers, commands=("import",),
     ),
 )  # fmt: skip

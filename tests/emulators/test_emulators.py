@@ -53,6 +53,15 @@ def plural(kind: str) -> str:
     return f"{kind.replace('-', '_')}s".replace("ys", "ies")
 
 
+def imported(folder: Folder, file: File) -> None:
+    """Have the file put together again from what is there. It names each difference that its plan shows."""
+    told = folder.ok("import", "--prefix", file.name, "--data", "prices.csv").out
+    differences = folder.todo()
+    assert ("its plan shows no differences" in told) is (differences == {})
+    assert all(address in told for address in differences)
+    assert not [address for address, action in differences.items() if action not in ("update", "delete")]
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda one: one.name)
 def test_the_whole_life_of_a_file(server: Server, folder: Folder, file: File) -> None:
     gaps = [gap for gap in GAPS if gap.emulator == server.name]
@@ -76,11 +85,8 @@ def test_the_whole_life_of_a_file(server: Server, folder: Folder, file: File) ->
     assert folder.todo() == {}
 
     (folder.folder / "deploy.yaml").rename(folder.folder / "ours.yaml")
-    told = folder.ok("import", "--prefix", file.name, "--data", "prices.csv").out
-    differences = folder.todo()
-    assert ("its plan shows no differences" in told) is (differences == {})
-    assert all(address in told for address in differences)
-    assert not [address for address, action in differences.items() if action not in ("update", "delete")]
+    if not any("import" in gap.commands for gap in gaps):
+        imported(folder, file)
 
     kinds = {plural(step["kind"]) for step in made.values()}
     assert set(left(server, file.name)) - {"parameters"} == kinds - {"objects", "services", "parameters"}
