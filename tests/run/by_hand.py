@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -81,8 +80,8 @@ class Function:
             raise Stopped
 
     def called(self, event: Any, call_id: str = "") -> None:
-        """Lambda calls it, and calls it again when it was stopped. call_id: the name of the call, or one of its own."""
-        context = SimpleNamespace(aws_request_id=call_id or f"call-{uuid.uuid4()}")
+        """Lambda calls it, and calls it again when it was stopped. call_id: the name of the call."""
+        context = SimpleNamespace(aws_request_id=call_id)
         try:
             handle(event, context)
         except Stopped:
@@ -92,9 +91,9 @@ class Function:
         """Scheduler calls it."""
         self.called({"launch": when})
 
-    def ended(self, task: Any) -> None:
+    def ended(self, task: Any, call_id: str = "") -> None:
         """EventBridge calls it with the end of a task."""
-        self.called({"detail": json.loads(json.dumps(task, default=lambda moment: moment.isoformat()))})
+        self.called({"detail": json.loads(json.dumps(task, default=lambda moment: moment.isoformat()))}, call_id)
 
     def task(self, number: int) -> Any:
         """The task of this attempt of the newest run, once it has ended."""

@@ -179,13 +179,13 @@ def test_stopped_by_its_user_at_any_call(lane: Lane, ears: Ears, function: Funct
         run_id = f"{run['id'][:15].replace('2', '1', 1)}-{run['fingerprint'][:8]}-{at + 1}"
         written(lane, run | {"id": run_id})
         function.calls, function.at = 0, (at, stop)
-        function.called({"start": run_id, "given": GIVEN})
+        function.called({"start": run_id, "given": GIVEN}, f"start-{at}")
         if function.calls < at:
             break
         until(lambda: not lane.tasks("RUNNING"), "the end of its task")
         for task in lane.tasks("STOPPED"):
             if task["startedBy"] == f"{run_id}-1":
-                function.ended(task)
+                function.ended(task, f"end-{at}")
         body = lane.client("s3").get_object(Bucket=BUCKET, Key=f"runs/{run_id}/run.json")["Body"].read()
         assert (at, json.loads(body)["state"]) == (at, "stopped")
         heard = until(ears.sns, "its message")  # the function that `stop` called may tell of it a moment later
