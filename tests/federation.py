@@ -11,7 +11,6 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from reconciler.permissions.judge import conditions_hold
+from tests.serving import serving
 
 HOST = "token.actions.githubusercontent.com"
 SECRET = "of-the-job-1234567890"
@@ -131,14 +131,8 @@ def federation(client: Callable[[str], Any], clock: Callable[[], float] = time.t
     found = Federation(client, clock)
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.federation, found.url = found, f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
+    with serving(server):
         yield found
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _sign(payload: str) -> str:

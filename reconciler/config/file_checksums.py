@@ -67,15 +67,18 @@ def checksums(file: Path | str) -> Checksums:
 
 
 def read_all(files: Iterable[Path]) -> None:
-    """Know the checksums of all of these; where there is much to read, by all processors. Raises OSError."""
-    paths = list(files)
-    workers = min(os.cpu_count() or 1, len(paths))
-    if workers > 1 and sum(path.stat().st_size for path in paths) > MUCH:
-        with ThreadPoolExecutor(workers) as pool:  # hashing a large block lets other threads go on
-            for share in [pool.submit(read_all, paths[first::workers]) for first in range(workers)]:
-                share.result()
-    for path in paths:
-        checksums(path)
+    """Read those of these files that aren't known, if they are much, with all processors. Raises OSError."""
+    unknown = [file for file in files if not as_known(file)]
+    workers = min(os.cpu_count() or 1, len(unknown))
+    if workers < 2 or sum(file.stat().st_size for file in unknown) < MUCH:
+        return  # they are read when their checksums are asked for
+    with ThreadPoolExecutor(workers) as pool:  # hashing a large block lets other threads go on
+        for _ in pool.map(_checksums_of, (unknown[first::workers] for first in range(workers))):
+            pass
+
+
+def _checksums_of(files: Iterable[Path]) -> list[Checksums]:
+    return [checksums(file) for file in files]
 
 
 def part_digests(file: Path | str) -> tuple[bytes, ...]:

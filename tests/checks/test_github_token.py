@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,6 +17,7 @@ from reconciler.config.schema import GitHub
 from reconciler.core.canonical import policy
 from tests.engine.project import DEPLOY, Project
 from tests.engine.project import project as project
+from tests.serving import serving
 
 HOST = "token.actions.githubusercontent.com"
 IDS = {"owner_id": "12", "repository_id": "34"}
@@ -117,12 +117,8 @@ class Service(BaseHTTPRequestHandler):
 def service() -> Iterator[Any]:
     server: Any = HTTPServer(("127.0.0.1", 0), Service)
     server.asked, server.named = [], f"repo:o@12/n@34:{MAIN}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 def job(service: Any, path: str = "/token?x=1") -> dict[str, str]:

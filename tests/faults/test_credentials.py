@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +19,7 @@ from reconciler.aws import clients
 from reconciler.aws.calls import Aws
 from reconciler.aws.service_models import KNOWN
 from reconciler.core.errors import UserError
+from tests.serving import serving
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """\
@@ -96,12 +96,8 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield Machine(tmp_path, f"http://127.0.0.1:{server.server_port}")
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield Machine(tmp_path, f"http://127.0.0.1:{server.server_port}")
 
 
 def test_who_has_logged_in_may_go_on(machine: Machine) -> None:

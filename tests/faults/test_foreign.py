@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +18,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.core.clock import SystemClock
 from reconciler.core.errors import Unreachable
 from reconciler.run.certificate import new_certificate
+from tests.serving import serving
 
 PAGE = b"<html><head><title>x</title><style>p {}</style></head><body><h1>Access blocked\x1b[2J</h1> <p>by us</p></body>"
 SAYS = "(Access blocked [2J by us)"
@@ -45,12 +45,8 @@ class Proxy(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 def asked(endpoint: str) -> Aws:
@@ -138,9 +134,7 @@ def test_what_is_not_trusted_is_said_at_once(proxy: ThreadingHTTPServer, tmp_pat
     context.load_cert_chain(served)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
+    with serving(server):
         ports = {server.server_port: ("isn't trusted: ", HINT_TLS), proxy.server_port: ("speak TLS", HINT_PLAIN)}
         for port, (reason, hint) in ports.items():
             where, session = f"https://127.0.0.1:{port}", clients.new_session("a", "b")
@@ -152,10 +146,6 @@ def test_what_is_not_trusted_is_said_at_once(proxy: ThreadingHTTPServer, tmp_pat
             assert where in str(caught.value)
             assert reason in str(caught.value)
             assert caught.value.hint == hint
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_many_that_wait_for_the_same_say_it_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,6 +13,7 @@ from reconciler.aws.calls import Aws
 from reconciler.checks.doctor import Once
 from reconciler.core.errors import Denied
 from reconciler.kinds.s3_bucket import Bucket, BucketSpec
+from tests.serving import serving
 
 HOME, OTHER = "us-east-1", "eu-west-1"
 SIGNED_FOR = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/s3/")
@@ -91,12 +91,8 @@ def s3() -> Iterator[Regions]:
     server = Regions(("127.0.0.1", 0), S3)
     server.buckets, server.asked = {"here-1": HOME, "there-1": OTHER, "there-2": OTHER}, []
     server.way, server.denies = WAYS["permanent"], False
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 @pytest.fixture

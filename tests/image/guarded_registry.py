@@ -12,6 +12,70 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 HOP_BY_HOP = ("transfer-encoding", "connection", "authorization")
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, guard: GuardedRegistry) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.guard = guard
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def handle(self) -> None:
+        """An engine that asks for TLS first has to see that this is HTTP, or it gives up."""
+        if self.connection.recv(1, socket.MSG_PEEK) == b"\x16":
+            self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+        else:
+            super().handle()
+
+    def handle_any(self) -> None:
+        guard, body = self.server.guard, self._body()
+        if not guard.lets_in(self.headers.get("Authorization", "")):
+            self._answer(401, [("WWW-Authenticate", 'Basic realm="guarded"')], b"")
+            return
+        guard.asked.append((self.command, self.path))
+        if status := guard.before(self.command, self.path):
+            self._answer(status, [], b"broken on purpose")
+            return
+        onward = http.client.HTTPConnection(guard.registry, timeout=60)
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP_BY_HOP}
+        headers["Content-Length"] = str(len(body))
+        onward.request(self.command, self.path, body=body, headers=headers)
+        answer = onward.getresponse()
+        content = answer.read()
+        kept = [(k, v) for k, v in answer.getheaders() if k.lower() not in (*HOP_BY_HOP, "content-length")]
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+        self._answer(answer.status, kept, content, length)
+        onward.close()
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, length: str | None = None) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", length or str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
 class GuardedRegistry:
     """Answers on 127.0.0.1. passwords: those that are let in; asked: method and path of each request let in.
 
@@ -22,66 +86,8 @@ class GuardedRegistry:
         self.passwords: set[str] = set()
         self.asked: list[tuple[str, str]] = []
         self.before: Callable[[str, str], int | None] = lambda method, path: None
-        guard = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle(self) -> None:
-                """An engine that asks for TLS first has to see that this is HTTP, or it gives up."""
-                if self.connection.recv(1, socket.MSG_PEEK) == b"\x16":
-                    self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-                else:
-                    super().handle()
-
-            def handle_any(self) -> None:
-                body = self._body()
-                if not guard.lets_in(self.headers.get("Authorization", "")):
-                    self._answer(401, [("WWW-Authenticate", 'Basic realm="guarded"')], b"")
-                    return
-                guard.asked.append((self.command, self.path))
-                if status := guard.before(self.command, self.path):
-                    self._answer(status, [], b"broken on purpose")
-                    return
-                onward = http.client.HTTPConnection(registry, timeout=60)
-                headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP_BY_HOP}
-                headers["Content-Length"] = str(len(body))
-                onward.request(self.command, self.path, body=body, headers=headers)
-                answer = onward.getresponse()
-                content = answer.read()
-                kept = [(k, v) for k, v in answer.getheaders() if k.lower() not in (*HOP_BY_HOP, "content-length")]
-                length = answer.getheader("Content-Length") if self.command == "HEAD" else None
-                self._answer(answer.status, kept, content, length)
-                onward.close()
-
-            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815
-
-            def _body(self) -> bytes:
-                if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                body = b""
-                while size := int(self.rfile.readline().split(b";")[0], 16):
-                    body += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-                return body
-
-            def _answer(
-                self, status: int, headers: list[tuple[str, str]], content: bytes, length: str | None = None
-            ) -> None:
-                self.send_response_only(status)
-                for name, value in headers:
-                    self.send_header(name, value)
-                self.send_header("Content-Length", length or str(len(content)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self.registry = registry
+        self._server = _Server(self)
         self.address = f"127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
