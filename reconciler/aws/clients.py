@@ -106,10 +106,6 @@ class Clients:
         client.meta.events.register("after-call.s3.HeadObject", head)
         # Before botocore goes there, which it does without a word, and from then on at once.
         client.meta.events.register_first("needs-retry.s3", self._see)
-        if name == "s3":
-            from reconciler.aws import s3_signer
-
-            s3_signer.use(client)
         if service == TRANSFER:
             client.meta.events.register("before-call.s3", self._check)
             for operation in ("PutObject", "CompleteMultipartUpload"):

@@ -196,7 +196,7 @@ def test_files_are_read_once_by_all_processors(
     assert [checksums(file).sha256 for file in files] == [hashlib.sha256(f.read_bytes()).hexdigest() for f in files]
     assert len(reads) == 7
     with pytest.raises(FileNotFoundError, match="gone"):
-        file_checksums.read_all([*files, tmp_path / "gone"])
+        file_checksums.read_all([*files, *(tmp_path / f"{name} is gone" for name in "ab")])
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1, file_checksums.PART - 1, file_checksums.PART])
