@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import re
 from typing import Any
 
@@ -11,6 +13,7 @@ from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 from moto.s3.responses import S3Response
 
 from reconciler.local.correction import Correction
+from reconciler.local.received import Received
 
 GUIDE = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/"
 OWNER = "BucketOwnerEnforced"
@@ -39,6 +42,16 @@ class EncryptionBlocked(S3ClientError):
 
     def __init__(self) -> None:
         super().__init__("The bucket blocks the encryption type SSE-C")
+
+
+class BadDigest(S3ClientError):
+    """The content isn't the one that its checksum is of."""
+
+    code = "BadDigest"
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__("The SHA256 you specified did not match the calculated checksum.")
 
 
 class AclsLeft(S3ClientError):
@@ -179,6 +192,29 @@ def _blocked(bucket: Any) -> list[str]:
     return [blocked] if isinstance(blocked, str) else list(blocked)
 
 
+def _what_its_checksum_is_not_of_is_refused() -> None:
+    """moto keeps the SHA-256 that an upload says, whatever its content is."""
+    for name in ("put_object", "upload_part"):
+        setattr(S3Response, name, _with_its_checksum(getattr(S3Response, name)))
+
+
+def _with_its_checksum(write: Any) -> Any:
+    @functools.wraps(write)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        wanted = self.headers.get("x-amz-checksum-sha256")
+        if wanted and base64.b64encode(bytes.fromhex(_sha256(self.body))).decode() != wanted:
+            raise BadDigest
+        return write(self, *args, **kwargs)
+
+    return checked
+
+
+def _sha256(body: Any) -> str:
+    if isinstance(body, Received):
+        return body.sha256
+    return hashlib.sha256(body.encode() if isinstance(body, str) else body or b"").hexdigest()
+
+
 def _listings_begin_where_they_are_asked_to() -> None:
     """moto sorts all of a bucket for each page of a listing: a second for 300,000 objects. What comes before the page
     needs no look, since it isn't in it, nor what is rolled up with it.
@@ -216,6 +252,11 @@ CORRECTIONS = (
         "customers' keys are blocked",
         f"{GUIDE}blocking-unblocking-s3-c-encryption-gpb.html",
         _customer_keys_are_blocked,
+    ),
+    Correction(
+        "content that its checksum isn't of is refused",
+        f"{GUIDE}checking-object-integrity-upload.html",
+        _what_its_checksum_is_not_of_is_refused,
     ),
     Correction(
         "listings look at no more than their page",

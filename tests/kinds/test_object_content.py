@@ -64,7 +64,7 @@ def test_a_part_that_is_not_what_was_read_is_refused(
     digests = part_digests(want.file)
     assert len(digests) == 3
     monkeypatch.setattr(s3_object, "part_digests", lambda file: (*digests[:2], digests[0]))
-    with pytest.raises(AwsError, match=r"BadDigest|XAmzContentSHA256Mismatch"):
+    with pytest.raises(AwsError, match="BadDigest"):
         Object().create(lab.aws(), want)
     s3 = lab.client("s3")
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)

@@ -279,6 +279,20 @@ def _customer_key(clients: Clients) -> bool:
     return _refused("AccessDenied", s3.put_object, **given)
 
 
+def _other_checksum(clients: Clients) -> bool:
+    s3, name = clients("s3"), _bucket(clients)
+    checksum = base64.b64encode(hashlib.sha256(b"1").digest()).decode()
+    s3.put_object(Bucket=name, Key="one", Body=b"1", ChecksumSHA256=checksum)
+    upload = s3.create_multipart_upload(Bucket=name, Key="two", ChecksumAlgorithm="SHA256")["UploadId"]
+    given = {"Bucket": name, "Key": "two", "ChecksumSHA256": checksum}
+    large = b"2" * 2**17
+    return (
+        _refused("BadDigest", s3.put_object, Body=b"2", **given)
+        and _refused("BadDigest", s3.put_object, Body=large, **given)
+        and _refused("BadDigest", s3.upload_part, Body=large, UploadId=upload, PartNumber=1, **given)
+    )
+
+
 def _large_policy(length: int) -> str:
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{'b' * length}/*"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -483,6 +497,7 @@ PROBES: dict[str, Probe] = {
     "ACLs count only where they are on": _acl,
     "events to EventBridge are shown": _event_bridge,
     "customers' keys are blocked": _customer_key,
+    "content that its checksum isn't of is refused": _other_checksum,
     "put_role_policy keeps to the inline policies of a role together": _inline_of_role,
     "put_user_policy keeps to the inline policies of a user together": _inline_of_user,
     "attach_role_policy keeps to the managed policies of a role or user": lambda clients: _attached(
