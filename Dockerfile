@@ -8,7 +8,7 @@ ARG REQUIREMENTS=model
 COPY requirements/${REQUIREMENTS}.txt /tmp/model.txt
 # Only wheels, so no compiler; only what the lock has the hashes of. Left out after that: the packages' own tests; what only
 # a compiler or an editor reads; boto3's descriptions of the 400 AWS services that the program doesn't use; the parts of
-# scipy that neither XGBoost nor pandas uses here (a program of yours that needs one, as scipy.stats: name it below).
+# scipy that neither XGBoost nor pandas uses here (for a program of yours that needs them, take the last `find` out).
 RUN python -m venv --without-pip /opt/model \
  && python -m pip --python /opt/model/bin/python install --quiet --no-cache-dir --only-binary :all: --require-hashes \
       --requirement /tmp/model.txt \

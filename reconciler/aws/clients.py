@@ -24,6 +24,7 @@ UNLISTED = {"DescribeCapacityProviders": [("nextToken", "nextToken")]}
 # That are open at a time, and so requests in flight: at 40 ms a request, as many as one process can make and read.
 CONNECTIONS = 64
 # How S3 answers what is another region's: it sends there, or doesn't know the signature, which is the region's own.
+# A 400 for another reason costs a read and no more.
 ELSEWHERE = (301, 302, 307, 400)
 
 
@@ -86,6 +87,9 @@ class Clients:
         from reconciler.aws.foreign import head, refuse
 
         loopback = urlsplit(self._endpoint_url or "").hostname in LOOPBACK
+        s3: dict[str, Any] = {"addressing_style": "path"} if self._endpoint_url else {}
+        if service == TRANSFER:
+            s3["payload_signing_enabled"] = False  # its checksum is signed, so that nothing is hashed once more
         config = Config(
             proxies={} if loopback else None,  # no proxy has a way to this machine
             # A transfer's calls aren't made one by one by `Aws.call`, so botocore retries those.
@@ -93,7 +97,7 @@ class Clients:
             max_pool_connections=CONNECTIONS,
             connect_timeout=self._patience or 10,
             read_timeout=self._patience or 60,
-            s3={"addressing_style": "path"} if self._endpoint_url else None,
+            s3=s3 or None,
             # Said as a whole, since botocore would put its own together anew, twice for each request.
             user_agent=f"reconciler/{__version__} Botocore/{botocore_version}",
         )

@@ -1,7 +1,7 @@
 """Reads at the same time, in one bounded pool of threads for all of them, however deep they are nested.
 
-A read may itself run reads together. Nobody who waits holds a thread back from work: what hasn't been started by the
-time its turn to be waited for comes is run by the one who waits. So the pool can't lock up, and a thousand resources
+A read may itself run reads together. Nobody who waits holds a thread back from work: whoever asks for reads runs them,
+too, and waits only for those that others have begun. So the pool can't lock up, and a thousand resources
 take no more threads than ten.
 """
 
@@ -14,7 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, TypeVar
 
-MANY = 4  # times as many reads as threads, from which on none has a future of its own
 T = TypeVar("T")
 
 
@@ -34,29 +33,8 @@ class Together:
             return self._pool.submit(read)
 
     def run(self, reads: Sequence[Callable[[], T]]) -> list[T]:
-        """Run all of them; their results in order. An error is raised once none is under way any more."""
-        if not reads:
-            return []
-        if len(reads) > MANY * self._workers:
-            return self._many(reads)
-        futures = [self.start(read) for read in reads[1:]]
-        results: dict[int, T] = {}
-        try:
-            results[0] = reads[0]()
-            # From the last, since the pool takes them from the first.
-            for number in range(len(futures), 0, -1):
-                if futures[number - 1].cancel():
-                    results[number] = reads[number]()
-            return [
-                results[number] if number in results else futures[number - 1].result() for number in range(len(reads))
-            ]
-        finally:
-            _leave(futures)
-
-    def _many(self, reads: Sequence[Callable[[], T]]) -> list[T]:
-        """Run very many reads, which would need more memory as futures than their answers do.
-
-        Once one has failed, none is begun any more.
+        """Run all of them; their results in order. Once one has failed, none is begun any more, and its error is raised
+        when none is under way.
         """
         left, results, failed = deque(range(len(reads))), dict[int, T](), dict[int, BaseException]()
 
@@ -71,7 +49,8 @@ class Together:
                 except BaseException as error:
                     failed[number] = error
 
-        helpers = [self.start(work) for _ in range(self._workers)]
+        # None has a future of its own: very many would need more memory so than for their answers.
+        helpers = [self.start(work) for _ in range(min(self._workers, len(reads) - 1))]
         try:
             work()
         finally:

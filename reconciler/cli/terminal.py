@@ -142,11 +142,11 @@ class Terminal:
         for rows in _rows(tree):
             before, _, text = text.partition(f'"{rows}"')
             self._put(sys.stdout, f"{before}[", json=True)
-            line = before.rpartition("\n")[2]
-            margin = "\n" + " " * (len(line) - len(line.lstrip()))
-            for number, one in enumerate(rows):
-                row = dumps(finite(KNOWN.hide_all(one)), indent=2).replace("\n", f"{margin}  ")
-                self._put(sys.stdout, f"{',' if number else ''}{margin}  {row}", json=True)
+            last_line = before.rpartition("\n")[2]
+            margin = "\n" + " " * (len(last_line) - len(last_line.lstrip()))
+            for number, row in enumerate(rows):
+                shown = dumps(finite(KNOWN.hide_all(row)), indent=2).replace("\n", f"{margin}  ")
+                self._put(sys.stdout, f"{',' if number else ''}{margin}  {shown}", json=True)
             text = f"{margin if rows else ''}]{text}"
         self._put(sys.stdout, text, json=True)
 

@@ -332,7 +332,7 @@ def _image(deploy: Deploy, base: Path, own_files: Sequence[Path]) -> tuple[Image
     leave_out = [file.outside_image for file in deploy.data.uploads if not Path(file.file).is_absolute()]
     leave_out += [".reconciler", *([deploy.run.results] if deploy.run.results else [])]
     context = base / (image.context or ".")
-    leave_out += not_copied(context, image.dockerfile, own_files)
+    leave_out += not_copied(context, image.dockerfile, own_files, image.build_args)
     return image_spec(
         str(image.repository.name),
         context,

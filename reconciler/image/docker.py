@@ -27,6 +27,7 @@ from reconciler.image.login import logged_in
 
 LOCAL = "reconciler.local"  # a registry that doesn't exist: images under it are never pulled or pushed by mistake
 DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+STEP_FAILED = "did not complete successfully"  # BuildKit's words where a RUN failed, which it names
 REFUSED = re.compile(r"zstd|compression|exporter|media-?types", re.I)
 FINAL = re.compile(r"does not exist|is not authorized|immutable|name unknown|no such image|invalid reference", re.I)
 # BuildKit's names of its own steps and their parts, and layers that wait for their turn: what takes time or goes wrong
@@ -101,7 +102,7 @@ class CommandLineEngine:
             arguments += ["--file", str(dockerfile), str(context)]
             for kept in self._kept(request):
                 code, lines = tell([*arguments, *kept], env, _without_noise(output), request.stopped)
-                if code == 0 or not REFUSED.search(last_words(lines)):
+                if code == 0 or STEP_FAILED in (last := last_words(lines)) or not REFUSED.search(last):
                     break
         if code != 0:
             raise ReconcilerError(

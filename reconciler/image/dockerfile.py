@@ -250,32 +250,25 @@ def _stage(instruction: Instruction, fill: Filler, outer: Mapping[str, str], nam
     return Stage(name, base, platform, names.get(base.lower()), instruction.line)
 
 
-VARIABLE = re.compile(r"\$(?:\w+|\{[^}]*\})")
-
-
-def copies(dockerfile: str, path: str) -> bool:
+def copies(dockerfile: str, path: str, arguments: Mapping[str, str] | None = None) -> bool:
     """Whether a Dockerfile names the file or its folder in a COPY or ADD of its own; `COPY . .` doesn't count.
 
-    dockerfile: its text; path: of the context. A pattern names it, too, if it is more than `*`, and a variable whatever
-    it may stand for.
+    dockerfile: its text; path: of the context; arguments: the build arguments. A pattern names it, too, if it is more
+    than `*`.
     """
     top = {path, path.split("/")[0], posixpath.dirname(path)} - {"", "."}
     try:
-        copied = [
-            instruction
-            for instruction in instructions(dockerfile)
-            if instruction.name in ("COPY", "ADD") and "from" not in instruction.flags
-        ]
+        parsed = parse_dockerfile(dockerfile, arguments or {})
+        words = {
+            posixpath.normpath(word).lstrip("/")
+            for number in range(len(parsed.stages))
+            for step in parsed.steps(str(number))
+            if step.instruction.name in ("COPY", "ADD") and "from" not in step.instruction.flags
+            for word in step.words()[:-1]
+        }
     except UserError:
         return False  # said where the image is built
-    for instruction in copied:
-        words = {
-            word.removeprefix("./").rstrip("/") for word in (form(instruction.rest) or instruction.rest.split())[:-1]
-        }
-        patterns = (VARIABLE.sub("*", word) for word in words - {"*", "**"})
-        if any(matches(pattern, name) for pattern in patterns for name in top):
-            return True
-    return False
+    return any(matches(pattern, name) for pattern in words - {"", ".", "*", "**"} for name in top)
 
 
 def instructions(text: str, source: str = "Dockerfile") -> Iterator[Instruction]:

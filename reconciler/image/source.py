@@ -102,9 +102,11 @@ def image_spec(
     return spec, tuple(map(shown, dirty))
 
 
-def not_copied(context: Path, dockerfile: str, files: Iterable[Path]) -> list[str]:
+def not_copied(
+    context: Path, dockerfile: str, files: Iterable[Path], arguments: Mapping[str, str] | None = None
+) -> list[str]:
     """Those of the files that are in the context and that the Dockerfile doesn't copy by name, as patterns of
-    .dockerignore: a link and what it points to.
+    .dockerignore: a link and what it points to. arguments: the build arguments.
     """
     folder = context.resolve()
     try:
@@ -113,7 +115,7 @@ def not_copied(context: Path, dockerfile: str, files: Iterable[Path]) -> list[st
         text = ""  # said where the image's inputs are read
     places = dict.fromkeys(place for file in files for place in (file.parent.resolve() / file.name, file.resolve()))
     inside = [place.relative_to(folder).as_posix() for place in places if place.is_relative_to(folder)]
-    return [re.sub(r"([\\*?\[\]!#])", r"\\\1", path) for path in inside if not copies(text, path)]
+    return [re.sub(r"([\\*?\[\]!#])", r"\\\1", path) for path in inside if not copies(text, path, arguments)]
 
 
 def _goes_in(name: str, inputs: Inputs, dockerfile: str) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.config.names import DEPLOY
 from reconciler.config.service import provider_name
@@ -227,10 +226,10 @@ class Finder:
         if decide([policy.document.document()], "s3:PutObject", results) == "allowed":
             return False
         try:  # a role whose policy the file writes itself may write nowhere
-            tagging = self.aws.find("s3", "GetBucketTagging", Bucket=bucket)
+            owner = Bucket().tags_of(self.aws, bucket).get(OWNER_TAG)
         except Denied:
             return True
-        return tags.mapping((tagging or {}).get("TagSet")).get(OWNER_TAG) != task.tags[OWNER_TAG]
+        return owner != task.tags[OWNER_TAG]
 
     def _network(self) -> None:
         inventory, aws = self.inventory, self.aws

@@ -145,12 +145,12 @@ def read_account(aws: Aws) -> Account:
 
 
 def _read_account(aws: Aws, most: int) -> Account:
-    """most: pages; an account with more is read by name."""
+    """most: pages; what isn't in them is read by name."""
     details, listed = aws.together(
         lambda: _pages(aws, "GetAccountAuthorizationDetails", most, Filter=list(DETAILS)),
         lambda: _pages(aws, "ListRoles", most),
     )
-    if not details or details[-1].get("IsTruncated"):
+    if not details:
         return Account()
     # What the details of roles leave out: description and longest session.
     more = {role["RoleName"]: role for page in listed for role in page.get("Roles", ())}
@@ -169,7 +169,7 @@ def _read_account(aws: Aws, most: int) -> Account:
             for version in managed_policy["PolicyVersionList"]
             if "Document" in version
         },
-        whole=True,
+        whole=not details[-1].get("IsTruncated"),
     )
 
 

@@ -98,7 +98,8 @@ class Bucket(Kind[BucketSpec]):
     def read(self, aws: Aws, want: BucketSpec) -> Observed[BucketSpec] | None:
         """Eight reads, one more where it has versions, and so may be copied, and one where ACLs count.
 
-        One more says what it is that S3 sends to another region, or lets nobody read.
+        HeadBucket is asked besides: after S3 has sent a request to another region, for the bucket's own; and after a
+        denial, whose error is HeadBucket's where that is refused, too.
         """
         operations = (
             "GetBucketVersioning", "GetBucketEncryption", "GetPublicAccessBlock", "GetBucketLifecycleConfiguration",

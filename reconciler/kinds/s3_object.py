@@ -106,16 +106,27 @@ class Object(Kind[ObjectSpec]):
             if not as_known(want.file):
                 raise changed_meanwhile(want)
 
+        # What goes as a whole goes with the checksum of the plan, as parts do with theirs: S3 refuses another content.
+        whole = {"ChecksumSHA256": base64.b64encode(bytes.fromhex(want.sha256)).decode()}
         aws.before_write()
         aws.transfer(
             "upload_file",
             Filename=want.file,
             **want.place,
-            ExtraArgs={"Metadata": want.metadata, "ChecksumAlgorithm": "SHA256"},
+            ExtraArgs={
+                "Metadata": want.metadata,
+                **(whole if want.size < PART else {"ChecksumAlgorithm": "SHA256"}),
+            },
             moved=lambda sent: self.progress(want.name, sent, want.size),
             still=still,
             Digests=part_digests(want.file),
-            Config=TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=4),
+            # boto3's other client, CRT, which it takes on some machines, asks neither the lock nor for our checksums.
+            Config=TransferConfig(
+                multipart_threshold=PART,
+                multipart_chunksize=PART,
+                max_concurrency=4,
+                preferred_transfer_client="classic",
+            ),
         )
 
     def update(self, aws: Aws, want: ObjectSpec, seen: Observed[ObjectSpec], changes: Changes) -> None:

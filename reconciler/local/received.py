@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, ClassVar, cast
 
@@ -36,7 +37,8 @@ class Received:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # what a full disk had no room for is tried once more
+            self._file.close()
         if self.path is not None and self._is_ours:
             self.path.unlink(missing_ok=True)
 

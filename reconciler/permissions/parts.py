@@ -265,8 +265,7 @@ OTHERS: tuple[Part, ...] = (
     Part(("image.kind",), (), ("ecs:DescribeTaskDefinition", "ecs:DescribeServices")),
     # Whether a run's record may be read, and whose a bucket is of which nothing may be read.
     Part(("engine.missing_permissions",), (), ("s3:GetObject", "s3:GetBucketVersioning", "s3:ListAllMyBuckets")),
-    Part(("importer.inventory",), (), ("s3:ListBucket", "s3:GetObject", "s3:GetBucketTagging", "ec2:DescribeVpcs",
-                                       "ec2:DescribeSubnets")),
+    Part(("importer.inventory",), (), ("s3:ListBucket", "s3:GetObject", "ec2:DescribeVpcs", "ec2:DescribeSubnets")),
 )  # fmt: skip
 # What is tried and done without where it is refused, so that no policy of ours has it; and what needs no permission.
 OPTIONAL: dict[str, tuple[str, ...]] = {

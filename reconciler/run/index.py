@@ -359,7 +359,8 @@ class Head:
         if len(newest) < SEALED + KEPT and (not sizes or sizes[-1] <= HEAVY):
             return []
         stay = min(KEPT, bisect_right(sizes, HEAVY // 2))  # fewer are compared with their records, where they are large
-        parts = groupby(zip(sizes[stay:], newest[stay:], strict=True), key=lambda pair: pair[0] // HEAVY)
+        begin = sizes[stay - 1] if stay else 0
+        parts = groupby(zip(sizes[stay:], newest[stay:], strict=True), key=lambda pair: (pair[0] - begin - 1) // HEAVY)
         return [[row for _, row in part][::-1] for _, part in parts][::-1]
 
     def sealed(self, ids: Iterable[str], segment: Segment, merged: int) -> Head:

@@ -51,7 +51,7 @@ def inputs_of(here: Deployment, overrides: Overrides = NONE, base: dict[str, Any
 
 
 def base_of(here: Deployment) -> dict[str, Any]:
-    """The same, before anything is different for a run, and before what is secret in it is marked."""
+    """What all runs of this deploy are made of: without overrides, and with secrets not yet replaced by marks."""
     address = Address("task-definition", str(here.deploy.task.family))
     task = here.graph.nodes[address].spec
     assert isinstance(task, TaskDefinitionSpec)

@@ -97,11 +97,7 @@ def _a_service_keeps_its_strategy(client: Client) -> bool:
 
 
 def _lists_capacity_providers(client: Client) -> bool:
-    try:
-        client("ecs").describe_capacity_providers()
-    except ClientError:
-        return False
-    return True
+    return not _answers(client, "ecs", "describe_capacity_providers", "InternalError")
 
 
 GAPS = (

@@ -83,11 +83,12 @@ def test_the_file_of_the_deploy_is_left_out(context: Path, name: str) -> None:
     [
         ("COPY . .", "conf/t.yaml", ["conf/t.yaml"]), ("COPY conf /conf", "conf/t.yaml", []),
         ("COPY t.yaml /", "t.yaml", []), ("COPY *.yaml /conf/", "t.yaml", []), ("COPY u.yaml /", "t.yaml", ["t.yaml"]),
+        ("ARG CONF\nCOPY $CONF /conf", "conf/t.yaml", []), ("ARG OTHER=o\nCOPY $OTHER /o", "t.yaml", ["t.yaml"]),
         ("COPY . .", "../t.yaml", []), ("COPY . .", "link.yaml", ["link.yaml", "t.yaml"]),
     ],
 )  # fmt: skip
 def test_which_files_of_a_deploy_are_left_out(context: Path, line: str, file: str, left_out: list[str]) -> None:
     (context / "Dockerfile").write_text(f"FROM scratch\n{line}\n")
     (context / "link.yaml").symlink_to("t.yaml")
-    assert not_copied(context, "Dockerfile", [context / file]) == left_out
+    assert not_copied(context, "Dockerfile", [context / file], {"CONF": "conf"}) == left_out
     assert not_copied(context, "none", [context / "t.yaml"]) == ["t.yaml"], "no Dockerfile is said elsewhere"

@@ -158,7 +158,7 @@ def dockerfile(program: str, requirements: str, needed: Sequence[str] = ()) -> s
     needed: those of a pyproject.toml, which has more in it, and can be installed only with the program.
     """
     first = (
-        "# The dependencies of pyproject.toml: a change of the program alone doesn't install them again.\n"
+        "# As in pyproject.toml: keep the two equal, so that a change of the program alone installs nothing again.\n"
         f"RUN python -m pip install --no-cache-dir {' '.join(map(shlex.quote, needed))}\n"
         if needed
         else ""

@@ -421,6 +421,14 @@ def test_data_far_down_and_hidden_is_not_found(tmp_path: Path) -> None:
         ("ARG FILE=data/prices.csv\nCOPY $FILE /app/", True),
         ("COPY data/${NAME:-prices}.csv /app/", True),
         ("COPY ${NAME}.py /app/", False),
+        ('COPY "data/prices.csv" /app/', True),
+        ("COPY 'data/prices.csv' /app/", True),
+        ("COPY /data/prices.csv /app/", True),
+        ("COPY data//prices.csv /app/", True),
+        ("COPY ${A:-${B:-data}} /app/", True),
+        ("ARG SRC=src\nCOPY $SRC /app/", False),
+        ("ARG SRC=src\nENV SRC=data\nCOPY $SRC /app/", True),
+        ("FROM x AS second\nCOPY data /app/", True),
         ("COPY --from=build data/prices.csv /app/", False),  # of another stage
         ("COPY <<EOF /app/x\nCOPY data/prices.csv /app/\nEOF", False),  # a file with this in it
         ("COPY <<EOF /app/x", False),  # refused where it is built
