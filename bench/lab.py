@@ -7,27 +7,27 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-
-
 SHOWN = 2_000  # characters of what a lab that has ended wrote last
 
 
 class Lab:
     """A running lab, as a context manager. latency: milliseconds before each answer. module: what serves it.
 
-    log_file: what it writes to its standard error; beside its home, so that it can be read when it has ended.
+    log_file: what it writes to its standard error, which stays where it was needed: after an error, or a bad end.
     """
 
     def __init__(self, home: Path, latency: float = 0.0, *, module: str = "tests.lab") -> None:
         command = [sys.executable, "-m", module, "0", "--home", str(home), "--until-eof"]
-        self.log_file = home.with_name(f"{home.name}.log")
-        with self.log_file.open("wb") as errors:
+        handle, name = tempfile.mkstemp(prefix="lab-", suffix=".log")
+        self.log_file = Path(name)
+        with os.fdopen(handle, "wb") as errors:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT
             )
@@ -35,7 +35,7 @@ class Lab:
         self.url = self._process.stdout.readline().strip()
         if not self.url.startswith("http:"):
             self._process.kill()
-            raise RuntimeError(f"the lab did not start: {self.url or self.ended()}")
+            raise RuntimeError(f"the lab did not start: {self.url} {self.ended()}")
         self.reset()
         self.latency(latency)
 
@@ -46,17 +46,23 @@ class Lab:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.communicate(timeout=20)  # closes its standard input
+        if kind is None and self._process.returncode == 0:
+            self.log_file.unlink(missing_ok=True)
 
     def control(self, method: str, name: str) -> Any:
         """The answer to a control request (tests/lab.py), which is neither counted nor delayed."""
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=120)
         try:
             connection.request(method, f"/__lab/{name}")
-            return json.loads(connection.getresponse().read())
+            response = connection.getresponse()
+            body = response.read()
         except (OSError, http.client.HTTPException) as error:
             raise RuntimeError(f"the lab doesn't answer ({type(error).__name__}): {self.ended()}") from error
         finally:
             connection.close()
+        if response.status != http.HTTPStatus.OK:
+            raise RuntimeError(f"the lab answered {response.status} to {name}: {self.ended()}")
+        return json.loads(body)
 
     def ended(self) -> str:
         """How it ended, if it did, and what it wrote last."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -38,7 +39,12 @@ def program() -> tuple[str, str]:
     named = os.environ.get(AWS, "")
     if not named:
         return "", f"{AWS} isn't set"
-    return (named, "") if os.access(named, os.X_OK) else ("", f"{AWS}: {named} is no program")
+    if not os.access(named, os.X_OK):
+        return "", f"{AWS}: {named} is no program"
+    version = subprocess.run([named, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    if not version.startswith("aws-cli/2."):
+        return "", f"{AWS}: {version or named} has no CRT client, which version 2 has"
+    return named, ""
 
 
 def compare(folder: Path, megabytes: int, files: int, rounds: int, say: Callable[[str], None]) -> Results:

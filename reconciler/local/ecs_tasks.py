@@ -134,7 +134,7 @@ class TaskOperations:
         with_tags = "TAGS" in request._get_param("include", [])
         tasks, failures = [], []
         for name in wanted:
-            task = _find(backend, cluster.name, name)
+            task = _find(backend, cluster, name)
             if task is None or not self._agent.visible(task):
                 arn = name if name.startswith("arn:") else _task_arn(cluster.arn, cluster.name, name)
                 failures.append({"arn": arn, "reason": "MISSING"})
@@ -175,7 +175,7 @@ class TaskOperations:
         """Begin to stop a task."""
         backend = request.ecs_backend
         cluster = backend._get_cluster(request._get_param("cluster", "default"))
-        task = _find(backend, cluster.name, request._get_param("task") or "")
+        task = _find(backend, cluster, request._get_param("task") or "")
         if task is None:
             raise InvalidParameterException("The referenced task was not found.")
         self._agent.stop(task, "UserInitiated", request._get_param("reason") or "Task stopped by user")
@@ -185,7 +185,7 @@ class TaskOperations:
         """Refused as AWS refuses it where no shell can be opened."""
         backend = request.ecs_backend
         cluster = backend._get_cluster(request._get_param("cluster", "default"))
-        task = _find(backend, cluster.name, request._get_param("task") or "")
+        task = _find(backend, cluster, request._get_param("task") or "")
         if task is None:
             raise InvalidParameterException("The referenced task was not found.")
         if not task.launch.enable_execute_command or task.last_status != "RUNNING":
@@ -216,10 +216,10 @@ def _as_method(operation: Any) -> Any:
     return method
 
 
-def _find(backend: EC2ContainerServiceBackend, cluster_name: str, name: str) -> Task | None:
+def _find(backend: EC2ContainerServiceBackend, cluster: Any, name: str) -> Task | None:
     """A task by its ARN or id, without a look at the others, of which there may be thousands."""
-    cluster = backend._get_cluster(cluster_name)
-    task: object = backend.tasks.get(cluster_name, {}).get(_task_arn(cluster.arn, cluster_name, name.split("/")[-1]))
+    arn = _task_arn(cluster.arn, cluster.name, name.split("/")[-1])
+    task: object = backend.tasks.get(cluster.name, {}).get(arn)
     return task if isinstance(task, Task) else None
 
 

@@ -40,7 +40,9 @@ BLOCK = 2**20
 NAME = re.compile(r"[a-z0-9_]{8}")  # of a file, as `tempfile` gives it
 # What moto reckons with, where it is installed: module, function, bytes of the checksum. Else it takes CRC-32.
 CRCS = {"CRC64NVME": ("awscrt.checksums", "crc64nvme", 8), "CRC32C": ("crc32c", "crc32c", 4)}
-OF_UPLOADS = (set[str](), {"uploadId", "partNumber"})  # what is asked for beside the key, of an object and of a part
+# What is asked for beside the key, of an object and of a part.
+OF_UPLOADS = (frozenset[str](), frozenset({"uploadId", "partNumber"}))
+PRESIGNED = ("awsaccesskeyid", "signature", "expires")  # of version 2 of signatures; all others begin with X-
 # What a file system answers that can't copy within itself, or only sometimes: https://man7.org/linux/man-pages/man2/copy_file_range.2.html
 NO_COPY = frozenset((errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")  # of whose bodies moto takes a part
@@ -327,7 +329,8 @@ def _is_content(environ: Mapping[str, Any], body: object) -> bool:
     """Whether the body is in a file, and is as it stands what an object or a part will have."""
     if environ["REQUEST_METHOD"] != "PUT" or not isinstance(body, Received) or body.path is None:
         return False
-    named = {name for name, _ in parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)} - {"x-id"}
+    named = {name for name, _ in parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)}
+    named = {name for name in named if not name.lower().startswith("x-") and name.lower() not in PRESIGNED}
     if named not in OF_UPLOADS or "HTTP_X_AMZ_COPY_SOURCE" in environ or "/" not in environ["PATH_INFO"].strip("/"):
         return False
     if body.trailer is None and str(environ.get("HTTP_X_AMZ_CONTENT_SHA256", "")).startswith("STREAMING-"):

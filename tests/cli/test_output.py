@@ -183,6 +183,7 @@ def test_permissions_without_credentials(here: Project) -> None:
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here that not even root can read")
 def test_data_that_cannot_be_read(here: Project) -> None:
     here.write("unreadable.yaml", "name: tiny\nimage: {uri: nginx}\ndata: /proc/self/mem\n")
+    here.run("plan", "--local")  # which says that the embedded AWS is started, if no other test has done so
     ended = here.run("plan", "unreadable.yaml", "--local")
     assert ended.code == 2
     assert ended.err == (

@@ -8,9 +8,14 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
+from reconciler.aws.calls import Aws
+from reconciler.aws.clients import TRANSFER, new_session
 from reconciler.config.file_checksums import PART, checksums, part_digests
 from reconciler.core.diff import diff
 from reconciler.core.errors import AwsError, Interrupted, UserError
@@ -69,6 +74,29 @@ def test_a_part_that_is_not_what_was_read_is_refused(
     s3 = lab.client("s3")
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_part_whose_checksum_is_known_is_not_hashed_for_its_signature(scheme: str) -> None:
+    sent: list[dict[str, str]] = []
+
+    def answer(request: Any, **others: Any) -> AWSResponse:
+        sent.append({name: _text(value) for name, value in request.headers.items()})
+        return AWSResponse(request.url, 200, {}, SimpleNamespace(stream=lambda: [b""]))
+
+    with Aws("eu-west-1", session=new_session("a", "b"), endpoint_url=f"{scheme}://127.0.0.1:1") as aws:
+        s3 = aws.client(TRANSFER)
+        s3.meta.events.register("before-send.s3", answer)
+        part = {"Bucket": BUCKET, "Key": "k", "UploadId": "u", "PartNumber": 1, "Body": b"x"}
+        digest = base64.b64encode(hashlib.sha256(b"another").digest()).decode()
+        s3.upload_part(**part, ChecksumAlgorithm="SHA256", ChecksumSHA256=digest)
+    (headers,) = sent
+    assert (headers["X-Amz-Content-SHA256"], headers["x-amz-checksum-sha256"]) == ("UNSIGNED-PAYLOAD", digest)
+    assert ";x-amz-checksum-sha256;" in headers["Authorization"]
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def test_the_same_size_with_other_content_is_a_difference(lab: LabHandle, want: ObjectSpec) -> None:

@@ -233,6 +233,6 @@ def test_of_ten_thousand_tasks_one_is_found_at_once(name: str) -> None:
     task: Any = object.__new__(Task)
     task.id, task.arn = "a" * 32, f"arn:aws-cn:ecs:cn-north-1:123456789012:task/mine/{'a' * 32}"
     cluster = SimpleNamespace(name="mine", arn="arn:aws-cn:ecs:cn-north-1:123456789012:cluster/mine")
-    backend: Any = SimpleNamespace(tasks={"mine": Unlisted({task.arn: task})}, _get_cluster=lambda _: cluster)
-    assert _find(backend, "mine", name.format(id=task.id, arn=task.arn)) is task
-    assert _find(backend, "mine", "b" * 32) is None
+    backend: Any = SimpleNamespace(tasks={"mine": Unlisted({task.arn: task})})
+    assert _find(backend, cluster, name.format(id=task.id, arn=task.arn)) is task
+    assert _find(backend, cluster, "b" * 32) is None
