@@ -126,9 +126,14 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
         try:
             aws.find("ec2", "DeleteSecurityGroup", GroupId=group)
         except AwsError as error:
-            if error.code not in IN_USE or not (holders := _holders(aws, group)):
+            if error.code not in IN_USE:
                 raise
-            error.hint = f"{'; '.join(holders)}: end that, then run the command again"
+            interfaces, groups = aws.together(
+                lambda: aws.allowed("ec2", "DescribeNetworkInterfaces", Filters=_filter("group-id", group)),
+                lambda: aws.allowed("ec2", "DescribeSecurityGroups", Filters=_filter("ip-permission.group-id", group)),
+            )
+            if holders := _holders(group, interfaces or {}, groups or {}):
+                error.hint = f"{'; '.join(holders)}: end that, then run the command again"
             raise
 
     def _put_rules(self, aws: Aws, want: SecurityGroupSpec, seen: Observed[SecurityGroupSpec]) -> None:
@@ -152,20 +157,20 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
         return sorted({group["GroupName"] for group in groups})
 
 
-def _holders(aws: Aws, group: str) -> list[str]:
-    """What keeps a group from being deleted, as far as it may be seen: interfaces, and rules of other groups."""
-    interfaces = [{"Name": "group-id", "Values": [group]}]
-    rules = [{"Name": "ip-permission.group-id", "Values": [group]}]
-    reads: list[Any] = aws.together(
-        lambda: aws.allowed("ec2", "DescribeNetworkInterfaces", Filters=interfaces),
-        lambda: aws.allowed("ec2", "DescribeSecurityGroups", Filters=rules),
-    )
-    holders = [
-        f"network interface {interface['NetworkInterfaceId']} ({_whose(interface)}) has it"
-        for interface in (reads[0] or {}).get("NetworkInterfaces", ())
+def _filter(name: str, value: str) -> list[dict[str, Any]]:
+    return [{"Name": name, "Values": [value]}]
+
+
+def _holders(group: str, interfaces: Mapping[str, Any], groups: Mapping[str, Any]) -> list[str]:
+    """What keeps a group from being deleted, by EC2's answers: interfaces, and rules of other groups."""
+    others = [other for other in groups.get("SecurityGroups", ()) if other["GroupId"] != group]
+    return [
+        *(
+            f"network interface {interface['NetworkInterfaceId']} ({_whose(interface)}) has it"
+            for interface in interfaces.get("NetworkInterfaces", ())
+        ),
+        *(f"a rule of group {other['GroupId']} ({other['GroupName']}) names it" for other in others),
     ]
-    others = [other for other in (reads[1] or {}).get("SecurityGroups", ()) if other["GroupId"] != group]
-    return [*holders, *(f"a rule of group {other['GroupId']} ({other['GroupName']}) names it" for other in others)]
 
 
 def _whose(interface: Mapping[str, Any]) -> str:
