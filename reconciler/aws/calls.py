@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import tenacity
 
 from reconciler.aws.answer import BROKEN_ANSWER, answer_of
-from reconciler.aws.clients import CONNECTIONS, TRANSFER, Clients, method_of, paging
+from reconciler.aws.clients import CONNECTIONS, TRANSFER, UPLOAD, Clients, method_of, paging
 from reconciler.aws.credentials import NoRole
 from reconciler.aws.errors import CHANGED, Fault
 from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, no_role, pause, undescribed, unread
@@ -158,6 +158,11 @@ class Aws:
         except AlreadyThere:
             return
 
+    def put_object(self, *, ChecksumSHA256: str, **params: Any) -> dict[str, Any]:  # noqa: N803  the API's name
+        """Make S3's call of this name as `call` does. The content isn't hashed, since its checksum is known."""
+        params["ChecksumSHA256"] = ChecksumSHA256
+        return self._repeat("s3", "PutObject", partial(self._once, "s3", "PutObject", params, client=UPLOAD))
+
     def conditional(self, service: str, operation: str, /, **params: Any) -> dict[str, Any] | None:
         """Make a call on a condition (IfMatch), with None where that doesn't hold."""
         try:
@@ -199,9 +204,12 @@ class Aws:
         """Run one read in the background."""
         return self._together.start(read)
 
-    def each(self, read: Callable[[I], T], items: Iterable[I]) -> list[T]:
-        """Run `read` for each item at the same time; the results in order. An error is raised as above."""
-        return self.together(*[partial(read, item) for item in items])
+    def each(self, read: Callable[[I], T], items: Iterable[I], *, at_once: int = 0) -> list[T]:
+        """Run `read` for each item at the same time; the results in order. An error is raised as above.
+
+        at_once: how many at a time; 0 for as many as there are connections.
+        """
+        return self._together.run([partial(read, item) for item in items], at_once)
 
     def transfer(
         self,
@@ -323,7 +331,8 @@ class Aws:
         except Failed as last:
             raise last.error from None
 
-    def _once(self, service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _once(self, service: str, operation: str, params: Mapping[str, Any], *, client: str = "") -> dict[str, Any]:
+        """client: the name of the client, where it isn't the service's."""
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
 
@@ -340,7 +349,7 @@ class Aws:
         if operation.startswith("Create"):
             # Before the call: if its answer is lost, it may have been made.
             self._made.add(params, self.clock.now())
-        method = getattr(self._clients.get(service, operation), method_of(operation))
+        method = getattr(self._clients.get(client or service, operation), method_of(operation))
         began = self.clock.now()
         try:
             with self._slots:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,9 @@ from reconciler.aws.failures import of_configuration
 from reconciler.core.errors import UserError
 
 TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
+UPLOAD = "s3-upload"  # the S3 client of uploads by one call
+# Whose calls have a checksum, which is signed: so that their content isn't hashed once more for the signature.
+UNSIGNED_CONTENT = (TRANSFER, UPLOAD)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Operations that answer in pages, and that botocore has no paginator for.
 UNLISTED = {"DescribeCapacityProviders": [("nextToken", "nextToken")]}
@@ -88,8 +92,8 @@ class Clients:
 
         loopback = urlsplit(self._endpoint_url or "").hostname in LOOPBACK
         s3: dict[str, Any] = {"addressing_style": "path"} if self._endpoint_url else {}
-        if service == TRANSFER:
-            s3["payload_signing_enabled"] = False  # its checksum is signed, so that nothing is hashed once more
+        if service in UNSIGNED_CONTENT:
+            s3["payload_signing_enabled"] = False
         config = Config(
             proxies={} if loopback else None,  # no proxy has a way to this machine
             # A transfer's calls aren't made one by one by `Aws.call`, so botocore retries those.
@@ -98,10 +102,11 @@ class Clients:
             connect_timeout=self._patience or 10,
             read_timeout=self._patience or 60,
             s3=s3 or None,
+            parameter_validation=service != UPLOAD,  # of so many calls it is a part, and their parameters are alike
             # Said as a whole, since botocore would put its own together anew, twice for each request.
             user_agent=f"reconciler/{__version__} Botocore/{botocore_version}",
         )
-        name = service.removesuffix("-transfer")
+        name = "s3" if service in UNSIGNED_CONTENT else service
         with understood():
             client = self._maker(service)(
                 name, region_name=self._region, endpoint_url=self._endpoint_url, config=config
@@ -110,6 +115,8 @@ class Clients:
         client.meta.events.register("after-call.s3.HeadObject", head)
         # Before botocore goes there, which it does without a word, and from then on at once.
         client.meta.events.register_first("needs-retry.s3", self._see)
+        if service == UPLOAD:
+            client.meta.events.register_last("before-call.s3", _at_once)
         if service == TRANSFER:
             client.meta.events.register("before-call.s3", self._check)
             for operation in ("PutObject", "CompleteMultipartUpload"):
@@ -158,6 +165,11 @@ def _is_address(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
+def _at_once(params: dict[str, Any], **others: Any) -> None:
+    """Send a short content with its request, and don't wait first until S3 says that it wants it."""
+    params["headers"].pop("Expect", None)
+
+
 def _not_again(caught_exception: Exception | None, **others: Any) -> None:
     """Called before botocore repeats what makes an object: after a lost answer, look first whether it is there."""
     if caught_exception is not None:
@@ -190,6 +202,7 @@ def new_session(*keys: str, region: str = "") -> Any:
         session = Session(session_vars=_isolated_settings() if keys else None)
         default = session.get_component("data_loader")
         session.register_component("data_loader", Models(default.search_paths, cache_folder()))
+        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
         if keys:
             session.set_credentials(*keys)
         else:
@@ -199,6 +212,17 @@ def new_session(*keys: str, region: str = "") -> Any:
                 session.set_config_variable("region", region)
             take_roles(session, os.environ, region)
     return session
+
+
+def _moment(text: Any) -> datetime:
+    """A time of an answer. botocore's own way guesses which form it has, a quarter of the work of a long listing."""
+    from botocore.utils import parse_timestamp
+
+    if isinstance(text, str) and text.endswith("Z"):
+        with suppress(ValueError):
+            return datetime.fromisoformat(text)
+    moment: datetime = parse_timestamp(text)
+    return moment
 
 
 def _isolated_settings() -> dict[str, tuple[None, None, Any, Any]]:

@@ -32,9 +32,9 @@ class Together:
                 self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="aws")
             return self._pool.submit(read)
 
-    def run(self, reads: Sequence[Callable[[], T]]) -> list[T]:
+    def run(self, reads: Sequence[Callable[[], T]], at_once: int = 0) -> list[T]:
         """Run all of them; their results in order. Once one has failed, none is begun any more, and its error is raised
-        when none is under way.
+        when none is under way. at_once: how many at the same time, the caller's own among them; 0 for all threads.
         """
         left, results, failed = deque(range(len(reads))), dict[int, T](), dict[int, BaseException]()
 
@@ -50,7 +50,7 @@ class Together:
                     failed[number] = error
 
         # None has a future of its own: very many would need more memory so than for their answers.
-        helpers = [self.start(work) for _ in range(min(self._workers, len(reads) - 1))]
+        helpers = [self.start(work) for _ in range(min(at_once or self._workers + 1, len(reads)) - 1)]
         try:
             work()
         finally:

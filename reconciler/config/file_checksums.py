@@ -15,7 +15,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from io import BufferedReader
 from pathlib import Path
@@ -33,13 +33,6 @@ MOST_PARTS = 10_000  # S3's limit
 VERSION = 2
 
 
-class Checksums(NamedTuple):
-    """Of a file's content, in hex."""
-
-    sha256: str
-    as_stored: str  # what S3 tells of it as it is uploaded: the MD5, or if in parts the SHA-256 of the parts' SHA-256
-
-
 class _Stamp(NamedTuple):
     size: int  # bytes
     modified: int  # nanoseconds since the epoch
@@ -49,7 +42,8 @@ class _Stamp(NamedTuple):
 
 class _Known(NamedTuple):
     stamp: _Stamp
-    sums: Checksums
+    sha256: str  # in hex, as what follows
+    as_stored: str  # empty for a small file until it is asked for
     settled: bool  # it was old when it was read, so its times tell of any later change
     parts: tuple[bytes, ...] = ()  # the SHA-256 of each part, as long as this process lasts
 
@@ -57,28 +51,52 @@ class _Known(NamedTuple):
 _known: dict[str, _Known] = {}  # by absolute path, for as long as this process lasts
 
 
-def checksums(file: Path | str) -> Checksums:
-    """The checksums of a file; it is read only if it isn't known or isn't as it was. Raises OSError."""
+def sha256_of(file: Path | str) -> str:
+    """The SHA-256 of a file's content, in hex; it is read only if it isn't known or isn't as it was. Raises OSError."""
+    return _current(Path(file).absolute()).sha256
+
+
+def as_stored(file: Path | str) -> str:
+    """What S3 tells of a file that it has, in hex: the MD5, or if it went up in parts the SHA-256 of their SHA-256.
+
+    Of a small file the MD5 is read when it is first asked for. Empty where the file changes meanwhile, or is gone.
+    Raises OSError.
+    """
     path = Path(file).absolute()
-    known = _known.get(str(path))
-    if known is None or known.stamp != _stamp(path.stat()):
-        known = _known[str(path)] = _read(path)
-    return known.sums
+    try:
+        if not _current(path).as_stored:
+            told(path, hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest())
+    except FileNotFoundError:
+        return ""
+    return _known[str(path)].as_stored
 
 
-def read_all(files: Iterable[Path]) -> None:
-    """Read those of these files that aren't known, if they are much, with all processors. Raises OSError."""
-    unknown = [file for file in files if not as_known(file)]
+def told(file: Path | str, tag: str) -> None:
+    """Know what S3 tells of a file as it was read, if it still is as it was."""
+    path = Path(file).absolute()
+    if as_known(path):
+        _known[str(path)] = _known[str(path)]._replace(as_stored=tag)
+
+
+def read_all(files: Iterable[Path], read: Callable[[Path], str] = sha256_of) -> None:
+    """Read those of these files that aren't known, if they are much, with all processors. Raises OSError.
+
+    read: `sha256_of` or `as_stored`, whatever is to be known.
+    """
+    unknown = [file for file in files if not as_known(file) or not (read is sha256_of or _current(file).as_stored)]
     workers = min(os.cpu_count() or 1, len(unknown))
     if workers < 2 or sum(file.stat().st_size for file in unknown) < MUCH:
         return  # they are read when their checksums are asked for
     with ThreadPoolExecutor(workers) as pool:  # hashing a large block lets other threads go on
-        for _ in pool.map(_checksums_of, (unknown[first::workers] for first in range(workers))):
+        for _ in pool.map(lambda some: [read(file) for file in some], (unknown[n::workers] for n in range(workers))):
             pass
 
 
-def _checksums_of(files: Iterable[Path]) -> list[Checksums]:
-    return [checksums(file) for file in files]
+def _current(path: Path) -> _Known:
+    known = _known.get(str(path))
+    if known is None or known.stamp != _stamp(path.stat()):
+        known = _known[str(path)] = _read(path)
+    return known
 
 
 def part_digests(file: Path | str) -> tuple[bytes, ...]:
@@ -123,10 +141,10 @@ def recall(base: Path, deploy: str) -> None:
             content = plain_json.read(file.read(MOST + 1), MOST)
         if content["version"] != VERSION:
             return
-        for name, (size, modified, changed, inode, sha256, as_stored) in content["files"].items():
+        for name, (size, modified, changed, inode, sha256, tag) in content["files"].items():
             stamp = _Stamp(int(size), int(modified), int(changed), int(inode))
-            if _is_hex(sha256, 64) and _is_hex(as_stored, 64 if stamp.size >= PART else 32):
-                _known.setdefault(name, _Known(stamp, Checksums(sha256, as_stored), settled=True))
+            if _is_hex(sha256, 64) and _is_hex(tag, 64 if stamp.size >= PART else 32):
+                _known.setdefault(name, _Known(stamp, sha256, tag, settled=True))
 
 
 def keep(base: Path, deploy: str, files: Iterable[Path]) -> None:
@@ -136,7 +154,7 @@ def keep(base: Path, deploy: str, files: Iterable[Path]) -> None:
         path = str(file.absolute())
         known = _known.get(path)
         if known is not None and known.settled and known.stamp.size >= LARGE:
-            entries[path] = [*known.stamp, *known.sums]
+            entries[path] = [*known.stamp, known.sha256, known.as_stored]
     kept = _kept(base, deploy)
     if not entries and not kept.exists():
         return
@@ -177,24 +195,26 @@ def _read(path: Path) -> _Known:
     try:
         with os.fdopen(handle, "rb") as file:
             before = _stamp(os.fstat(file.fileno()))
-            sums, parts = _sums(file, before.size)
+            sha256, tag, parts = _read_checksums(file, before.size)
             after = _stamp(os.fstat(file.fileno()))
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None  # reading names no file
     settled = before == after and max(before.modified, before.changed) + TICK < now
-    return _Known(before, sums, settled, parts)
+    return _Known(before, sha256, tag, settled, parts)
 
 
-def _sums(file: BufferedReader, size: int) -> tuple[Checksums, tuple[bytes, ...]]:
+def _read_checksums(file: BufferedReader, size: int) -> tuple[str, str, tuple[bytes, ...]]:
+    """The SHA-256, what S3 tells of it as far as it is reckoned by now, and the SHA-256 of each part."""
     if size < PART:
         content = file.read()
-        md5 = hashlib.md5(content, usedforsecurity=False)
-        return Checksums(hashlib.sha256(content).hexdigest(), md5.hexdigest()), ()
+        # Of what is small the MD5 takes most of the time, and isn't needed where nothing is in S3 yet.
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if size >= LARGE else ""
+        return hashlib.sha256(content).hexdigest(), md5, ()
     with ThreadPoolExecutor(1) as beside:
         reading = beside.submit(_of_parts, file.fileno(), part_size(size))
         whole = hashlib.file_digest(file, "sha256").hexdigest()
         parts = reading.result()
-    return Checksums(whole, hashlib.sha256(b"".join(parts)).hexdigest()), parts
+    return whole, hashlib.sha256(b"".join(parts)).hexdigest(), parts
 
 
 def _of_parts(descriptor: int, part: int) -> tuple[bytes, ...]:

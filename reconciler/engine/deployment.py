@@ -16,7 +16,7 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy, file_checksums
 from reconciler.config.data_tree import files_of
-from reconciler.config.file_checksums import checksums
+from reconciler.config.file_checksums import sha256_of
 from reconciler.config.resource_names import Facts
 from reconciler.core.errors import Denied, UserError
 from reconciler.core.given_data import GivenData
@@ -314,7 +314,7 @@ def _data(deploy: Deploy, base: Path, *, rehash: bool) -> list[ObjectSpec | Fold
                 data.append(folder_of(entry.prefix, entry, files, tags))
             else:
                 (file,) = files
-                size, sha = file.path.stat().st_size, checksums(file.path).sha256
+                size, sha = file.path.stat().st_size, sha256_of(file.path)
                 data.append(ObjectSpec(name=file.key, sha256=sha, size=size, file=str(file.path), tags=tags))
     except OSError as error:
         raise UserError(

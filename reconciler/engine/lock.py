@@ -27,6 +27,7 @@ from reconciler.engine.lock_holder import TTL, Holder, read_holder, this_process
 RENEW = 15.0  # seconds between renewals
 MARGIN = 20.0  # seconds before its end at which a holder no longer writes
 FRESH = 1.0  # seconds for which "still ours" is believed
+EARLY = 0.6  # seconds after which one of several writers looks again, so that none has to wait for it
 LOOK = 1.0  # seconds between two looks while waiting
 STALE = 5.0  # seconds for which a look may show what was before
 
@@ -115,8 +116,10 @@ class Lock:
 
     def check(self) -> None:
         """Make sure that the lock is still held, renewing it when its end is near. Raises Locked, AwsError."""
-        with self._busy:
-            if self._released.is_set() or 0.0 <= self.aws.clock.now() - self._checked <= FRESH:
+        if self._was_checked(EARLY) or not self._busy.acquire(blocking=not self._was_checked(FRESH)):
+            return
+        try:
+            if self._released.is_set() or self._was_checked(EARLY):
                 return
             slots, now = self._look(lambda slots, now: self._is_mine(slots, now) or self._is_anothers(slots, now))
             if self._is_mine(slots, now) and slots[-1].holder.expires - now < MARGIN:
@@ -126,6 +129,12 @@ class Lock:
                 self._gone = True
                 raise self._lost(slots)
             self._checked = self.aws.clock.now()
+        finally:
+            self._busy.release()
+
+    def _was_checked(self, seconds: float) -> bool:
+        """Whether it was within so many seconds."""
+        return 0.0 <= self.aws.clock.now() - self._checked <= seconds
 
     def _look(self, enough: Callable[[list[Slot], float], bool]) -> tuple[list[Slot], float]:
         """The chain and AWS's time: the first look that shows enough, or the last of some seconds."""

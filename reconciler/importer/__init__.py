@@ -18,7 +18,7 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
-from reconciler.config.file_checksums import checksums
+from reconciler.config.file_checksums import sha256_of
 from reconciler.core.attached import AttachedSpec, where
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.spec import OWNER_TAG, Address
@@ -97,7 +97,7 @@ def _plan(deploy: Deploy, aws: Aws, inventory: Inventory, data: Path | None) -> 
     names = Names(deploy, facts)
     objects: tuple[ObjectSpec, ...] = ()
     if inventory.key and data is not None and data.is_file():
-        spec = ObjectSpec(name=f"{names.bucket}/{inventory.key}", file=str(data), sha256=checksums(str(data)).sha256,
+        spec = ObjectSpec(name=f"{names.bucket}/{inventory.key}", file=str(data), sha256=sha256_of(str(data)),
                           size=data.stat().st_size, tags={OWNER_TAG: deploy.name})  # fmt: skip
         objects = (spec,)
     kinds: dict[str, Any] = {kind.spec.kind: kind for kind in EVERY_KIND}

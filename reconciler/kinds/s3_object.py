@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
-from reconciler.config.file_checksums import PART, as_known, checksums, part_digests
+from reconciler.config.file_checksums import PART, as_known, as_stored, part_digests, sha256_of
 from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.core.needs import ALL, Needs
 from reconciler.core.run_paths import RUNS
@@ -52,6 +52,11 @@ class ObjectSpec(Spec):
     def metadata(self) -> dict[str, str]:
         """What is kept with it, to know it again."""
         return {SHA256: self.sha256, OWNER: self.tags.get(OWNER_TAG, "")}
+
+    @property
+    def checksum(self) -> str:
+        """Its SHA-256 as the API takes it: what isn't of this content is refused by S3."""
+        return base64.b64encode(bytes.fromhex(self.sha256)).decode()
 
     @property
     def first_key(self) -> str:
@@ -95,19 +100,14 @@ class Object(Kind[ObjectSpec]):
         """Upload the file, in parts when it is big. The file must still be what the plan saw."""
         from boto3.s3.transfer import TransferConfig
 
-        try:
-            unchanged = checksums(want.file).sha256 == want.sha256
-        except FileNotFoundError:
-            unchanged = False
-        if not unchanged:
-            raise changed_meanwhile(want)
+        check_unchanged(want)
 
         def still() -> None:
             if not as_known(want.file):
                 raise changed_meanwhile(want)
 
         # What goes as a whole goes with the checksum of the plan, as parts do with theirs: S3 refuses another content.
-        whole = {"ChecksumSHA256": base64.b64encode(bytes.fromhex(want.sha256)).decode()}
+        whole = {"ChecksumSHA256": want.checksum}
         aws.before_write()
         aws.transfer(
             "upload_file",
@@ -148,6 +148,16 @@ class Object(Kind[ObjectSpec]):
                 yield f"{holder}/{entry['Key']}"
 
 
+def check_unchanged(want: ObjectSpec) -> None:
+    """Look whether the file is still what the plan saw; it is read only where it isn't known. Raises UserError."""
+    try:
+        unchanged = sha256_of(want.file) == want.sha256
+    except FileNotFoundError:
+        unchanged = False
+    if not unchanged:
+        raise changed_meanwhile(want)
+
+
 def changed_meanwhile(want: ObjectSpec) -> UserError:
     """The file isn't any more what the plan saw."""
     return UserError(f"{Path(want.file).name} changed while it was being deployed", hint="run the command again")
@@ -173,6 +183,6 @@ def checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:
     if not want.file:
         return str(head.get("Metadata", {}).get(SHA256) or f"unknown (ETag {etag})")
     told = base64.b64decode(stored.partition("-")[0]).hex() if stored else etag
-    if head["ContentLength"] == want.size and told == checksums(want.file).as_stored:
+    if head["ContentLength"] == want.size and told == as_stored(want.file):
         return want.sha256
     return f"unknown (ETag {etag})"

@@ -8,14 +8,16 @@ do is judged before moto sees it (request_judge, authorize, plain_requests).
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import re
 import threading
+from datetime import datetime
 from typing import Any
 
 from moto import backends
-from moto.core import responses
+from moto.core import responses, serialize
 from moto.core.responses import EmptyResult
 from moto.core.utils import method_names_from_class
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
@@ -78,6 +80,20 @@ def _its_own_code_is_looked_at_once() -> None:
     backends.list_of_moto_modules = lambda: modules
     kept: Any = functools.cache(method_names_from_class)
     responses.method_names_from_class = kept  # type: ignore[attr-defined]
+
+
+def _times_are_read_by_their_form() -> None:
+    """moto writes each time of an answer by guessing from its text which form that has: a fifth of a long listing."""
+    guess: Any = serialize.parse_to_aware_datetime  # type: ignore[attr-defined]
+
+    def read(value: Any) -> datetime:
+        if isinstance(value, str) and value.endswith("Z"):
+            with contextlib.suppress(ValueError):
+                return datetime.fromisoformat(value)
+        moment: datetime = guess(value)
+        return moment
+
+    serialize.parse_to_aware_datetime = read  # type: ignore[attr-defined]
 
 
 def _default_vpcs_have_a_way_out() -> None:
@@ -248,6 +264,7 @@ OWN = (
         "https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html",
         _default_vpcs_have_a_way_out,
     ),
+    Correction("times are read by their form", f"{MOTO}core/serialize.py", _times_are_read_by_their_form),
     Correction("moto's own code is looked at once", f"{MOTO}backends.py", _its_own_code_is_looked_at_once),
     Correction(
         "one rule is compiled at a time",

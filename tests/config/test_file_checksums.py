@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler.config import file_checksums
-from reconciler.config.file_checksums import LARGE, checksums, keep, recall
+from reconciler.config.file_checksums import LARGE, as_stored, keep, recall, sha256_of, told
 
 OLD = 1_700_000_000_000_000_000  # nanoseconds since the epoch
 CONTENT = b"a" * LARGE
@@ -65,14 +65,14 @@ def test_what_did_not_change_is_not_read_again(
     tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = made(tmp_path)
-    first = checksums(file)
+    first = (sha256_of(file), as_stored(file))
     assert first == (hashlib.sha256(CONTENT).hexdigest(), hashlib.md5(CONTENT).hexdigest())
     keep(tmp_path, "x", [file])
     another_process(monkeypatch)
     recall(tmp_path, "x")
-    assert (checksums(file), reads) == (first, ["data.bin"])
+    assert ((sha256_of(file), as_stored(file)), reads) == (first, ["data.bin"])
     file_checksums.forget([file])
-    assert (checksums(file), reads) == (first, ["data.bin", "data.bin"])
+    assert ((sha256_of(file), as_stored(file)), reads) == (first, ["data.bin", "data.bin"])
 
 
 @pytest.mark.parametrize("change", [rewritten, replaced, lambda file: file.write_bytes(CONTENT + b"b")])
@@ -80,12 +80,12 @@ def test_what_changed_is_read_again(
     tmp_path: Path, reads: list[str], change: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = made(tmp_path)
-    checksums(file)
+    sha256_of(file)
     keep(tmp_path, "x", [file])
     another_process(monkeypatch)
     change(file)
     recall(tmp_path, "x")
-    assert checksums(file).sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert sha256_of(file) == hashlib.sha256(file.read_bytes()).hexdigest()
     assert len(reads) == 2
 
 
@@ -100,24 +100,24 @@ def test_what_was_young_when_it_was_read_is_read_again(
         another_process(monkeypatch)
         reads.clear()
         monkeypatch.setattr(time, "time_ns", lambda age=age: changed + age)
-        checksums(file)
+        sha256_of(file)
         keep(tmp_path, "x", [file])
         another_process(monkeypatch)
         recall(tmp_path, "x")
-        checksums(file)
+        sha256_of(file)
         assert (age, len(reads)) == (age, times)
 
 
 def test_what_is_read_fast_is_not_kept(tmp_path: Path) -> None:
     file = made(tmp_path, content=b"a" * (LARGE - 1))
-    checksums(file)
+    sha256_of(file)
     keep(tmp_path, "x", [file])
     assert not (tmp_path / ".reconciler").exists()
 
 
 def test_what_is_kept_belongs_to_no_commit(tmp_path: Path) -> None:
     file = made(tmp_path)
-    checksums(file)
+    sha256_of(file)
     keep(tmp_path, "x", [file])
     folder = kept_file(tmp_path).parent
     assert sorted(path.name for path in folder.iterdir()) == [".gitignore", "x.json"]
@@ -139,7 +139,7 @@ def test_what_can_not_be_read_costs_reading_again(tmp_path: Path, reads: list[st
     kept.parent.mkdir(parents=True)
     kept.write_bytes(content)
     recall(tmp_path, "x")
-    assert checksums(file).sha256 == hashlib.sha256(CONTENT).hexdigest()
+    assert sha256_of(file) == hashlib.sha256(CONTENT).hexdigest()
     assert reads == ["data.bin"]
     keep(tmp_path, "x", [file])
     assert list(json.loads(kept.read_text())["files"]) == [str(file)]
@@ -155,7 +155,7 @@ def test_a_link_leads_nowhere(tmp_path: Path, link: str) -> None:
         target.write_text("precious")
     (base / link).parent.mkdir(parents=True, exist_ok=True)
     (base / link).symlink_to(target)
-    checksums(file)
+    sha256_of(file)
     keep(base, "x", [file])
     recall(base, "x")
     assert [path.read_text() for path in elsewhere.rglob("*") if path.is_file()] in ([], ["precious"])
@@ -171,7 +171,7 @@ def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path, reads: list[str]) -> Non
     kept.parent.mkdir(parents=True)
     os.mkfifo(kept)
     recall(tmp_path, "x")
-    checksums(file)
+    sha256_of(file)
     keep(tmp_path, "x", [file])
     assert reads == ["data.bin"]
 
@@ -179,7 +179,7 @@ def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path, reads: list[str]) -> Non
 def test_a_folder_that_can_not_be_written_stops_nothing(tmp_path: Path) -> None:
     file = made(tmp_path)
     (tmp_path / ".reconciler").write_text("a file")
-    checksums(file)
+    sha256_of(file)
     keep(tmp_path, "x", [file])
     recall(tmp_path, "x")
     assert (tmp_path / ".reconciler").read_text() == "a file"
@@ -193,7 +193,7 @@ def test_files_are_read_once_by_all_processors(
     files = [made(tmp_path, f"{number}.bin", bytes([number]) * 1000) for number in range(7)]
     file_checksums.read_all(files)
     assert sorted(reads) == [file.name for file in files]
-    assert [checksums(file).sha256 for file in files] == [hashlib.sha256(f.read_bytes()).hexdigest() for f in files]
+    assert [sha256_of(file) for file in files] == [hashlib.sha256(f.read_bytes()).hexdigest() for f in files]
     assert len(reads) == 7
     with pytest.raises(FileNotFoundError, match="gone"):
         file_checksums.read_all([*files, *(tmp_path / f"{name} is gone" for name in "ab")])
@@ -207,7 +207,46 @@ def test_what_goes_up_in_parts_has_the_checksum_of_the_parts(tmp_path: Path, mor
     file = made(tmp_path, content=content)
     digests = [hashlib.sha256(content[at : at + part]).digest() for at in range(0, len(content), part)]
     in_parts = (hashlib.sha256(b"".join(digests)).hexdigest(), tuple(digests))
-    told = checksums(file)
-    assert told.sha256 == hashlib.sha256(content).hexdigest()
+    assert sha256_of(file) == hashlib.sha256(content).hexdigest()
     expected = in_parts if more >= 0 else (hashlib.md5(content).hexdigest(), ())
-    assert (told.as_stored, file_checksums.part_digests(file)) == expected
+    assert (as_stored(file), file_checksums.part_digests(file)) == expected
+
+
+def test_the_md5_of_a_small_file_is_read_when_it_is_asked_for_or_told_by_s3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    content = Path.read_bytes
+
+    def noted(file: Path) -> bytes:
+        read.append(file)
+        return content(file)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    first, second = (made(tmp_path, name, b"small") for name in ("first", "second"))
+    assert sha256_of(first) == sha256_of(second) == hashlib.sha256(b"small").hexdigest()
+    told(second, "as S3 says")
+    assert read == []
+    assert [as_stored(first), as_stored(first), as_stored(second)] == [hashlib.md5(b"small").hexdigest()] * 2 + [
+        "as S3 says"
+    ]
+    assert read == [first]
+
+
+def test_the_md5_of_a_small_file_that_changed_is_not_its_sha256s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what S3 said of the earlier content is forgotten."""
+    file = made(tmp_path, content=b"small")
+    content = Path.read_bytes
+    sha256_of(file)
+
+    def replaced_meanwhile(file: Path) -> bytes:
+        file.write_bytes(b"other")
+        return content(file)
+
+    monkeypatch.setattr(Path, "read_bytes", replaced_meanwhile)
+    assert as_stored(file) == ""
+    monkeypatch.setattr(Path, "read_bytes", content)
+    told(file, "of the earlier content")
+    assert as_stored(file) == hashlib.md5(b"other").hexdigest()

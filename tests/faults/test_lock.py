@@ -174,6 +174,31 @@ def test_lost_answers_to_its_own_calls(lab: LabHandle, op: str, do: str) -> None
         assert numbers(lab) == []
 
 
+def test_who_has_a_fresh_look_does_not_wait_for_another_to_look(lab: LabHandle) -> None:
+    with take(lab) as lock:
+        lock.check()
+        lock.aws.clock.sleep((locks.EARLY + locks.FRESH) / 2)
+        with ThreadPoolExecutor(1) as pool:
+            with lock._busy:  # another writer looks, or it is being renewed
+                assert pool.submit(lock.check).result(timeout=LONG) is None
+                lock.aws.clock.sleep(locks.FRESH)
+                late = pool.submit(lock.check)
+                assert not late.done()
+                lab.zero()
+            assert late.result(timeout=LONG) is None
+        assert len(lab.log(op="GetParametersByPath")) == 1
+
+
+def test_a_look_is_repeated_before_it_is_too_old(lab: LabHandle) -> None:
+    with take(lab) as lock:
+        lock.check()
+        for wait, looks in ((locks.EARLY / 2, 0), (locks.EARLY, 1)):
+            lab.zero()
+            lock.aws.clock.sleep(wait)
+            lock.check()
+            assert len(lab.log(op="GetParametersByPath")) == looks
+
+
 def stale(lab: LabHandle, skip: int = 0, times: int = 1) -> None:
     """So many looks show nothing of what was written."""
     answer = {"do": "answer", "type": "application/x-amz-json-1.1", "body": '{"Parameters": []}'}

@@ -60,6 +60,22 @@ def test_they_are_made_at_the_same_time(pool: Counted) -> None:
     assert pool.run([partial(read, n) for n in range(COUNT)]) == [*range(COUNT)]
 
 
+def test_no_more_are_made_at_the_same_time_than_are_asked_for(pool: Counted) -> None:
+    both, lock, under_way, most = threading.Barrier(2), threading.Lock(), list[int](), list[int]()
+
+    def read(n: int) -> int:
+        with lock:
+            under_way.append(n)
+            most.append(len(under_way))
+        both.wait(60)
+        with lock:
+            under_way.remove(n)
+        return n
+
+    assert pool.run([partial(read, n) for n in range(COUNT)], at_once=2) == [*range(COUNT)]
+    assert max(most) == 2
+
+
 def test_the_first_error_ends_them(pool: Counted) -> None:
     """It is raised once none is under way any more."""
     begun, under_way, raised = list[int](), set[int](), threading.Event()

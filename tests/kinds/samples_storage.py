@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reconciler.config.file_checksums import checksums
+from reconciler.config.file_checksums import sha256_of
 from reconciler.core.canonical import policy
 from reconciler.image.in_use import UsedBy
 from reconciler.image.kind import ImageKind
@@ -62,9 +62,7 @@ def s3_object(lab: LabHandle, folder: Path) -> dict[str, Any]:
     files = [folder / name for name in ("one.csv", "two.csv")]
     files[0].write_text("a,b\n1,2\n")
     files[1].write_text("a,b\n1,2\n3,4\n")
-    first, second = (
-        {"file": str(path), "sha256": checksums(path).sha256, "size": path.stat().st_size} for path in files
-    )
+    first, second = ({"file": str(path), "sha256": sha256_of(path), "size": path.stat().st_size} for path in files)
     return {"base": {"name": "sample/data/one.csv", **first}, "changes": {"sha256": second, "size": second}}
 
 
@@ -82,7 +80,7 @@ def _files(folder: Path, texts: tuple[str, ...]) -> dict[str, Any]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return {
-        "files": {name: checksums(path).sha256 for name, path in paths.items()},
+        "files": {name: sha256_of(path) for name, path in paths.items()},
         "paths": {name: str(path) for name, path in paths.items()},
         "size": sum(map(len, texts)),
     }

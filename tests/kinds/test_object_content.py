@@ -15,8 +15,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from reconciler.aws.calls import Aws
-from reconciler.aws.clients import TRANSFER, new_session
-from reconciler.config.file_checksums import PART, checksums, part_digests
+from reconciler.aws.clients import TRANSFER, UPLOAD, new_session
+from reconciler.config.file_checksums import PART, part_digests, sha256_of
 from reconciler.core.diff import diff
 from reconciler.core.errors import AwsError, Interrupted, UserError
 from reconciler.core.spec import OWNER_TAG
@@ -38,7 +38,7 @@ def want(lab: LabHandle, tmp_path: Path) -> ObjectSpec:
 def spec_of(file: Path) -> ObjectSpec:
     return ObjectSpec(
         name=f"{BUCKET}/data.bin",
-        sha256=checksums(file).sha256,
+        sha256=sha256_of(file),
         size=file.stat().st_size,
         file=str(file),
         tags={OWNER_TAG: "x"},
@@ -76,8 +76,20 @@ def test_a_part_that_is_not_what_was_read_is_refused(
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
 
 
+def part_of_an_upload(aws: Aws, content: dict[str, Any]) -> None:
+    part = {"UploadId": "u", "PartNumber": 1, "ChecksumAlgorithm": "SHA256"}
+    aws.client(TRANSFER).upload_part(**part, **content)
+
+
+def whole(aws: Aws, content: dict[str, Any]) -> None:
+    aws.put_object(**content)
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_part_whose_checksum_is_known_is_not_hashed_for_its_signature(scheme: str) -> None:
+@pytest.mark.parametrize(("send", "client"), [(part_of_an_upload, TRANSFER), (whole, UPLOAD)])
+def test_what_has_a_known_checksum_is_not_hashed_for_its_signature(
+    scheme: str, send: Callable[[Aws, dict[str, Any]], None], client: str
+) -> None:
     sent: list[dict[str, str]] = []
 
     def answer(request: Any, **others: Any) -> AWSResponse:
@@ -85,14 +97,13 @@ def test_a_part_whose_checksum_is_known_is_not_hashed_for_its_signature(scheme: 
         return AWSResponse(request.url, 200, {}, SimpleNamespace(stream=lambda: [b""]))
 
     with Aws("eu-west-1", session=new_session("a", "b"), endpoint_url=f"{scheme}://127.0.0.1:1") as aws:
-        s3 = aws.client(TRANSFER)
-        s3.meta.events.register("before-send.s3", answer)
-        part = {"Bucket": BUCKET, "Key": "k", "UploadId": "u", "PartNumber": 1, "Body": b"x"}
+        aws.client(client).meta.events.register("before-send.s3", answer)
         digest = base64.b64encode(hashlib.sha256(b"another").digest()).decode()
-        s3.upload_part(**part, ChecksumAlgorithm="SHA256", ChecksumSHA256=digest)
+        send(aws, {"Bucket": BUCKET, "Key": "k", "Body": b"x", "ChecksumSHA256": digest})
     (headers,) = sent
     assert (headers["X-Amz-Content-SHA256"], headers["x-amz-checksum-sha256"]) == ("UNSIGNED-PAYLOAD", digest)
     assert ";x-amz-checksum-sha256;" in headers["Authorization"]
+    assert "Expect" not in headers or client == TRANSFER, "a short content goes at once"
 
 
 def _text(value: Any) -> str:

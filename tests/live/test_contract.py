@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.config.file_checksums import checksums
+from reconciler.config.file_checksums import sha256_of
 from reconciler.core.canonical import Policy, policy
 from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
@@ -79,9 +79,7 @@ def an_object(account: Account, folder: Path) -> Made:
     paths = [folder / name for name in ("one.csv", "two.csv")]
     paths[0].write_text("a\n1\n")
     paths[1].write_text("a\n1\n2\n")
-    first, second = (
-        {"file": str(path), "sha256": checksums(path).sha256, "size": path.stat().st_size} for path in paths
-    )
+    first, second = ({"file": str(path), "sha256": sha256_of(path), "size": path.stat().st_size} for path in paths)
     return {"name": f"{bucket}/data/one.csv", **first}, {"sha256": second}
 
 
@@ -91,7 +89,7 @@ def a_folder(account: Account, folder: Path) -> Made:
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("" if name == "empty" else name)
-    sums = {name: checksums(folder / name).sha256 for name in names}
+    sums = {name: sha256_of(folder / name) for name in names}
     paths = {name: str(folder / name) for name in names}
     size = sum((folder / name).stat().st_size for name in names)
     first = {"files": {name: sums[name] for name in names[:2]}, "size": size}

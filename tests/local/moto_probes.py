@@ -17,6 +17,7 @@ import sys
 import threading
 import tomllib
 import tracemalloc
+import unittest.mock
 import uuid
 import weakref
 import zipfile
@@ -529,6 +530,18 @@ def _names_moto_by_listing_folders(_: Clients) -> bool:
     return backends.list_of_moto_modules() is backends.list_of_moto_modules()
 
 
+def _reads_a_time_without_guessing(_: Clients) -> bool:
+    """Whether the text of a time is read without dateutil."""
+    from moto.core import serialize
+
+    with unittest.mock.patch("dateutil.parser.parse", side_effect=ValueError):
+        try:
+            moment = serialize.parse_to_aware_datetime("2026-01-02T03:04:05.678Z")  # type: ignore[attr-defined]
+        except ValueError:
+            return False
+    return bool(moment == datetime.datetime(2026, 1, 2, 3, 4, 5, 678_000, datetime.UTC))
+
+
 def _walks_while_policies_come(clients: Clients) -> bool:
     """Whether a policy may be added while another thread reads all."""
     from moto.iam.models import iam_backends
@@ -672,6 +685,7 @@ def _deleted_is_forgotten(clients: Clients) -> bool:
 WITHIN: dict[str, Probe] = {
     "functions run without Docker": _function_runs,
     "IAM answers one at a time": _walks_while_policies_come,
+    "times are read by their form": _reads_a_time_without_guessing,
     "moto's own code is looked at once": _names_moto_by_listing_folders,
     "one rule is compiled at a time": _python_is_new,
     "a request goes with its answer": _request_is_forgotten,

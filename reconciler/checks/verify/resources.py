@@ -7,7 +7,7 @@ from reconciler.checks.findings import Finding, group, ng, ok, skip
 from reconciler.checks.verify.live import APPLY, Live, may
 from reconciler.config import Deploy, file_checksums
 from reconciler.config.data_tree import files_of
-from reconciler.config.file_checksums import checksums
+from reconciler.config.file_checksums import sha256_of
 from reconciler.config.storage import DataFile
 from reconciler.core.errors import AwsError, Denied, Gone
 from reconciler.core.given_data import GivenData
@@ -117,7 +117,7 @@ def _folder(live: Live, data: DataFile) -> Finding:
 
 
 def _sum(file: str, here: bool) -> str:
-    return checksums(file).sha256 if here else ""
+    return sha256_of(file) if here else ""
 
 
 def log(live: Live) -> Finding:
