@@ -159,7 +159,11 @@ class Aws:
             return
 
     def put_object(self, *, ChecksumSHA256: str, **params: Any) -> dict[str, Any]:  # noqa: N803  the API's name
-        """Make S3's call of this name as `call` does. The content isn't hashed, since its checksum is known."""
+        """Make S3's call of this name as `call` does, for one of many files: an interruption ends it before it begins.
+
+        The content isn't hashed, since its checksum is known.
+        """
+        self.clock.sleep(0)  # raises Interrupted
         params["ChecksumSHA256"] = ChecksumSHA256
         return self._repeat("s3", "PutObject", partial(self._once, "s3", "PutObject", params, client=UPLOAD))
 
@@ -342,10 +346,8 @@ class Aws:
         pace = self._paces.setdefault(service, Pace())
         asked = f"{service}, which asked for fewer calls"
         pace.wait(self.clock, lambda seconds: self.on_wait(Waiting(asked, seconds)))
-        if _writes(operation):
-            if self.read_only:
-                raise ReconcilerError(f"a read-only command tried to call {service}:{operation}; please report this")
-            self.before_write()
+        if _writes(operation) and self.read_only:
+            raise ReconcilerError(f"a read-only command tried to call {service}:{operation}; please report this")
         if operation.startswith("Create"):
             # Before the call: if its answer is lost, it may have been made.
             self._made.add(params, self.clock.now())
@@ -353,6 +355,8 @@ class Aws:
         began = self.clock.now()
         try:
             with self._slots:
+                if _writes(operation):
+                    self.before_write()  # not before its turn has come, which may be late
                 answer: dict[str, Any] = method(**params)
                 if "Body" in answer:
                     answer["Body"] = io.BytesIO(content(answer))

@@ -102,7 +102,6 @@ class Clients:
             connect_timeout=self._patience or 10,
             read_timeout=self._patience or 60,
             s3=s3 or None,
-            parameter_validation=service != UPLOAD,  # of so many calls it is a part, and their parameters are alike
             # Said as a whole, since botocore would put its own together anew, twice for each request.
             user_agent=f"reconciler/{__version__} Botocore/{botocore_version}",
         )

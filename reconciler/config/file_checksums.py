@@ -64,18 +64,23 @@ def as_stored(file: Path | str) -> str:
     """
     path = Path(file).absolute()
     try:
-        if not _current(path).as_stored:
-            told(path, hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest())
-    except FileNotFoundError:
+        known = _current(path)
+        if known.as_stored:
+            return known.as_stored
+        tag = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        return tag if told(path, known.sha256, tag) else ""
+    except (FileNotFoundError, NotADirectoryError):
         return ""
-    return _known[str(path)].as_stored
 
 
-def told(file: Path | str, tag: str) -> None:
-    """Know what S3 tells of a file as it was read, if it still is as it was."""
+def told(file: Path | str, sha256: str, tag: str) -> bool:
+    """Know what S3 tells of a file's content of this SHA-256. Returns whether that is what the file still has."""
     path = Path(file).absolute()
-    if as_known(path):
-        _known[str(path)] = _known[str(path)]._replace(as_stored=tag)
+    known = _known.get(str(path))
+    if known is None or known.sha256 != sha256 or known.stamp != _stamp(path.stat()):
+        return False
+    _known[str(path)] = known._replace(as_stored=tag)
+    return True
 
 
 def read_all(files: Iterable[Path], read: Callable[[Path], str] = sha256_of) -> None:

@@ -48,7 +48,7 @@ class Actor:
                     kind.create(self.aws, want)
                 elif changes := diff(want, seen.spec):
                     kind.update(self.aws, want, seen, changes)
-                return Observed(want) if kind.proved else self._settle(kind, want, seen)
+                return Observed(want) if kind.proved and seen is None else self._settle(kind, want, seen)
             except (AlreadyThere, Unreachable):
                 # Made by an earlier call of ours whose answer was lost, half made, or by somebody else: look.
                 if self.aws.clock.now() - started >= UNSURE:

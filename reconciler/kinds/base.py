@@ -37,8 +37,8 @@ class Kind(ABC, Generic[S]):
     """One kind of AWS resource.
 
     spec: what one should be. needs: its IAM actions. pattern: what can be a name of one, as a regular expression.
-    patience: seconds that AWS may take to make or delete one. proved: that the answers to its writes prove all that a
-    look afterwards would show, and that AWS never shows what was before: then there is no such look.
+    patience: seconds that AWS may take to make or delete one. proved: that the answers to its creation prove all that
+    a look afterwards would show, and that AWS never shows what was before: then there is no such look.
     """
 
     spec: ClassVar[type[Spec]]

@@ -7,6 +7,7 @@ as `Object` does: files of 16 MiB and more, and all in a bucket with a KMS key.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -18,13 +19,14 @@ from pydantic import Field
 from reconciler.aws.calls import TRANSFERS, Aws
 from reconciler.aws.clients import CONNECTIONS
 from reconciler.config.data_tree import Here
-from reconciler.config.file_checksums import as_stored, read_all, sha256_of, told
+from reconciler.config.file_checksums import as_stored, forget, read_all, sha256_of, told
 from reconciler.config.storage import DataFile
 from reconciler.core.errors import AwsError
 from reconciler.core.needs import ALL, Needs
 from reconciler.core.spec import Changes, Local, Observed, Spec
 from reconciler.kinds.base import PRINTABLE, Kind
 from reconciler.kinds.s3_object import (
+    GONE,
     UPLOAD,
     Object,
     ObjectSpec,
@@ -184,13 +186,15 @@ class _File(Object):
         try:
             content = Path(want.file).read_bytes()
             answer = aws.put_object(**want.place, Body=content, Metadata=want.metadata, ChecksumSHA256=want.checksum)
-        except FileNotFoundError:
+        except GONE:
             raise changed_meanwhile(want) from None
         except AwsError as error:
-            if error.code == OTHER_CONTENT:
-                raise changed_meanwhile(want) from None
+            if error.code == OTHER_CONTENT:  # it changed within a tick of the file system's clock, or on its way
+                forget([Path(want.file)])
+                check_unchanged(want)
             raise
-        told(want.file, answer["ETag"].strip('"'))
+        with contextlib.suppress(*GONE):
+            told(want.file, want.sha256, answer["ETag"].strip('"'))
         self.progress(want.name, len(content), want.size)
 
 
@@ -198,7 +202,7 @@ def _size(path: str) -> int:
     """Bytes of a file; -1 for none, as for one that is gone since it was planned."""
     try:
         return Path(path).stat().st_size if path else -1
-    except FileNotFoundError:
+    except GONE:
         return -1
 
 

@@ -25,6 +25,7 @@ from reconciler.kinds.base import PRINTABLE, Kind
 SHA256 = "sha256"  # metadata: the content's checksum
 OWNER = "reconciler-deploy"  # metadata: whose it is; an object's tags would cost a read of their own
 Progress = Callable[[str, int, int], None]
+GONE = (FileNotFoundError, NotADirectoryError)  # of a file that was there
 UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload")
 
 
@@ -152,7 +153,7 @@ def check_unchanged(want: ObjectSpec) -> None:
     """Look whether the file is still what the plan saw; it is read only where it isn't known. Raises UserError."""
     try:
         unchanged = sha256_of(want.file) == want.sha256
-    except FileNotFoundError:
+    except GONE:
         unchanged = False
     if not unchanged:
         raise changed_meanwhile(want)

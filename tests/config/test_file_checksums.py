@@ -225,7 +225,8 @@ def test_the_md5_of_a_small_file_is_read_when_it_is_asked_for_or_told_by_s3(
     monkeypatch.setattr(Path, "read_bytes", noted)
     first, second = (made(tmp_path, name, b"small") for name in ("first", "second"))
     assert sha256_of(first) == sha256_of(second) == hashlib.sha256(b"small").hexdigest()
-    told(second, "as S3 says")
+    assert told(second, sha256_of(second), "as S3 says")
+    assert not told(second, sha256_of(first)[::-1], "of another content")
     assert read == []
     assert [as_stored(first), as_stored(first), as_stored(second)] == [hashlib.md5(b"small").hexdigest()] * 2 + [
         "as S3 says"
@@ -248,5 +249,5 @@ def test_the_md5_of_a_small_file_that_changed_is_not_its_sha256s(
     monkeypatch.setattr(Path, "read_bytes", replaced_meanwhile)
     assert as_stored(file) == ""
     monkeypatch.setattr(Path, "read_bytes", content)
-    told(file, "of the earlier content")
+    assert not told(file, hashlib.sha256(b"small").hexdigest(), "of the earlier content")
     assert as_stored(file) == hashlib.md5(b"other").hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 
 from reconciler.config.file_checksums import sha256_of
 from reconciler.core.diff import diff
-from reconciler.core.errors import UserError
+from reconciler.core.errors import AwsError, Interrupted, UserError
+from reconciler.engine.act import Actor
 from reconciler.kinds import Folder, FolderSpec
 from reconciler.kinds.s3_folder import SMALL, _at_once
 from reconciler.kinds.s3_object import ObjectSpec
+from tests.kinds.test_object_content import Interrupting
 from tests.lab_client import LabHandle
 
 BUCKET = "content-of-folders"
@@ -69,6 +72,39 @@ def test_a_file_that_changes_as_it_is_sent_is_not_kept(
     with pytest.raises(UserError, match=r"a\.csv changed while it was being deployed"):
         Folder().create(lab.aws(), want)
     assert "data/a.csv" not in [entry["Key"] for entry in listed(lab)]
+
+
+def test_what_was_damaged_on_its_way_is_no_change_of_the_file(
+    lab: LabHandle, want: FolderSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda file: content(file)[::-1])
+    with pytest.raises(AwsError, match="BadDigest"):
+        Folder().create(lab.aws(), want)
+    assert listed(lab) == []
+
+
+def test_an_interruption_ends_it_before_the_next_file(lab: LabHandle, want: FolderSpec) -> None:
+    clock = Interrupting()
+    clock.stopped.set()
+    with pytest.raises(Interrupted):
+        Folder().create(lab.aws(clock=clock), want)
+    assert listed(lab) == []
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_is_sent_beside_what_is_there_is_looked_at(lab: LabHandle, want: FolderSpec, there: bool) -> None:
+    """Somebody may have changed that meanwhile; a folder that is new has nothing else."""
+    aws = lab.aws()
+    actor = Actor(aws, {"folder": Folder()}, "x", frozenset(), threading.Event())
+    if there:
+        lab.client("s3").put_object(Bucket=BUCKET, Key="data/a.csv", Body=b"a.csv")
+        seen = Folder().observe(aws, [want])[want.name]
+        lab.client("s3").delete_object(Bucket=BUCKET, Key="data/a.csv")
+    lab.zero()
+    made = actor.make(want, seen if there else None)
+    assert (made.spec.files, len(lab.log(op="ListObjectsV2")) > 0) == (want.files, there)
+    assert [entry["Key"] for entry in listed(lab)] == ["data/a.csv", "data/b.csv"]
 
 
 def listed(lab: LabHandle) -> list[dict[str, str]]:
