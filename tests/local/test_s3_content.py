@@ -267,7 +267,7 @@ def test_a_full_disk_is_said_and_nothing_is_half_there(aws: EmbeddedAws, home: P
         with pytest.raises(ClientError, match="InsufficientStorage") as refused:
             s3.put_object(Bucket=BUCKET, Key="k", Body=LARGE)
         assert f"{home / OBJECTS}. Make room there." in str(refused.value)
-        assert objects(home) == []
+        until(lambda: objects(home) == [], "the end of what was received, which goes once that is answered")
         with pytest.raises(ClientError, match="InsufficientStorage") as refused:  # too large even to be received
             s3.put_object(Bucket=BUCKET, Key="k", Body=bytes(17 * 2**20))
         assert "Make room there." in str(refused.value)
