@@ -158,12 +158,12 @@ class Aws:
         except AlreadyThere:
             return
 
-    def put_object(self, *, ChecksumSHA256: str, **params: Any) -> dict[str, Any]:  # noqa: N803  the API's name
-        """Make S3's call of this name as `call` does, for one of many files: an interruption ends it before it begins.
+    def check_interrupted(self) -> None:
+        """Ask between the many calls of one step whether to go on. Raises Interrupted."""
+        self.clock.sleep(0)
 
-        The content isn't hashed, since its checksum is known.
-        """
-        self.clock.sleep(0)  # raises Interrupted
+    def put_object(self, *, ChecksumSHA256: str, **params: Any) -> dict[str, Any]:  # noqa: N803  the API's name
+        """Make S3's call of this name as `call` does. The content isn't hashed, since its checksum is known."""
         params["ChecksumSHA256"] = ChecksumSHA256
         return self._repeat("s3", "PutObject", partial(self._once, "s3", "PutObject", params, client=UPLOAD))
 
@@ -231,7 +231,7 @@ class Aws:
         """
 
         def callback(count: int) -> None:
-            self.clock.sleep(0)  # raises Interrupted, which ends the transfer
+            self.check_interrupted()  # which ends the transfer
             still()
             moved(count)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from reconciler import __version__
 from reconciler.aws.credentials import NoRole, ask_for_code, check
 from reconciler.aws.failures import of_configuration
+from reconciler.core.clock import moment_of
 from reconciler.core.errors import UserError
 
 TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
@@ -214,13 +215,10 @@ def new_session(*keys: str, region: str = "") -> Any:
 
 
 def _moment(text: Any) -> datetime:
-    """A time of an answer. botocore's own way guesses which form it has, a quarter of the work of a long listing."""
+    """A time of an answer. To guess its form, as botocore does, is a quarter of the work of a long listing."""
     from botocore.utils import parse_timestamp
 
-    if isinstance(text, str) and text.endswith("Z"):
-        with suppress(ValueError):
-            return datetime.fromisoformat(text)
-    moment: datetime = parse_timestamp(text)
+    moment: datetime = moment_of(text) or parse_timestamp(text)
     return moment
 
 

@@ -23,11 +23,8 @@ S3 = {
     "DeleteObjects": "DeleteObject",
 }  # fmt: skip
 OTHERS = {("lambda", "Invoke"): "InvokeFunction"}  # whose action has another name
-SERVICES = {
-    "s3-transfer": "s3",
-    "s3-upload": "s3",
-    "service-quotas": "servicequotas",
-}  # clients whose IAM prefix is another
+# Clients whose IAM prefix is another.
+SERVICES = {"s3-transfer": "s3", "s3-upload": "s3", "service-quotas": "servicequotas"}
 # What a parameter of an operation needs besides.
 WITH: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]] = {
     ("iam", "CreateOpenIDConnectProvider"): {"Tags": ("iam:TagOpenIDConnectProvider",)},

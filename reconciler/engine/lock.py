@@ -4,11 +4,12 @@ A lock is a chain of SSM parameters `/reconciler/NAME/lock/N`. Each is made with
 two can do, and is never changed: it names its holder and its end. The highest number holds. To renew is to make the
 next number and delete one's last. When a holder dies its end comes, and whoever makes the next number holds.
 
-A holder is fenced: before a write it makes sure, at most `FRESH` seconds ago, that the highest number is its own, that
-its end is at least `MARGIN` away, and that there is no other's lock that hasn't ended. Otherwise it stops. SSM may miss
-what was just written and show what was just deleted, so that what isn't there is looked for again. What AWS can't do is
-refuse a single write that is under way when its holder is cut off for longer than `MARGIN`. Time is AWS's own (the
-answers' Date), so the clocks of two machines may differ. docs/decisions/lock.md says why it is so.
+A holder is fenced: before a write it makes sure, by a look that AWS answered at most `FRESH` seconds ago, that the
+highest number is its own, that its end is at least `MARGIN` away, and that there is no other's lock that hasn't ended.
+Otherwise it stops. SSM may miss what was just written and show what was just deleted, so that what isn't there is
+looked for again. What AWS can't do is refuse a single write that is under way when its holder is cut off for longer
+than `MARGIN`. Time is AWS's own (the answers' Date), so the clocks of two machines may differ. docs/decisions/lock.md
+says why it is so.
 """
 
 from __future__ import annotations

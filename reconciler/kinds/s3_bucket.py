@@ -152,11 +152,13 @@ class Bucket(Kind[BucketSpec]):
         """Empty it, versions and unfinished uploads too, then remove it."""
         name = seen.spec.name
         for upload in aws.find_all("s3", "ListMultipartUploads", "Uploads", Bucket=name) or ():
+            aws.check_interrupted()
             aws.find("s3", "AbortMultipartUpload", Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
         while (page := aws.find("s3", "ListObjectVersions", Bucket=name)) is not None:
             versions = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
             if not versions:
                 break
+            aws.check_interrupted()
             keys = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
             answer = aws.call("s3", "DeleteObjects", Bucket=name, Delete={"Objects": keys, "Quiet": True})
             # What was only slow to go is listed again and tried again.

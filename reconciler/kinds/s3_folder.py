@@ -164,12 +164,13 @@ class Folder(Kind[FolderSpec]):
                 if version["Key"][start:] in seen.spec.files:
                     ours.append({"Key": version["Key"], "VersionId": version["VersionId"]})
         for begin in range(0, len(ours), MOST):
+            aws.check_interrupted()
             batch = {"Objects": ours[begin : begin + MOST], "Quiet": True}
             check_deleted(aws.call("s3", "DeleteObjects", Bucket=place["Bucket"], Delete=batch), seen.spec.name)
 
     def _upload(self, aws: Aws, want: FolderSpec, files: Mapping[str, str]) -> None:
         objects = [want.object(key) for key in files]
-        total = sum(max(spec.size, 0) for spec in objects)
+        total = sum(spec.size for spec in objects)
         kind = _File(lambda name, sent, size: self.progress(want.name, sent, total))
         aws.each(lambda spec: kind.create(aws, spec), objects, at_once=_at_once(objects))
 
@@ -182,6 +183,7 @@ class _File(Object):
         if want.size >= SMALL:
             super().create(aws, want)
             return
+        aws.check_interrupted()
         check_unchanged(want)
         try:
             content = Path(want.file).read_bytes()
@@ -199,16 +201,16 @@ class _File(Object):
 
 
 def _size(path: str) -> int:
-    """Bytes of a file; -1 for none, as for one that is gone since it was planned."""
+    """Bytes of a file; 0 for none, as for one that is gone since it was planned."""
     try:
-        return Path(path).stat().st_size if path else -1
+        return Path(path).stat().st_size if path else 0
     except GONE:
-        return -1
+        return 0
 
 
 def _at_once(objects: Sequence[ObjectSpec]) -> int:
     """How many files are uploaded at the same time."""
-    small = sum(min(max(spec.size, 0), SMALL) for spec in objects)
+    small = sum(min(spec.size, SMALL) for spec in objects)
     return max(TRANSFERS, min(CONNECTIONS, UNDER_WAY * len(objects) // max(small, 1)))
 
 

@@ -8,12 +8,10 @@ do is judged before moto sees it (request_judge, authorize, plain_requests).
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 import re
 import threading
-from datetime import datetime
 from typing import Any
 
 from moto import backends
@@ -30,6 +28,7 @@ from moto.moto_server.werkzeug_app import BackendRequest
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Request
 
+from reconciler.core.clock import moment_of
 from reconciler.local import (
     ecs_control,
     functions,
@@ -85,15 +84,7 @@ def _its_own_code_is_looked_at_once() -> None:
 def _times_are_read_by_their_form() -> None:
     """moto writes each time of an answer by guessing from its text which form that has: a fifth of a long listing."""
     guess: Any = serialize.parse_to_aware_datetime  # type: ignore[attr-defined]
-
-    def read(value: Any) -> datetime:
-        if isinstance(value, str) and value.endswith("Z"):
-            with contextlib.suppress(ValueError):
-                return datetime.fromisoformat(value)
-        moment: datetime = guess(value)
-        return moment
-
-    serialize.parse_to_aware_datetime = read  # type: ignore[attr-defined]
+    serialize.parse_to_aware_datetime = lambda value: moment_of(value) or guess(value)  # type: ignore[attr-defined]
 
 
 def _default_vpcs_have_a_way_out() -> None:
