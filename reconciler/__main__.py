@@ -9,7 +9,8 @@ import sys
 
 def main() -> int:
     """Run the command line and return its exit code."""
-    # Service models are very many objects and none is garbage: looking through them takes longer than a plan's reads.
+    # Modules and service models are very many objects and none is garbage: looking through them takes longer than a
+    # plan's reads.
     gc.set_threshold(100_000, 50, 100)
     # pydantic would look through every installed package for plugins.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

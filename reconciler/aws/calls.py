@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
 from types import TracebackType
-from typing import Any, TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.aws.answer import BROKEN_ANSWER, answer_of
 from reconciler.aws.clients import CONNECTIONS, TRANSFER, UPLOAD, Clients, method_of, paging
@@ -33,6 +31,9 @@ from reconciler.config.regions import partition_of
 from reconciler.core.clock import Clock, SystemClock, interrupted
 from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, Interrupted, ReconcilerError, Unreachable
 from reconciler.core.pages import Endless, pages
+
+if TYPE_CHECKING:
+    import tenacity
 
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Filter", "Lookup", "Simulate", "BatchCheck")
 # Calls that make another thing each time, or harm what they made (CreateBucket in us-east-1 resets its ACL): when the
@@ -321,6 +322,8 @@ class Aws:
             first = error
         if not again(first):
             raise first.error from None
+        import tenacity  # which loads asyncio: a plan that repeats nothing is a twentieth faster without
+
         attempts: Iterator[Callable[[], dict[str, Any]]] = chain((partial(_raise, first),), repeat(attempt))
         retrying = tenacity.Retrying(
             sleep=self.clock.sleep,

@@ -11,10 +11,8 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import tenacity
 
 from reconciler.aws.answer import BROKEN_ANSWER
 from reconciler.aws.errors import SHORT, Fault, Rule, classify
@@ -22,6 +20,9 @@ from reconciler.aws.iam_actions import action_of
 from reconciler.config.regions import COMMERCIAL, partitions
 from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
 from reconciler.core.job_token import missing
+
+if TYPE_CHECKING:
+    import tenacity
 
 NOT_SENT = "unreachable"  # the code of an error that came before anything was sent
 TYPES: dict[Fault, type[AwsError]] = {

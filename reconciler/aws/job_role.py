@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import tenacity
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, RefreshableCredentials
@@ -92,6 +91,8 @@ def new_token(environ: Mapping[str, str], attempts: int = 1, sleep: Callable[[fl
         raise NoToken(f"{REQUEST_URL} is no https address")
     joined = f"{url}{'&' if '?' in url else '?'}audience={AUDIENCE}"
     headers = {"Authorization": f"bearer {environ[REQUEST_TOKEN]}"}
+    import tenacity  # which loads asyncio, and most commands have no role to take
+
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts), wait=tenacity.wait_exponential(0.5),
         retry=tenacity.retry_if_exception_type(_Lost), sleep=sleep, reraise=True,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str]) -> int:
             terminal.log.command(module.rstrip("_"), __version__)
         options = _options(words)
         tell_harmless_logs()
+        gc.freeze()  # what is loaded by now is never garbage
         code = int(import_module(f"reconciler.cli.{module}").run(options, terminal))
         if terminal.lost and module not in ("apply", "watch"):  # whose exit code is the task's
             code = code or 1

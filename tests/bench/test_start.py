@@ -12,7 +12,8 @@ import pytest
 from reconciler.cli.arguments import parser
 from reconciler.cli.top_help import COMMANDS, columns, text
 from reconciler.local import lifecycle
-from tests.lab_client import ROOT
+from tests.engine.project import use
+from tests.lab_client import ROOT, LabHandle
 
 AWS = {
     "boto3",
@@ -62,6 +63,37 @@ def test_nothing_is_loaded_that_is_not_needed(
     modules = loaded(tmp_path, *arguments, code=code)
     assert "reconciler.cli.main" in modules
     assert modules & without == set()
+
+
+# Runs a command, and writes at its end how many objects the searches for garbage had to look through.
+COUNTED = """
+import atexit, gc, runpy, sys
+seen = []
+gc.callbacks.append(lambda phase, info: phase == "start" and seen.append(gc.get_count()[0]))
+atexit.register(lambda: print("looked through:", sum(seen)))
+sys.argv[0] = "reconciler"
+runpy.run_module("reconciler", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_plan_loads_no_repetition_and_looks_for_no_garbage(
+    lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them would be a twentieth of its time."""
+    project = use(lab, tmp_path, monkeypatch)
+    for name in ("deploy.yaml", "Dockerfile"):
+        project.write(name, (ROOT / name).read_text())
+    (tmp_path / "data").mkdir()
+    project.write("data/sample.csv", "Open time,Open\n2018-01-01 00:00:00,1\n")
+    project.ok("apply", "--skip-image", "--skip-run")
+    modules = imported(tmp_path, "-m", "reconciler", "plan", "--skip-image")
+    assert "botocore.session" in modules
+    assert modules & {"asyncio", "tenacity", "boto3"} == set()
+    words = [sys.executable, "-c", COUNTED, "plan", "--skip-image"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "Nothing to change" in ended.stdout
+    assert int(ended.stdout.rpartition("looked through:")[2]) < 20_000
 
 
 @pytest.mark.parametrize("word", ["--help", "-h"])
