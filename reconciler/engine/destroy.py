@@ -9,7 +9,7 @@ lock, which it may have waited for, that is shown and asked for too.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from reconciler.core.errors import Interrupted
 from reconciler.core.plan import Options, Plan
@@ -47,8 +47,7 @@ def destroy(
         if seen.kept != seen.recorded or lock.left_behind():
             with lock.guarding(here.aws):
                 write_record(here.aws, here.deploy.name, seen.kept)
-        _forget_certificates(here)
-        _forget_schedules(here, seen.resources.keys())
+        _forget(here, seen.resources.keys())
         return Applied(plan, Outcome())
     if stop.is_set():
         raise Interrupted("interrupted before anything was deleted")
@@ -64,12 +63,21 @@ def destroy(
         plan = now
         events.executing()
         outcome = execute(plan, here.aws, here.kinds, events, recorded=seen.recorded, stop=stop)
-        left = seen.kept - {step.address for step in outcome.done}
+        done = {step.address for step in outcome.done}
+        left = seen.kept - done
+        record: list[Callable[[], None]] = []
         if left != seen.recorded:
-            write_record(here.aws, here.deploy.name, left, seen.recorded)
-        _forget_certificates(here)
-        _forget_schedules(here, seen.resources.keys() - {step.address for step in outcome.done})
+            record.append(lambda: write_record(here.aws, here.deploy.name, left, seen.recorded))
+        _forget(here, seen.resources.keys() - done, *record)
     return Applied(plan, outcome)
+
+
+def _forget(here: Deployment, left: Collection[Address], *more: Callable[[], None]) -> None:
+    """Delete what runs left behind, and do `more`, at the same time. A later destroy does what this one couldn't.
+
+    left: the resources that there still are.
+    """
+    here.aws.together(lambda: _forget_certificates(here), lambda: _forget_schedules(here, left), *more)
 
 
 def _forget_certificates(here: Deployment) -> None:
