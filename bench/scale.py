@@ -107,6 +107,7 @@ def main(verb: str, count: int) -> int:
     """Plan, or plan and do it, as the command line does."""
     gc.set_threshold(100_000, 50, 100)  # as it is set there
     deploy = load(Path("deploy.yaml"), environ=os.environ)
+    gc.freeze()  # as there, too
     endpoint = os.environ["AWS_ENDPOINT_URL"]
     aws = Aws(deploy.region, endpoint_url=endpoint, read_only=verb == "plan")
     here, terminal = deployment(aws, deploy, count), Terminal()

@@ -322,7 +322,7 @@ class Aws:
             first = error
         if not again(first):
             raise first.error from None
-        import tenacity  # which loads asyncio: a plan that repeats nothing is a twentieth faster without
+        import tenacity  # which loads Tornado, where that is installed
 
         attempts: Iterator[Callable[[], dict[str, Any]]] = chain((partial(_raise, first),), repeat(attempt))
         retrying = tenacity.Retrying(

@@ -91,7 +91,7 @@ def new_token(environ: Mapping[str, str], attempts: int = 1, sleep: Callable[[fl
         raise NoToken(f"{REQUEST_URL} is no https address")
     joined = f"{url}{'&' if '?' in url else '?'}audience={AUDIENCE}"
     headers = {"Authorization": f"bearer {environ[REQUEST_TOKEN]}"}
-    import tenacity  # which loads asyncio, and most commands have no role to take
+    import tenacity  # as in aws/calls.py; most commands have no role to take
 
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts), wait=tenacity.wait_exponential(0.5),

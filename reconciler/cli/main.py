@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +30,11 @@ READ = {
 }  # read the file  # fmt: skip
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run one command. Returns its exit code; no error leaves as a traceback."""
+def main(arguments: Sequence[str], loaded: Callable[[], None] = lambda: None) -> int:
+    """Run one command. Returns its exit code; no error leaves as a traceback.
+
+    loaded: called before the command's work, when its modules are loaded.
+    """
     open_streams()
     _learn(arguments)
     terminal = Terminal(json="--json" in arguments)
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
             terminal.log.command(module.rstrip("_"), __version__)
         options = _options(words)
         tell_harmless_logs()
-        gc.freeze()  # what is loaded by now is never garbage
+        loaded()
         code = int(import_module(f"reconciler.cli.{module}").run(options, terminal))
         if terminal.lost and module not in ("apply", "watch"):  # whose exit code is the task's
             code = code or 1

@@ -73,11 +73,11 @@ def destroy(
 
 
 def _forget(here: Deployment, left: Collection[Address], *more: Callable[[], None]) -> None:
-    """Delete what runs left behind, and do `more`, at the same time. A later destroy does what this one couldn't.
+    """Do `more`, and delete what runs left behind, at the same time. A later destroy does what this one couldn't.
 
     left: the resources that there still are.
     """
-    here.aws.together(lambda: _forget_certificates(here), lambda: _forget_schedules(here, left), *more)
+    here.aws.together(*more, lambda: _forget_certificates(here), lambda: _forget_schedules(here, left))
 
 
 def _forget_certificates(here: Deployment) -> None:

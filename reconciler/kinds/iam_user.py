@@ -112,7 +112,7 @@ class User(Kind[UserSpec]):
 
     def _credentials(self, aws: Aws, want: UserSpec) -> _Credentials | None:
         """The user's credentials; None for a user that doesn't exist. All are asked for at once, of nobody as well:
-        four needless reads of a user that is yet to be made are cheaper than one round trip more in each plan.
+        needless reads of a user that is yet to be made are cheaper than one round trip more in each plan.
         """
         name = want.name
         reads: list[Any] = aws.together(
@@ -121,12 +121,14 @@ class User(Kind[UserSpec]):
             lambda: aws.find_all("iam", "ListSSHPublicKeys", "SSHPublicKeys", UserName=name),
             lambda: aws.find_all("iam", "ListSigningCertificates", "Certificates", UserName=name),
             lambda: aws.find_all("iam", "ListServiceSpecificCredentials", "ServiceSpecificCredentials", UserName=name),
+            lambda: self._stored(aws, want.key_parameter) if CURRENT in want.access_keys else "",
         )
-        keys, password, *others = reads
+        keys, password, *others, stored = reads
         if keys is None:
             return None
         ids = [key["AccessKeyId"] for key in keys if key["AccessKeyId"] not in want.keep_keys]
-        stored = self._stored(aws, want.key_parameter) if ids else ""
+        if ids and CURRENT not in want.access_keys:
+            stored = self._stored(aws, want.key_parameter)
         off = any(key["AccessKeyId"] == stored and key["Status"] != "Active" for key in keys)
         return _Credentials(ids, stored, off, password is not None, not_allowed(_credentials(*others), want))
 

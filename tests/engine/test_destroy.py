@@ -17,6 +17,7 @@ from reconciler.kinds import RoleSpec
 from reconciler.kinds.iam_role import Role
 from tests.engine.project import DEPLOY, Project
 from tests.engine.project import project as project
+from tests.faults.case import error
 from tests.lab_client import LabHandle
 from tests.waiting import until
 
@@ -65,6 +66,21 @@ def test_certificates_are_left_by_no_destroy(project: Project, workers: bool) ->
     ended = project.run("destroy", "--yes")
     assert ended.code == 0, ended.out + ended.err
     assert not ssm.get_parameters_by_path(Path="/reconciler/tiny/workers")["Parameters"]
+
+
+def test_what_may_not_be_listed_leaves_no_record(project: Project) -> None:
+    """The record and what runs left go at the same time, as far as they may; a later destroy does the rest."""
+    project.write("deploy.yaml", DEPLOY.replace("run: {", "run: {unattended: true, "))
+    ssm, group = project.lab.client("ssm"), "log-group./ecs/tiny"
+    project.ok("apply", "--target", group, "--skip-run")
+    ssm.put_parameter(Name="/reconciler/tiny/workers/left", Value="x", Type="SecureString")
+    project.lab.rules(error("scheduler", "ListSchedules", "AccessDeniedException", times=-1, status=403))
+    ended = project.run("destroy", "--yes")
+    assert ended.code == 1
+    assert "scheduler:ListSchedules" in ended.err
+    assert not ssm.get_parameters_by_path(Path="/reconciler/tiny", Recursive=True)["Parameters"]
+    project.lab.rules()
+    project.ok("destroy", "--yes")
 
 
 def test_the_group_of_tasks_keeps_its_description_when_workers_come_or_go(project: Project) -> None:

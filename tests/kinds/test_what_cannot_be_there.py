@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.aws.calls import Aws
 from reconciler.kinds import Bucket, BucketSpec, User, UserSpec
+from reconciler.kinds.iam_user import CURRENT
 from tests import sessions
 from tests.lab_client import CREDENTIALS, LabHandle
 
@@ -46,11 +47,12 @@ def test_replication_is_asked_for_where_there_are_versions(
     assert observed.spec.attached == (("replication arn:aws:s3:::theirs",) if there else ())
 
 
-def test_a_user_that_is_not_there_is_asked_for_at_once(aws: Aws, lab: LabHandle) -> None:
-    """One round trip, as for a user that is there."""
+@pytest.mark.parametrize("keys", [(), (CURRENT,)])
+def test_a_user_that_is_not_there_is_asked_for_at_once(keys: tuple[str, ...], aws: Aws, lab: LabHandle) -> None:
+    """One round trip, as for a user that is there: no question waits for another's answer."""
     lab.zero()
-    assert User().observe(aws, [UserSpec(name="nobody", key_parameter="/x")]) == {}
+    assert User().observe(aws, [UserSpec(name="nobody", access_keys=keys, key_parameter="/x")]) == {}
     assert asked(lab) == dict.fromkeys(
         ("ListAccessKeys", "GetLoginProfile", "ListSSHPublicKeys", "ListSigningCertificates",
-         "ListServiceSpecificCredentials"), 1,
+         "ListServiceSpecificCredentials", *(["DescribeParameters"] if keys else [])), 1,
     )  # fmt: skip
