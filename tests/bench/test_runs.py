@@ -19,6 +19,7 @@ def test_its_lab_starts_outside_of_the_tests(tmp_path: Path, monkeypatch: pytest
         assert lab.requests == 0
 
 
+@pytest.mark.long
 def test_each_command_is_measured_with_the_records_of_the_bench(tmp_path: Path) -> None:
     """Each asks for the account first. A hundred thousand runs add a request of `best` for each segment."""
     by_case = runs.measured(tmp_path / "runs", 30, 0.0, 1, lambda text: None)

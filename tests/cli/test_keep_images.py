@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from reconciler.image.manifest import OCI_MANIFEST
 from reconciler.local import status
 from tests.cli.conftest import DEPLOY, Project
@@ -42,6 +44,7 @@ class Versions:
         return details
 
 
+@pytest.mark.long
 def test_what_is_in_use_or_was_before_stays_however_old(project: Project) -> None:
     versions = Versions(project)
     assert versions.apply("a") == {"a"}

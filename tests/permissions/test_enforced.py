@@ -110,6 +110,7 @@ def without(documents: list[dict[str, Any]], action: str) -> list[dict[str, Any]
     return reduced
 
 
+@pytest.mark.long
 def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(held: Held) -> None:
     more_data(held)
     planned(held)
@@ -121,6 +122,10 @@ def test_each_command_works_with_its_policy_alone_and_not_without_a_part_of_it(h
     rolled_back(held)
     repeated(held)
     destroyed(held)
+
+
+def test_plan_works_with_its_policy_alone_and_not_without_a_part_of_it(held: Held) -> None:
+    planned(held)
 
 
 def more_data(held: Held) -> None:

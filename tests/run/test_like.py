@@ -58,6 +58,7 @@ def lane(lane: Lane) -> Iterator[Lane]:
     lane.bare()
 
 
+@pytest.mark.long
 def test_it_is_what_the_run_was(lane: Lane) -> None:
     lane.program(READS.replace("{n}", "1"), deploy="parameters: {ETA: 0.1}\n")
     given = ("--env", "ROUND=1", "--memory", "1024", "--command", "python", "train.py", "x y")

@@ -43,6 +43,7 @@ def shown(out: str) -> list[str]:
     return [line.removeprefix("  | ") for line in out.splitlines() if line.startswith("  | ")]
 
 
+@pytest.mark.long
 def test_the_measure(throttled: tuple[Lane, LabHandle]) -> None:
     """All of it at once: 10,000 lines and exit 37 in one moment, lines that come late, throttling, and a detach in the
     middle. What was shown before and after it is everything, in order, once; and 37 comes out.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.run.conftest import BUCKET, SLEEPS, Gate, Lane, golden, records
 from tests.run.conftest import gate as gate
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
@@ -59,6 +61,7 @@ def function_log(lane: Lane) -> str:
     return "\n".join(event["message"] for page in events for event in page)
 
 
+@pytest.mark.long
 def test_it_is_recorded_and_told_of(lane: Lane, ears: Ears) -> None:
     made(lane, PROGRAM % 0, NOTIFY + SCHEDULE)
     schedule = lane.client("scheduler").get_schedule(Name="tiny-schedule")

@@ -8,6 +8,8 @@ import signal
 import time
 from typing import Any
 
+import pytest
+
 from tests.run.conftest import Gate, Lane, golden
 from tests.waiting import LONG, until, until_printed
 
@@ -32,6 +34,7 @@ def runs_of(lane: Lane) -> dict[int, Any]:
     return {int(run["overrides"]["environment"]["N"]): run for run in reversed(runs) if run["sweep"]}
 
 
+@pytest.mark.long
 def test_a_sweep_and_its_going_on(lane: Lane) -> None:
     lane.program(PROGRAM, deploy=SWEEP)
     known = len(lane.tasks())

@@ -222,6 +222,7 @@ def swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Swept:
     return run
 
 
+@pytest.mark.long
 def test_memory_grows_by_little_for_each_combination(swept: Swept) -> None:
     """What is held of each is what is printed of it: its run. The plan itself is data; answers of AWS aren't held."""
     swept(10, traced=True)  # what is loaded and cached once
@@ -241,6 +242,7 @@ def test_ends_are_written_at_the_same_time(swept: Swept) -> None:
     assert aws.calls["PutObject"] >= 8 * 25
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("slow", [0.0, 0.3, 0.8])
 def test_the_launch_rate_is_kept_however_long_looks_take(slow: float, swept: Swept) -> None:
     """What a slow look leaves unused is made up for; never more than a second of it, where ECS allows five."""

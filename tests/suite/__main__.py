@@ -35,7 +35,8 @@ from tests.suite.progress import clock
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 STOPPING = "tests/faults/test_stop_anywhere.py"
-WORKERS = 6  # on two cores: tests that wait for a process leave the processor to others
+# On two cores: tests that wait for a process leave the processor to others. Of all tests more wait than of a share.
+WORKERS, OF_ALL = 4, 6
 ROWS, FEW = 12, 3  # of a table, `make test` runs so many rows at most, and a further Python
 ALONE = 40  # so many failures are looked at a second time; more have another reason than chance
 FAILED, FLAKY = 1, 3
@@ -103,7 +104,13 @@ LINTERS = (
 def phases(*, check: bool = False, quick: bool = False, lint: bool = False, workers: int = WORKERS) -> list[Phase]:
     """What is run, in this order; the last is the main one. workers: processes of the quick suite."""
     if check:
-        return [CORE, STEP, *LINTERS, ANYWHERE, SIDE_BY_SIDE]
+        return [
+            CORE,
+            STEP,
+            *LINTERS,
+            ANYWHERE,
+            replace(SIDE_BY_SIDE, pytest=("-n", str(OF_ALL), *SIDE_BY_SIDE.pytest[2:])),
+        ]
     if quick:
         return [_share(replace(SIDE_BY_SIDE, pytest=("-n", str(workers), *SOME.pytest[2:], *QUICK)), FEW)]
     linters = LINTERS if lint else ()
