@@ -36,7 +36,7 @@ DEAR: Mapping[str, int] = {
     "config/test_limits.py": 3,
     "config/test_properties.py": 2,
     "docs/test_checkpoints.py": 2,
-    "docs/test_docs.py": 14,
+    "docs/test_docs.py": 12,
     "drift/test_drift.py": 60,
     "drift/test_function.py": 6,
     "drift/test_unattended.py": 5,

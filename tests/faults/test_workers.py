@@ -126,7 +126,7 @@ def stops(lab: LabHandle, folder: Path, first: int, step: int) -> Iterator[tuple
 
 
 def test_stopped_after_any_call(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
-    for where, output in stops(lab, folder, 1, every(request, 45)):
+    for where, output in stops(lab, folder, every(request, 19), every(request, 45)):
         (folder / "give-up").touch()
         until(lambda: not running(lab), f"the end of all tasks, with no client there; {where}")
         (folder / "give-up").unlink()
@@ -140,7 +140,7 @@ def test_stopped_after_any_call(lab: LabHandle, folder: Path, request: pytest.Fi
 
 def test_then_somebody_stops_the_run(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
     """While its program waits for its workers, of which some may run."""
-    for where, _ in stops(lab, folder, 2, every(request, 40)):
+    for where, _ in stops(lab, folder, 2, every(request, 12)):
         end = forked.run(lab, folder, STOP)
         assert bool(end.code) is not bool(runs(lab)), where + end.output
         until(lambda: not running(lab), f"the end of all tasks; {where}")
@@ -151,7 +151,7 @@ def test_then_somebody_stops_the_run(lab: LabHandle, folder: Path, request: pyte
 
 def test_then_somebody_watches_the_run(lab: LabHandle, folder: Path, request: pytest.FixtureRequest) -> None:
     """They launch what is missing of its workers; what isn't launched yet is stopped."""
-    step, watched = every(request, 40), 0
+    step, watched = every(request, 12), 0
     for where, _ in stops(lab, folder, 3, step):
         end = forked.run(lab, folder, WATCH)
         where += end.output

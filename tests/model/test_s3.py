@@ -34,7 +34,6 @@ def _client(aws: dict[str, str], service: str) -> object:
     return session.client(service, endpoint_url=aws["AWS_ENDPOINT_URL"])
 
 
-@pytest.mark.long
 def test_from_s3_to_s3_with_hyperparameters_from_ssm(aws: dict[str, str], sample_csv: Path) -> None:
     s3, ssm = _client(aws, "s3"), _client(aws, "ssm")
     s3.create_bucket(Bucket="lake")  # type: ignore[attr-defined]

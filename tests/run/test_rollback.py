@@ -77,7 +77,6 @@ def is_todays(back: Any, old: Any, own: Any) -> None:
     assert (back["memory"], box["environment"]) == ("512", old["containerDefinitions"][0]["environment"])
 
 
-@pytest.mark.long
 def test_it_holds_until_an_apply_changes_it_or_it_is_undone(lane: Lane) -> None:
     version(lane, 1, 512)
     ok(lane, "apply")

@@ -8,12 +8,11 @@ import signal
 import time
 from typing import Any
 
-import pytest
-
+from tests import share
 from tests.run.conftest import Gate, Lane, golden
 from tests.waiting import LONG, until, until_printed
 
-COUNT = int(os.environ.get("SWEEP", "20"))
+COUNT = int(os.environ.get("SWEEP", max(share.examples(20), 10)))
 PROGRAM = """\
 import json, os, sys
 n = int(os.environ["N"])
@@ -25,7 +24,9 @@ bucket, _, prefix = os.environ["OUTPUT_URI"].removeprefix("s3://").partition("/"
 body = json.dumps({"metrics": {"loss": (n - 7) ** 2}})
 boto3.client("s3").put_object(Bucket=bucket, Key=f"{prefix}/metrics.json", Body=body.encode())
 """
-SWEEP = f"run:\n  sweep:\n    grid: {{N: {list(range(COUNT))}}}\n    max_parallel: 6\n    metric: loss\n"
+SWEEP = (
+    f"run:\n  sweep:\n    grid: {{N: {list(range(COUNT))}}}\n    max_parallel: {3 * COUNT // 10}\n    metric: loss\n"
+)
 
 
 def runs_of(lane: Lane) -> dict[int, Any]:
@@ -34,7 +35,6 @@ def runs_of(lane: Lane) -> dict[int, Any]:
     return {int(run["overrides"]["environment"]["N"]): run for run in reversed(runs) if run["sweep"]}
 
 
-@pytest.mark.long
 def test_a_sweep_and_its_going_on(lane: Lane) -> None:
     lane.program(PROGRAM, deploy=SWEEP)
     known = len(lane.tasks())

@@ -6,14 +6,11 @@ import json
 import re
 import signal
 
-import pytest
-
 from tests.run.conftest import Gate, Lane, normal
 from tests.run.ears import NOTIFY, SCHEDULE, Ears
 from tests.waiting import LONG, until, until_printed
 
 
-@pytest.mark.long
 def test_each_end_is_told_once(lane: Lane, ears: Ears, gate: Gate) -> None:
     lane.program(
         f"import os\nprint('begun', flush=True)\n{gate.wait}exit(int(os.environ.get('EXIT', '0')))\n", deploy=NOTIFY

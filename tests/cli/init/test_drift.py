@@ -97,7 +97,6 @@ def github(project: Project) -> Iterator[Federation]:
         yield running
 
 
-@pytest.mark.long
 def test_nights(drift: Path, project: Project, github: Federation, tmp_path: Path) -> None:
     """Drift is told once, kept up to date, and gone when it is; a night without a plan changes nothing."""
     project.ok("apply")
