@@ -42,7 +42,7 @@ demo-cluster: $(VENV)/dask data/sample.csv
 	$(BIN)/python -m model compare --alike 0.02 results/cluster-demo/alone/* results/cluster-demo/workers/*
 
 test: $(VENV)/dev
-	@echo 'each kind of test, and of long tables and dear files a share, in some four minutes on two cores that are free;'
+	@echo 'each kind of test, and of long tables and dear files a share, in four to five minutes on two cores that are free;'
 	@echo '`make check` runs every one'
 	@$(BIN)/python -m tests.suite $(SUITE_ARGS) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
