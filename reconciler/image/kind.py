@@ -215,6 +215,7 @@ class ImageKind(Kind[ImageSpec]):
         name = seen.spec.name
         digests = [{"imageDigest": image["imageDigest"]} for image in _own_images(aws, name, *OWN_TAGS)]
         for start in range(0, len(digests), 100):
+            aws.check_interrupted()
             aws.find("ecr", "BatchDeleteImage", repositoryName=name, imageIds=digests[start : start + 100])
 
     def _stopped(self, aws: Aws, want: ImageSpec, tags: Sequence[str]) -> Manifest | None:

@@ -32,12 +32,11 @@ from reconciler.kinds.s3_object import (
     ObjectSpec,
     Progress,
     changed_meanwhile,
-    check_deleted,
     check_unchanged,
+    delete_versions,
 )
 
 SMALL = 1024 * 1024  # bytes
-MOST = 1000  # keys that one DeleteObjects takes
 # Bytes of small files that are under way at a time: as many as a gigabit a second carries in 50 ms. More requests than
 # these need, or than there are connections, are no faster, and cost who answers them.
 UNDER_WAY = 6 * 2**20
@@ -157,16 +156,8 @@ class Folder(Kind[FolderSpec]):
 
     def delete(self, aws: Aws, seen: Observed[FolderSpec]) -> None:
         """Delete its files, in a versioned bucket with all their versions; what else is there stays."""
-        place, start = seen.spec.place, len(seen.spec.place["Prefix"])
-        ours: list[dict[str, Any]] = []
-        for key in ("Versions", "DeleteMarkers"):
-            for version in aws.find_all("s3", "ListObjectVersions", key, **place) or ():
-                if version["Key"][start:] in seen.spec.files:
-                    ours.append({"Key": version["Key"], "VersionId": version["VersionId"]})
-        for begin in range(0, len(ours), MOST):
-            aws.check_interrupted()
-            batch = {"Objects": ours[begin : begin + MOST], "Quiet": True}
-            check_deleted(aws.call("s3", "DeleteObjects", Bucket=place["Bucket"], Delete=batch), seen.spec.name)
+        bucket, prefix = seen.spec.place["Bucket"], seen.spec.place["Prefix"]
+        delete_versions(aws, bucket, prefix, lambda key: key[len(prefix) :] in seen.spec.files, seen.spec.name)
 
     def _upload(self, aws: Aws, want: FolderSpec, files: Mapping[str, str]) -> None:
         objects = [want.object(key) for key in files]

@@ -8,6 +8,7 @@ objects without a file here; it proves nothing, since whoever writes the object 
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -16,7 +17,7 @@ from pydantic import Field
 
 from reconciler.aws.calls import Aws
 from reconciler.config.file_checksums import PART, as_known, as_stored, part_digests, sha256_of
-from reconciler.core.errors import ReconcilerError, UserError
+from reconciler.core.errors import Gone, ReconcilerError, UserError
 from reconciler.core.needs import ALL, Needs
 from reconciler.core.run_paths import RUNS
 from reconciler.core.spec import OWNER_TAG, Changes, Local, Observed, Spec
@@ -26,6 +27,7 @@ SHA256 = "sha256"  # metadata: the content's checksum
 OWNER = "reconciler-deploy"  # metadata: whose it is; an object's tags would cost a read of their own
 Progress = Callable[[str, int, int], None]
 GONE = (FileNotFoundError, NotADirectoryError)  # of a file that was there
+MOST = 1000  # keys that one DeleteObjects takes
 UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload")
 
 
@@ -136,11 +138,8 @@ class Object(Kind[ObjectSpec]):
 
     def delete(self, aws: Aws, seen: Observed[ObjectSpec]) -> None:
         """Delete it, in a versioned bucket with all its versions."""
-        place = seen.spec.place
-        versions = aws.find("s3", "ListObjectVersions", Bucket=place["Bucket"], Prefix=place["Key"]) or {}
-        for version in [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())]:
-            if version["Key"] == place["Key"]:
-                aws.find("s3", "DeleteObject", **place, VersionId=version["VersionId"])
+        bucket, key = seen.spec.place["Bucket"], seen.spec.place["Key"]
+        delete_versions(aws, bucket, key, lambda listed: listed == key, seen.spec.name)
 
     def inside(self, aws: Aws, holder: str) -> Iterable[str]:
         """Objects in a bucket. What runs wrote belongs to the runs, not to the plan."""
@@ -162,6 +161,22 @@ def check_unchanged(want: ObjectSpec) -> None:
 def changed_meanwhile(want: ObjectSpec) -> UserError:
     """The file isn't any more what the plan saw."""
     return UserError(f"{Path(want.file).name} changed while it was being deployed", hint="run the command again")
+
+
+def delete_versions(aws: Aws, bucket: str, prefix: str, ours: Callable[[str], bool], where: str) -> None:
+    """Delete all versions of the objects below a prefix whose keys are `ours`; absent is fine.
+
+    where: what they are, for messages. Raises Interrupted before the next thousand, ReconcilerError for what stays.
+    """
+    listed: list[dict[str, str]] = []
+    with contextlib.suppress(Gone):
+        for page in aws.answers("s3", "ListObjectVersions", Bucket=bucket, Prefix=prefix):
+            versions = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            listed += [{name: v[name] for name in ("Key", "VersionId")} for v in versions if ours(v["Key"])]
+    for begin in range(0, len(listed), MOST):
+        aws.check_interrupted()
+        batch = {"Objects": listed[begin : begin + MOST], "Quiet": True}
+        check_deleted(aws.find("s3", "DeleteObjects", Bucket=bucket, Delete=batch) or {}, where)
 
 
 def check_deleted(answer: Mapping[str, Any], where: str, *, most: int = 0) -> None:
