@@ -14,7 +14,7 @@ from reconciler.core.errors import AwsError, Denied, UserError
 from reconciler.core.needs import Needs
 from reconciler.core.spec import Changes, Grants, Immutable, Observed, Restricts, Spec, Value
 from reconciler.kinds.base import Kind
-from reconciler.kinds.s3_object import check_deleted
+from reconciler.kinds.s3_versions import check_deleted
 
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _WHERE = {"ID", "Prefix", "Filter", "Status"}

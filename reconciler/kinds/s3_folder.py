@@ -33,8 +33,8 @@ from reconciler.kinds.s3_object import (
     Progress,
     changed_meanwhile,
     check_unchanged,
-    delete_versions,
 )
+from reconciler.kinds.s3_versions import delete_versions
 
 SMALL = 1024 * 1024  # bytes
 # Bytes of small files that are under way at a time: as many as a gigabit a second carries in 50 ms. More requests than

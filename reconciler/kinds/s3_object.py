@@ -8,7 +8,6 @@ objects without a file here; it proves nothing, since whoever writes the object 
 from __future__ import annotations
 
 import base64
-import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -17,17 +16,17 @@ from pydantic import Field
 
 from reconciler.aws.calls import Aws
 from reconciler.config.file_checksums import PART, as_known, as_stored, part_digests, sha256_of
-from reconciler.core.errors import Gone, ReconcilerError, UserError
+from reconciler.core.errors import UserError
 from reconciler.core.needs import ALL, Needs
 from reconciler.core.run_paths import RUNS
 from reconciler.core.spec import OWNER_TAG, Changes, Local, Observed, Spec
 from reconciler.kinds.base import PRINTABLE, Kind
+from reconciler.kinds.s3_versions import delete_versions
 
 SHA256 = "sha256"  # metadata: the content's checksum
 OWNER = "reconciler-deploy"  # metadata: whose it is; an object's tags would cost a read of their own
 Progress = Callable[[str, int, int], None]
 GONE = (FileNotFoundError, NotADirectoryError)  # of a file that was there
-MOST = 1000  # keys that one DeleteObjects takes
 UPLOAD = ("s3:PutObject", "s3:AbortMultipartUpload")
 
 
@@ -161,33 +160,6 @@ def check_unchanged(want: ObjectSpec) -> None:
 def changed_meanwhile(want: ObjectSpec) -> UserError:
     """The file isn't any more what the plan saw."""
     return UserError(f"{Path(want.file).name} changed while it was being deployed", hint="run the command again")
-
-
-def delete_versions(aws: Aws, bucket: str, prefix: str, ours: Callable[[str], bool], where: str) -> None:
-    """Delete all versions of the objects below a prefix whose keys are `ours`; absent is fine.
-
-    where: what they are, for messages. Raises Interrupted before the next thousand, ReconcilerError for what stays.
-    """
-    listed: list[dict[str, str]] = []
-    with contextlib.suppress(Gone):
-        for page in aws.answers("s3", "ListObjectVersions", Bucket=bucket, Prefix=prefix):
-            versions = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-            listed += [{name: v[name] for name in ("Key", "VersionId")} for v in versions if ours(v["Key"])]
-    for begin in range(0, len(listed), MOST):
-        aws.check_interrupted()
-        batch = {"Objects": listed[begin : begin + MOST], "Quiet": True}
-        check_deleted(aws.find("s3", "DeleteObjects", Bucket=bucket, Delete=batch) or {}, where)
-
-
-def check_deleted(answer: Mapping[str, Any], where: str, *, most: int = 0) -> None:
-    """DeleteObjects answers 200 with a body that says what stays. most: so many may. Raises ReconcilerError."""
-    kept: list[Any] = answer.get("Errors") or []
-    if len(kept) > most:
-        error = kept[0]
-        raise ReconcilerError(
-            f"objects of {where} stay, such as {error.get('Key')}: {error.get('Code')}: {error.get('Message')}",
-            hint="a retention (object lock), MFA delete or a policy may hold them; end that, then run it again",
-        )
 
 
 def checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:

@@ -89,6 +89,7 @@ def test_each_answer_to_a_read_is_lost(command: Command, every: int, lines: list
         # A look more at what goes on by itself, or a look less.
         assert len(lost) > 0.9 * len(asked)
         # What CloudWatch has is asked only where the last lines weren't there at once.
-        assert not ({*asked} - {*lost} - {"DescribeLogStreams"})
+        missed = {*asked} - {*lost} - {"DescribeLogStreams"}
+        assert not missed, sorted(missed)
     else:
         assert lost

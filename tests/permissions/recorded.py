@@ -18,7 +18,9 @@ from reconciler.permissions.needs import NEEDS
 from reconciler.permissions.parts import FREE, OPTIONAL, OTHERS, PARTS, UNSEEN
 
 # Through which others call.
-WAYS = {"core.pages", "aws.calls", "aws.clients", "aws.failures", "aws.together", "aws.upload"}
+WAYS = {
+    "core.pages", "aws.calls", "aws.clients", "aws.failures", "aws.together", "aws.upload", "kinds.s3_versions",
+}  # fmt: skip
 OF_IMAGE = {"image.manifest", "image.login", "image.source", "image.base", "image.in_use"}
 PLACE = "reconciler/permissions/parts.py"
 READING = ("GetObject", "HeadObject")
