@@ -12,7 +12,7 @@ from tests.lab_wire import Environ, read_body
 
 READS = ("BatchGet", "Describe", "Get", "Head", "List")  # how the operations begin that change nothing
 WATCHES = {"DescribeTasks", "GetLogEvents"}  # what they read goes on by itself
-RUN = re.compile(rb"\d{8}-\d{6}-[0-9a-f]{8}")
+ID = re.compile(rb"\d{8}-\d{6}-[0-9a-f]{8}|\b[0-9a-f]{32}\b")  # of a run, and of a task: another each time
 
 
 def reads(op: str) -> bool:
@@ -64,7 +64,7 @@ class Order:
         asked = f"{service} {op} {environ['PATH_INFO']} {environ.get('QUERY_STRING', '')} ".encode() + read_body(
             environ
         )
-        identity = crc32(RUN.sub(b"RUN", asked))
+        identity = crc32(ID.sub(b"ID", asked))
         if identity in self._again:
             self._again.remove(identity)
             return Request(service, op, True, changes)
