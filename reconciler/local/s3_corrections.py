@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import re
+import threading
 from typing import Any
 
 from moto.s3.exceptions import S3ClientError
@@ -21,6 +22,7 @@ SSE_C = "SSE-C"
 CUSTOMER_KEY = "x-amz-server-side-encryption-customer-algorithm"
 # moto's, of PutObject, CopyObject, UploadPart, UploadPartCopy, and a multipart upload's begin and end.
 WRITES = ("put_object", "copy_object", "upload_part", "upload_part_copy", "_key_response_post")
+LOCKS = 64  # objects share them, so that there aren't more and more
 PRIVATE = "private"  # the canned ACL that nobody else is in
 OPEN_TO_OWNER = frozenset({"bucket-owner-full-control"})  # what a request may still ask for where no ACL counts
 
@@ -215,6 +217,22 @@ def _sha256(body: Any) -> str:
     return hashlib.sha256(body.encode() if isinstance(body, str) else body or b"").hexdigest()
 
 
+def _writes_of_an_object_come_one_after_the_other() -> None:
+    """moto looks whether the condition of a write holds, and then writes: of two at once both may find that it does."""
+    locks = [threading.Lock() for _ in range(LOCKS)]
+    for name in ("put_object", "copy_object", "delete_object", "_key_response_post"):
+        setattr(S3Response, name, _alone(getattr(S3Response, name), locks))
+
+
+def _alone(write: Any, locks: list[threading.Lock]) -> Any:
+    @functools.wraps(write)
+    def written(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with locks[hash((self.bucket_name, self.parse_key_name())) % LOCKS]:
+            return write(self, *args, **kwargs)
+
+    return written
+
+
 def _listings_begin_where_they_are_asked_to() -> None:
     """moto sorts all of a bucket for each page of a listing: a second for 300,000 objects. What comes before the page
     needs no look, since it isn't in it, nor what is rolled up with it.
@@ -257,6 +275,11 @@ CORRECTIONS = (
         "content that its checksum isn't of is refused",
         f"{GUIDE}checking-object-integrity-upload.html",
         _what_its_checksum_is_not_of_is_refused,
+    ),
+    Correction(
+        "writes of an object come one after the other",
+        f"{GUIDE}conditional-writes.html",
+        _writes_of_an_object_come_one_after_the_other,
     ),
     Correction(
         "listings look at no more than their page",

@@ -681,6 +681,37 @@ def _deleted_is_forgotten(clients: Clients) -> bool:
     return alive() is None
 
 
+def _conditions_hold_while_it_is_written(clients: Clients) -> bool:
+    """Whether one of two writes is refused that both want no object to be there, when one begins within the other."""
+    from moto.s3.models import s3_backends
+
+    s3, name = clients("s3"), _bucket(clients)
+    backend = s3_backends["123456789012"]["aws"]
+    store, done = backend.put_object, list[bool]()
+
+    def write(then: Callable[[], None]) -> None:
+        try:
+            s3.put_object(Bucket=name, Key="one", Body=b"", IfNoneMatch="*")
+            done.append(True)
+        except ClientError:
+            done.append(False)
+        then()
+
+    ended = threading.Event()
+    second = threading.Thread(target=write, args=(ended.set,))
+
+    def begin_another(*args: Any, **kwargs: Any) -> Any:
+        if second.ident is None:
+            second.start()
+            ended.wait(1)  # where it isn't kept waiting it ends in this time
+        return store(*args, **kwargs)
+
+    with unittest.mock.patch.object(backend, "put_object", begin_another):
+        write(lambda: None)
+        second.join(30)
+    return sorted(done) == [False, True]
+
+
 # What shows itself only from within moto's own process: why each is there is a fault of moto as it is.
 WITHIN: dict[str, Probe] = {
     "functions run without Docker": _function_runs,
@@ -689,6 +720,7 @@ WITHIN: dict[str, Probe] = {
     "moto's own code is looked at once": _names_moto_by_listing_folders,
     "one rule is compiled at a time": _python_is_new,
     "a request goes with its answer": _request_is_forgotten,
+    "writes of an object come one after the other": _conditions_hold_while_it_is_written,
     "listings look at no more than their page": _lists_a_page,
     "objects are on disk": _object_is_on_disk,
     "objects are sent and copied in blocks": _a_range_is_read_by_itself,

@@ -83,15 +83,22 @@ def written(lane: Lane, run: dict[str, Any], **more: Any) -> None:
         lane.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
-def told(ears: Ears) -> Any:
-    """The message of a run whose end `apply` saw: it follows that, and so does what the webhook gets."""
+def told(ears: Ears, run: dict[str, Any]) -> Any:
+    """The message of a run whose end `apply` saw: it follows that, and so do what the webhook gets and the mark that
+    both were sent. From then on no other run is listened to.
+    """
+    ears.run = run["id"]
     (message,) = until(ears.sns, "its message")
     assert len(until(ears.webhook, "its webhook")) == 1
+    mark = {"Bucket": BUCKET, "Key": f"runs/{run['id']}/notified.json"}
+    s3 = ears.lane.client("s3")
+    until(lambda: json.loads(s3.get_object(**mark)["Body"].read())["sent"], "the mark that it was sent")
     return message
 
 
 def test_stopped_after_any_call_and_called_again(lane: Lane, ears: Ears, function: Function) -> None:
-    (run,), message = records(lane), told(ears)
+    (run,) = records(lane)
+    message = told(ears, run)
     assert (message["result"], message["reason"]) == ("failed", TWICE)
     first, second = function.task(1), function.task(2)
     count = len(lane.tasks())
@@ -148,7 +155,7 @@ def test_a_message_is_not_lost_with_the_function(lane: Lane, ears: Ears, functio
     it was stopped after it had sent.
     """
     (run,), heard = records(lane), list[tuple[int, int]]()
-    told(ears)
+    told(ears, run)
     for stop in range(1, 100):
         lane.client("s3").delete_object(Bucket=BUCKET, Key=f"runs/{run['id']}/notified.json")
         function.calls, function.stop = 0, stop
@@ -169,7 +176,7 @@ def test_stopped_by_its_user_at_any_call(lane: Lane, ears: Ears, function: Funct
     assert lane.run("apply", "--local", "--skip-run").code == 0
     function.set()
     (run,), at = records(lane), 0
-    told(ears)
+    told(ears, run)
 
     def stop() -> None:
         assert lane.run("stop", run_id, "--local").code == 0
@@ -178,11 +185,12 @@ def test_stopped_by_its_user_at_any_call(lane: Lane, ears: Ears, function: Funct
         at += 1
         run_id = f"{run['id'][:15].replace('2', '1', 1)}-{run['fingerprint'][:8]}-{at + 1}"
         written(lane, run | {"id": run_id})
+        ears.run = run_id
         function.calls, function.at = 0, (at, stop)
         function.called({"start": run_id, "given": GIVEN}, f"start-{at}")
         if function.calls < at:
             break
-        until(lambda: not lane.tasks("RUNNING"), "the end of its task")
+        until(lambda: len(lane.tasks("STOPPED")) == len(lane.tasks()), "the end of its task")
         for task in lane.tasks("STOPPED"):
             if task["startedBy"] == f"{run_id}-1":
                 function.ended(task, f"end-{at}")
