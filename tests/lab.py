@@ -48,6 +48,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,16 +98,16 @@ class Lab:
         if path.startswith("/_reconciler/"):
             return self.inner(environ, start)  # type: ignore[no-any-return]
         service, op = operation(environ)
-        rule, row = self._begin(service, op, environ)
+        request, rule, row = self._begin(service, op, environ)
         try:
             if self.latency:
                 time.sleep(self.latency)
-            return self._answer(environ, start, service, rule, row)
+            return self._answer(environ, start, request, rule, row)
         finally:
             with self.lock:
                 self.in_flight[service] -= 1
 
-    def _begin(self, service: str, op: str, environ: Environ) -> tuple[Rule, dict[str, Any]]:
+    def _begin(self, service: str, op: str, environ: Environ) -> tuple[Request, Rule, dict[str, Any]]:
         with self.lock:
             request = self.order.next(service, op, environ) if self.rules else Request(service, op)
             rule = self._match(request) or self._throttle(service) or {"do": ""}
@@ -119,11 +120,11 @@ class Lab:
             self.in_flight[service] = self.in_flight.get(service, 0) + 1
             for name, now in ((service, self.in_flight[service]), ("*", sum(self.in_flight.values()))):
                 self.most_in_flight[name] = max(self.most_in_flight.get(name, 0), now)
-        return rule, row
+        return request, rule, row
 
-    def _match(self, request: Request) -> Rule | None:
+    def _match(self, request: Request, *, only: str = "") -> Rule | None:
         for rule in self.rules:
-            if request.matches(rule):
+            if request.matches(rule) and (not only or only in rule):
                 if rule.setdefault("skip", 0) > 0:
                     rule["skip"] -= 1
                 elif rule.setdefault("times", 1) != 0:
@@ -132,6 +133,15 @@ class Lab:
                         self.order.lost(request)
                     return rule
         return None
+
+    def _after(self, request: Request, answer: bytes, row: dict[str, Any]) -> Rule | None:
+        """The rule for a look at a task, for what it saw."""
+        with self.lock:
+            if not self.rules or not self.order.saw(request, answer):
+                return None
+            rule = self._match(replace(request, changes=True), only="changes")
+            row["fault"] = rule["do"] if rule else ""
+            return rule
 
     def _throttle(self, service: str) -> Rule | None:
         """A rule when the service's bucket, which holds one second's requests, is empty."""
@@ -144,8 +154,10 @@ class Lab:
         code, status = THROTTLES.get(service, ("ThrottlingException", 400))
         return None if left >= 1 else {"do": "error", "code": code, "message": "Rate exceeded", "status": status}
 
-    def _answer(self, environ: Environ, start: Start, service: str, rule: Rule, row: dict[str, Any]) -> Iterable[bytes]:
-        request_id, do = f"lab-{row['n']:06d}", rule["do"]
+    def _answer(
+        self, environ: Environ, start: Start, request: Request, rule: Rule, row: dict[str, Any]
+    ) -> Iterable[bytes]:
+        request_id, service, do = f"lab-{row['n']:06d}", request.service, rule["do"]
         if do == "hold":
             self.released.wait(60)
         if do in ("error", "answer", "deny"):
@@ -174,6 +186,8 @@ class Lab:
             return start(line, [*kept, *self._date()], *more)
 
         body = b"".join(self.inner(environ, note))
+        if not do and (after := self._after(request, body, row)):
+            rule, do = after, after["do"]
         if do in ("lose", "kill"):
             if do == "kill":
                 os.kill(rule["pid"], signal.SIGKILL)

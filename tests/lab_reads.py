@@ -11,7 +11,7 @@ from zlib import crc32
 from tests.lab_wire import Environ, read_body
 
 READS = ("BatchGet", "Describe", "Get", "Head", "List")  # how the operations begin that change nothing
-WATCHES = {"DescribeTasks", "GetLogEvents"}  # what they read goes on by itself
+LOOKS = {"DescribeTasks", "GetLogEvents"}  # what they read goes on by itself
 ID = re.compile(rb"\d{8}-\d{6}-[0-9a-f]{8}|\b[0-9a-f]{32}\b")  # of a run, and of a task: another each time
 
 
@@ -25,8 +25,9 @@ class Request:
     """A request as rules see it.
 
     read: it changes nothing. changes: a command that ends here may leave something else than one that ends a request
-    before: it is a write, or the first read after one or of all, or a look at a task. group: a number that the same
-    read has in another run too; None for a write, and for a read that comes again since its answer was lost.
+    before: it is a write, or the first read after one or of all. What only its answer shows: see `Order.saw`. group: a
+    number that the same read has in another run too; None for a write, and for a read that comes again since its answer
+    was lost.
     """
 
     service: str
@@ -55,10 +56,11 @@ class Order:
         self._wrote = True
         self._times = Counter[int]()
         self._again = set[int]()
+        self._seen = dict[int, int]()
 
     def next(self, service: str, op: str, environ: Environ) -> Request:
         """The request that comes now."""
-        changes, self._wrote = self._wrote or op in WATCHES, not reads(op)
+        changes, self._wrote = self._wrote, not reads(op)
         if self._wrote:
             return Request(service, op)
         asked = f"{service} {op} {environ['PATH_INFO']} {environ.get('QUERY_STRING', '')} ".encode() + read_body(
@@ -71,6 +73,16 @@ class Order:
         self._times[identity] += 1
         group = crc32(b"%d %d" % (identity, self._times[identity]))
         return Request(service, op, True, changes, group, identity)
+
+    def saw(self, request: Request, answer: bytes) -> bool:
+        """Whether a look at a task saw something else than the same look before: the task went on, so that a command
+        that ends here may leave something else. Not for what counts anyhow, as the first read after a write.
+        """
+        if request.op not in LOOKS:
+            return False
+        now = crc32(answer)
+        before, self._seen[request.identity] = self._seen.get(request.identity, now), now
+        return now != before and not request.changes
 
     def lost(self, request: Request) -> None:
         """The answer to a read is lost, so that it comes again."""
