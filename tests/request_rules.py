@@ -27,12 +27,13 @@ from tests import clients
 
 BROKEN: list[str] = []
 _LOCK = threading.Lock()
+_LOADER = botocore.loaders.Loader()  # one for all, since each lists the folders of all services first
 
 
 @cache
 def model(service: str) -> dict[str, Any]:
     """A service's whole model."""
-    found: dict[str, Any] = botocore.loaders.Loader().load_service_model(service, "service-2")
+    found: dict[str, Any] = _LOADER.load_service_model(service, "service-2")
     return found
 
 
