@@ -227,6 +227,7 @@ def versions(lab: LabHandle) -> Observed[ObjectSpec]:
     return Observed(ObjectSpec(name=f"{BUCKET}/data.bin", sha256="", size=0))
 
 
+@pytest.mark.long  # to make a thousand versions; below a prefix a few are deleted in tests/kinds/test_contract.py
 def test_all_versions_are_deleted_and_nothing_else(lab: LabHandle, versions: Observed[ObjectSpec]) -> None:
     Object().delete(lab.aws(), versions)
     left = lab.client("s3").list_object_versions(Bucket=BUCKET)

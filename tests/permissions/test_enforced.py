@@ -311,6 +311,7 @@ def under_keys(bucket_key: str, secret: str, secret_key: str) -> str:
     return DEPLOY.replace("data: prices.csv", where).replace("memory: 512}", f"memory: 512, {keys}}}")
 
 
+@pytest.mark.long  # without a server: tests/permissions/test_keys.py
 @pytest.mark.parametrize("by", ["alias", "key"])
 def test_a_bucket_and_a_secret_under_keys_of_their_own(held: Held, by: str) -> None:
     kms, ssm = held.aws.client("kms"), held.aws.client("ssm")

@@ -70,7 +70,7 @@ class Ears:
             for message in received:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
                 messages.append(json.loads(json.loads(message["Body"])["Message"]))
-        return [message for message in messages if self.run in message["run"]]
+        return [message for message in messages if self.run in json.dumps(message)]
 
     def webhook(self) -> list[Any]:
         """What the webhook got since the last look."""

@@ -60,6 +60,7 @@ def test_requests_grow_with_the_combinations_and_with_nothing_else(lab: Lab, tmp
     assert more["DescribeTasks"] < 15
 
 
+@pytest.mark.long  # one of three combinations: tests/run/test_sweep.py
 def test_an_interruption_is_gone_on_without_one_more_or_one_fewer(lab: Lab, tmp_path: Path) -> None:
     measured = sweep(24, 24, tmp_path / "sweep", lab)
     parts = [measured[part] for part in ("interrupted", "gone on", "nothing left")]
