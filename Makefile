@@ -42,13 +42,13 @@ demo-cluster: $(VENV)/dask data/sample.csv
 	$(BIN)/python -m model compare --alike 0.02 results/cluster-demo/alone/* results/cluster-demo/workers/*
 
 test: $(VENV)/dev
-	@echo 'each kind of test, and of long tables and dear files a share, in four to five minutes on two cores that are free;'
+	@echo 'each kind of test, and of long tables and dear files a share, in some four minutes on two cores that are free;'
 	@echo '`make check` runs every one'
 	@$(BIN)/python -m tests.suite $(SUITE_ARGS) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 check: $(VENV)/dev
 	@$(MAKE) --no-print-directory --keep-going $(VENV)/ministack $(VENV)/localemu || echo 'an emulator of AWS is missing here: its tests are skipped'
-	@echo 'the linters and every test, in half an hour or more on two cores that are free'
+	@echo 'the linters and every test, in some twenty minutes on two cores that are free'
 	@MINISTACK_BIN=$(VENV)/ministack/bin/ministack LOCALEMU_BIN=$(VENV)/localemu/bin/localemu \
 		$(BIN)/python -m tests.suite --check $(SUITE_ARGS) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
