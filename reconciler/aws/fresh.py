@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -48,7 +49,13 @@ class Fresh:
     def names(self, params: Mapping[str, Any], now: float) -> bool:
         """Whether a call names something that is fresh, by name or in an ARN."""
         made = [name for name, when in self._made.items() if when >= now - SECONDS]
-        return any(name in value for value in _texts(params) for name in made)
+        return any(name in value and _named(name, value) for value in _texts(params) for name in made)
+
+
+def _named(name: str, text: str) -> bool:
+    """Whether a text has a name as a whole: the bucket `tiny-data` isn't the repository `tiny`."""
+    letter = r"[\w.@+=-]"
+    return re.search(f"(?<!{letter}){re.escape(name)}(?!{letter})", text) is not None
 
 
 def _texts(value: object) -> Iterator[str]:

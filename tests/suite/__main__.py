@@ -3,7 +3,6 @@
     python -m tests.suite            what `make test` runs: each kind of test
     python -m tests.suite --lint     the same, and the linters beside it
     python -m tests.suite --check    what `make check` runs: everything, and the linters
-    python -m tests.suite --check --part 2   the second of three parts of that, which CI runs on a machine each
     python -m tests.suite --quick    what CI runs on each further Python and as another user: what takes a minute or two
     python -m tests.suite -- -k plan some tests, with the same line and summary: what comes after -- is given to pytest
 
@@ -83,8 +82,6 @@ SIDE_BY_SIDE = replace(SOME, pytest=(*SOME.pytest, "--ignore", STOPPING, "--igno
 CORE = Phase("core, covered whole", pytest=("tests/core", "--cov", "--cov-config=tests/core/coverage.ini"))
 STEP = Phase("step, covered whole", pytest=("tests/run/test_step.py", "--cov", "--cov-config=tests/run/coverage.ini"))
 ANYWHERE = Phase("stopped anywhere", pytest=("-rs", STOPPING))
-# The parts of --check take as long as one another. What no part names is in the last.
-PARTS = (("faults", "model"), ("run", "local", "docs", "permissions"), ())
 LINTERS = (
     Phase("ruff check", (str(BIN / "ruff"), "check", ".")),
     Phase("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),
@@ -104,30 +101,20 @@ LINTERS = (
 )
 
 
-def phases(
-    *, check: bool = False, part: int = 0, quick: bool = False, lint: bool = False, workers: int = WORKERS
-) -> list[Phase]:
-    """What is run, in this order; the last is the main one. part: of `check`, 0 for all of it. workers: processes of
-    the quick suite.
-    """
+def phases(*, check: bool = False, quick: bool = False, lint: bool = False, workers: int = WORKERS) -> list[Phase]:
+    """What is run, in this order; the last is the main one. workers: processes of the quick suite."""
     if check:
-        beside = ((*LINTERS, ANYWHERE), (), (CORE, STEP))
-        others = beside[part - 1] if part else (CORE, STEP, *LINTERS, ANYWHERE)
-        of_all = ("-n", str(OF_ALL), *SIDE_BY_SIDE.pytest[2:])
-        return [*others, replace(SIDE_BY_SIDE, pytest=(*of_all, *_of_part(part)))]
+        return [
+            CORE,
+            STEP,
+            *LINTERS,
+            ANYWHERE,
+            replace(SIDE_BY_SIDE, pytest=("-n", str(OF_ALL), *SIDE_BY_SIDE.pytest[2:])),
+        ]
     if quick:
         return [_share(replace(SIDE_BY_SIDE, pytest=("-n", str(workers), *SOME.pytest[2:], *QUICK)), FEW)]
     linters = LINTERS if lint else ()
     return [_share(CORE), _share(STEP), *linters, _share(ANYWHERE), _share(SIDE_BY_SIDE, ROWS)]
-
-
-def _of_part(part: int) -> list[str]:
-    """The arguments by which pytest runs a part's folders; none for all of them."""
-    if not part:
-        return []
-    if named := PARTS[part - 1]:
-        return [f"tests/{folder}" for folder in named]
-    return [word for names in PARTS for folder in names for word in ("--ignore", f"tests/{folder}")]
 
 
 def _share(phase: Phase, rows: int = 0) -> Phase:
@@ -205,9 +192,6 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="everything, and the linters")
     parser.add_argument("--lint", action="store_true", help="the linters, too")
-    parser.add_argument(
-        "--part", type=int, choices=range(len(PARTS) + 1), default=0, help="of --check, this part of three alone"
-    )
     parser.add_argument("--quick", action="store_true", help="nothing that takes long")
     parser.add_argument(
         "--workers", type=int, default=WORKERS, help="processes of the quick suite (default: %(default)s)"
@@ -218,7 +202,7 @@ def main(arguments: Sequence[str]) -> int:
     # Without it each of some hundred processes would compile this project and the tests again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     which = {"check": options.check, "quick": options.quick, "lint": options.lint}
-    chosen = [SOME] if options.pytest else phases(**which, part=options.part, workers=options.workers)
+    chosen = [SOME] if options.pytest else phases(**which, workers=options.workers)
     ended = run_all(chosen, options.pytest)
     beside = [test for one in ended for test in one.failed if one.phase.name == SIDE_BY_SIDE.name]
     flaky = passes_alone(beside) if 0 < len(beside) <= ALONE else []
