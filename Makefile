@@ -48,7 +48,7 @@ test: $(VENV)/dev
 
 check: $(VENV)/dev
 	@$(MAKE) --no-print-directory --keep-going $(VENV)/ministack $(VENV)/localemu || echo 'an emulator of AWS is missing here: its tests are skipped'
-	@echo 'the linters and every test, in some twenty minutes on two cores that are free'
+	@echo 'the linters and every test, in 20 to 25 minutes on two cores that are free'
 	@MINISTACK_BIN=$(VENV)/ministack/bin/ministack LOCALEMU_BIN=$(VENV)/localemu/bin/localemu \
 		$(BIN)/python -m tests.suite --check $(SUITE_ARGS) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 

@@ -69,7 +69,7 @@ class Order:
         identity = crc32(ID.sub(b"ID", asked))
         if identity in self._again:
             self._again.remove(identity)
-            return Request(service, op, True, changes)
+            return Request(service, op, True, changes, identity=identity)
         self._times[identity] += 1
         group = crc32(b"%d %d" % (identity, self._times[identity]))
         return Request(service, op, True, changes, group, identity)

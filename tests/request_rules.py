@@ -43,9 +43,7 @@ def judge(service: str, operation: str, params: dict[str, Any]) -> list[str]:
 
 
 def _watch(client: Any, service: str) -> None:
-    name = client.meta.service_model.service_name
-
-    process = os.getpid()
+    name, process = client.meta.service_model.service_name, os.getpid()
 
     def sent(params: dict[str, Any], model: Any, **others: Any) -> None:
         if os.getpid() != process:  # what a fork finds stays in it; the lab that it asks judges too

@@ -25,6 +25,7 @@ from moto.iam.responses import IamResponse
 from moto.logs.models import LogStream
 from moto.logs.responses import LogsResponse
 from moto.moto_server.werkzeug_app import BackendRequest
+from moto.ssm.responses import SimpleSystemManagerResponse
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Request
 
@@ -102,16 +103,18 @@ def _default_vpcs_have_a_way_out() -> None:
     EC2Backend.create_default_vpc = create  # type: ignore[method-assign]
 
 
-def _iam_answers_one_at_a_time() -> None:
-    """moto's IAM walks over all policies while another thread adds one, and ends with RuntimeError."""
-    original: Any = IamResponse._dispatch
+def _answers_one_at_a_time(service: Any) -> None:
+    """moto's IAM walks over all policies while another thread adds one, and ends with RuntimeError. Its SSM lists a
+    parameter and then doesn't find it, since another thread has deleted it, and two at once may make the same one.
+    """
+    original: Any = service._dispatch
     lock = threading.Lock()
 
     def dispatch(self: Any, *args: Any, **kwargs: Any) -> Any:
         with lock:
             return original(self, *args, **kwargs)
 
-    IamResponse._dispatch = dispatch  # type: ignore[method-assign]
+    service._dispatch = dispatch
 
 
 def _log_pages_end_at_one_megabyte() -> None:
@@ -249,7 +252,14 @@ OWN = (
         "https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddClientIDToOpenIDConnectProvider.html",
         _oidc_audiences_change,
     ),
-    Correction("IAM answers one at a time", f"{MOTO}iam/models.py", _iam_answers_one_at_a_time),
+    Correction(
+        "IAM answers one at a time", f"{MOTO}iam/models.py", functools.partial(_answers_one_at_a_time, IamResponse)
+    ),
+    Correction(
+        "SSM answers one at a time",
+        f"{MOTO}ssm/models.py",
+        functools.partial(_answers_one_at_a_time, SimpleSystemManagerResponse),
+    ),
     Correction(
         "default VPCs have a way out",
         "https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html",

@@ -22,6 +22,7 @@ SSE_C = "SSE-C"
 CUSTOMER_KEY = "x-amz-server-side-encryption-customer-algorithm"
 # moto's, of PutObject, CopyObject, UploadPart, UploadPartCopy, and a multipart upload's begin and end.
 WRITES = ("put_object", "copy_object", "upload_part", "upload_part_copy", "_key_response_post")
+OF_AN_OBJECT = ("put_object", "copy_object", "delete_object", "_key_response_post")  # moto's that make or delete one
 LOCKS = 64  # objects share them, so that there aren't more and more
 PRIVATE = "private"  # the canned ACL that nobody else is in
 OPEN_TO_OWNER = frozenset({"bucket-owner-full-control"})  # what a request may still ask for where no ACL counts
@@ -220,7 +221,7 @@ def _sha256(body: Any) -> str:
 def _writes_of_an_object_come_one_after_the_other() -> None:
     """moto looks whether the condition of a write holds, and then writes: of two at once both may find that it does."""
     locks = [threading.Lock() for _ in range(LOCKS)]
-    for name in ("put_object", "copy_object", "delete_object", "_key_response_post"):
+    for name in OF_AN_OBJECT:
         setattr(S3Response, name, _alone(getattr(S3Response, name), locks))
 
 

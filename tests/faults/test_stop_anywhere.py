@@ -23,6 +23,11 @@ SHARE = 24  # with --share one point of so many
 Line = dict[str, Any]
 
 
+def of_workers(every: int) -> int:
+    """How many share the points: to make one ready is most of the work of a share."""
+    return WORKERS if every == 1 else 1
+
+
 @pytest.fixture(scope="module")
 def every(request: pytest.FixtureRequest) -> int:
     """One point of so many is done."""
@@ -34,7 +39,7 @@ def lines(every: int, tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
     """What the workers report: all points of both commands with both faults."""
     folder, began = tmp_path_factory.mktemp("workers"), time.monotonic()
     children = {}
-    workers = WORKERS if every == 1 else 1  # to make one ready is most of the work of a share
+    workers = of_workers(every)
     for number in range(workers):
         report = folder / f"{number}.jsonl"
         pid = os.fork()
@@ -72,7 +77,7 @@ def test_stop_anywhere(
         )
     text = "\n\n".join(f"point {p['n']}, {p['op']}: {p['problem']}\n{p['output'][-1500:]}" for p in wrong[:5])
     assert not wrong, f"{len(wrong)} of {len(points)} points: {[(p['n'], p['op']) for p in wrong]}\n{text}"
-    assert len(ends) == (WORKERS if every == 1 else 1), "a worker ended too soon: why is above"
+    assert len(ends) == of_workers(every), "a worker ended too soon: why is above"
     assert {*range(1, reached + 1, every)} <= {point["n"] for point in points}
     assert reached >= {"kill": 30, "lose": 20, "lose reads": GROUPS}[fault], (
         "too few points: did the command do anything?"

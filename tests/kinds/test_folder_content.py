@@ -92,17 +92,6 @@ def test_an_interruption_ends_it_before_the_next_file(lab: LabHandle, want: Fold
     assert listed(lab) == []
 
 
-def test_an_interruption_ends_its_deletion_before_the_next_thousand(lab: LabHandle, want: FolderSpec) -> None:
-    clock = Interrupting()
-    aws, kind = lab.aws(clock=clock), Folder()
-    kind.create(aws, want)
-    seen = kind.observe(aws, [want])[want.name]
-    clock.stopped.set()
-    with pytest.raises(Interrupted):
-        kind.delete(aws, seen)
-    assert len(listed(lab)) == 2
-
-
 @pytest.mark.parametrize("there", [False, True])
 def test_what_is_sent_beside_what_is_there_is_looked_at(lab: LabHandle, want: FolderSpec, there: bool) -> None:
     """Somebody may have changed that meanwhile; a folder that is new has nothing else."""

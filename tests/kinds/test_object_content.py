@@ -19,7 +19,7 @@ from reconciler.aws.clients import TRANSFER, UPLOAD, new_session
 from reconciler.config.file_checksums import PART, part_digests, sha256_of
 from reconciler.core.diff import diff
 from reconciler.core.errors import AwsError, Interrupted, UserError
-from reconciler.core.spec import OWNER_TAG, Observed
+from reconciler.core.spec import OWNER_TAG
 from reconciler.kinds import Object, ObjectSpec, s3_object
 from tests.lab_client import LabHandle, SkippingClock
 
@@ -213,36 +213,3 @@ def test_an_interrupted_upload_leaves_nothing(lab: LabHandle, tmp_path: Path, pa
         kind.create(lab.aws(clock=clock), spec_of(file))
     assert "Contents" not in lab.client("s3").list_objects_v2(Bucket=BUCKET)
     assert "Uploads" not in lab.client("s3").list_multipart_uploads(Bucket=BUCKET)
-
-
-@pytest.fixture
-def versions(lab: LabHandle) -> Observed[ObjectSpec]:
-    """An object with more versions than one listing shows."""
-    s3, name = lab.client("s3"), {"Bucket": BUCKET, "Key": "data.bin"}
-    s3.create_bucket(Bucket=BUCKET)
-    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    for number in range(1001):
-        s3.put_object(**name, Body=b"%d" % number)
-    s3.put_object(Bucket=BUCKET, Key="data.bin.old", Body=b"another's")
-    return Observed(ObjectSpec(name=f"{BUCKET}/data.bin", sha256="", size=0))
-
-
-@pytest.mark.long  # to make a thousand versions; below a prefix a few are deleted in tests/kinds/test_contract.py
-def test_all_versions_are_deleted_and_nothing_else(lab: LabHandle, versions: Observed[ObjectSpec]) -> None:
-    Object().delete(lab.aws(), versions)
-    left = lab.client("s3").list_object_versions(Bucket=BUCKET)
-    assert [version["Key"] for version in left["Versions"]] == ["data.bin.old"]
-    assert "DeleteMarkers" not in left
-    assert len(lab.log("s3", "DeleteObjects")) == 2
-    Object().delete(lab.aws(), versions)
-
-
-def test_an_interruption_ends_the_deletion_of_versions(lab: LabHandle, want: ObjectSpec) -> None:
-    clock = Interrupting()
-    aws, kind = lab.aws(clock=clock), Object()
-    kind.create(aws, want)
-    seen = kind.observe(aws, [want])[want.name]
-    clock.stopped.set()
-    with pytest.raises(Interrupted):
-        kind.delete(aws, seen)
-    assert kind.observe(lab.aws(), [want])

@@ -712,10 +712,38 @@ def _conditions_hold_while_it_is_written(clients: Clients) -> bool:
     return sorted(done) == [False, True]
 
 
+def _listed_and_deleted_meanwhile(clients: Clients) -> bool:
+    """Whether a listing of parameters ends well of which another thread deletes one."""
+    from moto.ssm.models import ssm_backends
+
+    ssm, name = clients("ssm"), f"/{_new()}/one"
+    backend = ssm_backends["123456789012"][REGION]
+    ssm.put_parameter(Name=name, Type="String", Value="1")
+    find, ended = backend.get_parameter, threading.Event()
+
+    def delete() -> None:
+        ssm.delete_parameter(Name=name)
+        ended.set()
+
+    deleting = threading.Thread(target=delete)
+
+    def delete_first(wanted: str) -> Any:
+        if deleting.ident is None:
+            deleting.start()
+            ended.wait(1)  # where it isn't kept waiting it ends in this time
+        return find(wanted)
+
+    with unittest.mock.patch.object(backend, "get_parameter", delete_first):
+        listed = ssm.get_parameters_by_path(Path=name.rpartition("/")[0])["Parameters"]
+        deleting.join(30)
+    return [parameter["Name"] for parameter in listed] == [name]
+
+
 # What shows itself only from within moto's own process: why each is there is a fault of moto as it is.
 WITHIN: dict[str, Probe] = {
     "functions run without Docker": _function_runs,
     "IAM answers one at a time": _walks_while_policies_come,
+    "SSM answers one at a time": _listed_and_deleted_meanwhile,
     "times are read by their form": _reads_a_time_without_guessing,
     "moto's own code is looked at once": _names_moto_by_listing_folders,
     "one rule is compiled at a time": _python_is_new,

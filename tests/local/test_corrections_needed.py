@@ -16,10 +16,12 @@ import pytest
 from moto import mock_aws
 from moto.moto_server.werkzeug_app import BackendRequest
 from moto.s3.responses import S3Response
+from moto.ssm.responses import SimpleSystemManagerResponse
 
 from reconciler.local import corrections
 from reconciler.local.functions import Functions
-from tests.local.moto_probes import PROBES, WITHIN
+from reconciler.local.s3_corrections import OF_AN_OBJECT
+from tests.local.moto_probes import PROBES, REGION, WITHIN
 from tests.local_fixtures import EmbeddedAws
 
 LISTED = corrections.every(Functions.__new__(Functions))
@@ -47,12 +49,16 @@ def test_the_embedded_aws_does_it(embedded_aws: EmbeddedAws, name: str) -> None:
     assert PROBES[name](embedded_aws.client)
 
 
-@pytest.mark.parametrize("name", ["a request goes with its answer", "writes of an object come one after the other"])
+@pytest.mark.parametrize(
+    "name",
+    ["a request goes with its answer", "writes of an object come one after the other", "SSM answers one at a time"],
+)
 def test_it_is_right_where_it_is_corrected(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Plain moto fails it above. Here it is corrected for this test alone."""
     monkeypatch.setattr(BackendRequest, "_load_form_data", BackendRequest._load_form_data)
-    for write in ("put_object", "copy_object", "delete_object", "_key_response_post"):
+    monkeypatch.setattr(SimpleSystemManagerResponse, "_dispatch", SimpleSystemManagerResponse._dispatch)
+    for write in OF_AN_OBJECT:
         monkeypatch.setattr(S3Response, write, getattr(S3Response, write))
     next(correction for correction in LISTED if correction.what == name).install()
     with mock_aws():
-        assert WITHIN[name](boto3.client)
+        assert WITHIN[name](boto3.session.Session(region_name=REGION).client)

@@ -45,11 +45,12 @@ from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, Schedul
 from moto.sns.models import SNSBackend, Topic
 from moto.sns.responses import SNSResponse
 from moto.ssm.models import Parameter, SimpleSystemManagerBackend
+from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.models import AssumedRole, STSBackend
 from werkzeug.routing import Rule as WerkzeugRule
 from werkzeug.serving import WSGIRequestHandler
 
-from reconciler.local.s3_corrections import WRITES
+from reconciler.local.s3_corrections import OF_AN_OBJECT, WRITES
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
@@ -92,7 +93,8 @@ def test_the_version_is_the_one_pinned() -> None:
         (LogStream, "put_log_events get_log_events"),
         (S3Backend, "delete_bucket_encryption list_objects_v2 put_bucket_ownership_controls"),
         (S3Response, "put_object put_object_acl get_bucket_notification _bucket_response_put"),
-        (S3Response, " ".join(WRITES)),
+        (S3Response, " ".join({*WRITES, *OF_AN_OBJECT})),
+        (SimpleSystemManagerResponse, "_dispatch"),
         (IAMBackend, "get_role_by_arn delete_user update_user get_user get_groups_for_user"),
         (IAMBackend, "create_policy create_policy_version create_role update_assume_role_policy put_role_policy"),
         (IAMBackend, "put_user_policy attach_role_policy attach_user_policy"),
