@@ -93,7 +93,7 @@ def test_the_version_is_the_one_pinned() -> None:
         (LogStream, "put_log_events get_log_events"),
         (S3Backend, "delete_bucket_encryption list_objects_v2 put_bucket_ownership_controls"),
         (S3Response, "put_object put_object_acl get_bucket_notification _bucket_response_put"),
-        (S3Response, " ".join({*WRITES, *OF_AN_OBJECT})),
+        (S3Response, " ".join(dict.fromkeys((*WRITES, *OF_AN_OBJECT)))),
         (SimpleSystemManagerResponse, "_dispatch"),
         (IAMBackend, "get_role_by_arn delete_user update_user get_user get_groups_for_user"),
         (IAMBackend, "create_policy create_policy_version create_role update_assume_role_policy put_role_policy"),
