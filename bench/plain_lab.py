@@ -1,4 +1,5 @@
-"""The lab around moto as it is, without our corrections: for a peer whose configuration real ECS would refuse.
+"""The lab around moto as it is, without our corrections but for two that only save time: for a peer whose configuration
+real ECS would refuse.
 
 python -m bench.plain_lab 0 --home DIR --until-eof      as `tests.lab`, whose wire and control requests it has
 """
@@ -17,8 +18,9 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
+from reconciler.local import iam_corrections
 from reconciler.local.embedded import RequestHandler
-from tests.lab import Lab, load_managed_policies_once
+from tests.lab import Lab
 
 
 class Plain:
@@ -43,7 +45,8 @@ class Plain:
 
 def main() -> None:
     """Serve until standard input closes."""
-    load_managed_policies_once()
+    iam_corrections.policies_of_aws_are_made_once()
+    iam_corrections.keys_are_looked_for_where_there_are_any()
     lab: Any = Lab(Plain())  # type: ignore[arg-type]  # it only calls it
     server = make_server("127.0.0.1", 0, lab, threaded=True, request_handler=RequestHandler)
     server.daemon_threads = True  # type: ignore[attr-defined]

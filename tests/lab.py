@@ -259,34 +259,10 @@ def _hang_up(environ: Environ, start: Start) -> list[bytes]:
     return [b""]
 
 
-def load_managed_policies_once() -> None:
-    """AWS's managed policies are 1,500 objects that moto makes again at each reset: copy those made before instead.
-
-    Not with copy.copy, which also enters each into the list of models of moto's dashboard.
-    """
-    from moto.iam import models
-
-    backend_class: Any = models.IAMBackend
-    load, kept = backend_class._init_aws_policies, list[Any]()
-
-    def copied(policy: Any) -> Any:
-        one = object.__new__(type(policy))
-        one.__dict__.update(policy.__dict__)
-        return one
-
-    def copies(backend: Any) -> list[Any]:
-        if not kept:
-            kept.extend(load(backend))
-        return [copied(policy) for policy in kept]
-
-    backend_class._init_aws_policies = copies
-
-
 def serve(port: int, home: Path, latency: float, *, until_eof: bool) -> None:
     """Serve until SIGTERM or SIGINT, or until standard input closes."""
     from reconciler.local.embedded import RequestHandler
 
-    load_managed_policies_once()
     os.environ.setdefault(KEEP, "0")  # its home has nothing to begin with
     home.mkdir(parents=True, exist_ok=True)
     inner = Server(home, KEYS)

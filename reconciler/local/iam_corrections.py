@@ -1,14 +1,20 @@
-"""IAM users of moto put right: boundaries and the credentials of single services, which it lacks, and what stays."""
+"""IAM of moto put right: boundaries and the credentials of single services, which users of it lack, what stays, and
+what it makes again and again.
+"""
 
 from __future__ import annotations
 
+import functools
 import secrets
+import threading
 from typing import Any
 
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
+from moto.iam import models
 from moto.iam.exceptions import DeleteConflictException, EntityAlreadyExists, NotFoundException
-from moto.iam.models import IAMBackend, User
+from moto.iam.models import AWSManagedPolicy, IAMBackend, User, iam_backends
 from moto.iam.responses import IamResponse
 
 from reconciler.local.correction import Correction
@@ -139,7 +145,57 @@ def _names_of_policies_are_used_once() -> None:
     IamResponse.create_policy = create  # type: ignore[method-assign]
 
 
+def keys_are_looked_for_where_there_are_any() -> None:
+    """To find whose a key is, moto makes an IAM for each partition of AWS (of China, of governments, …).
+    The first request waits half a second for it.
+    """
+
+    def account_of(access_key: str) -> str:
+        for account_id, partitions in list(iam_backends.items()):
+            if any(access_key in backend.access_keys for backend in list(partitions.values())):
+                return account_id
+        return DEFAULT_ACCOUNT_ID
+
+    models.get_account_id_from = account_of
+
+
+def policies_of_aws_are_made_once() -> None:
+    """moto reads AWS's 1,500 policies anew for each account and after each reset, which takes a tenth of a second, and
+    writes all of their ARNs at each attachment. Of what AWS has made only who it is attached to changes.
+    """
+    load: Any = IAMBackend._init_aws_policies
+    made: dict[tuple[str, str], tuple[list[Any], list[Any]]] = {}
+    lock = threading.Lock()
+
+    def policies(backend: Any) -> list[Any]:
+        with lock:
+            key = (backend.account_id, backend.region_name)
+            if key not in made:
+                first = load(backend)
+                made[key] = first, [_copied(policy) for policy in first]
+            untouched, in_use = made[key]
+            for number, policy in enumerate(in_use):
+                if policy.attachment_count:  # by what there was before
+                    in_use[number] = _copied(untouched[number])
+            return list(in_use)
+
+    IAMBackend._init_aws_policies = policies  # type: ignore[assignment, method-assign]
+    arn: Any = functools.cached_property(AWSManagedPolicy.arn.fget)  # type: ignore[attr-defined]
+    arn.__set_name__(AWSManagedPolicy, "arn")
+    AWSManagedPolicy.arn = arn  # type: ignore[method-assign]
+
+
+def _copied(policy: Any) -> Any:
+    """Not with copy.copy, which also enters it into the list of models of moto's dashboard."""
+    copy = object.__new__(type(policy))
+    copy.__dict__.update(policy.__dict__)
+    return copy
+
+
+MODELS = "https://github.com/getmoto/moto/blob/master/moto/iam/models.py"
 CORRECTIONS = (
+    Correction("keys are looked for where there are any", MODELS, keys_are_looked_for_where_there_are_any),
+    Correction("policies of AWS are made once", MODELS, policies_of_aws_are_made_once),
     Correction("users have permissions boundaries", f"{API}PutUserPermissionsBoundary.html", _users_have_boundaries),
     Correction(
         "users have credentials for single services",

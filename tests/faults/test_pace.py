@@ -97,7 +97,7 @@ def test_it_finds_the_rate_of_a_service(calls: int, limit: float, burst: float, 
 def test_many_calls_get_through_a_rate_limit_without_multiplying(lab: LabHandle) -> None:
     """160 reads of a service that takes 40 a second, in real time: no more requests than the table above allows.
 
-    On a busy machine a full round is under way before the first throttled answer is read, since answers are read in turn.
+    On a busy machine a whole round is under way before the first throttled answer is read.
     """
     names = [f"role-{n}" for n in range(160)]
     aws = lab.aws(clock=SystemClock())

@@ -13,6 +13,7 @@ import gc
 import hashlib
 import io
 import json
+import os
 import sys
 import threading
 import tomllib
@@ -739,10 +740,38 @@ def _listed_and_deleted_meanwhile(clients: Clients) -> bool:
     return [parameter["Name"] for parameter in listed] == [name]
 
 
+def _one_partition_has_keys(clients: Clients) -> bool:
+    """Whether a request leaves no IAM of other partitions."""
+    from moto.iam.models import iam_backends
+
+    clients("iam").list_users()
+    return {*iam_backends["123456789012"]} == {"aws"}
+
+
+def _policies_are_those_of_before(_: Clients) -> bool:
+    """Whether another IAM has the same policies of AWS, but for one that was attached, which nobody has there."""
+    from moto.iam.models import IAMBackend
+
+    with unittest.mock.patch.dict(os.environ, MOTO_IAM_LOAD_MANAGED_POLICIES="true"):
+        first = IAMBackend("aws", "123456789012").managed_policies
+        attached = next(iter(first.values()))
+        attached.attachment_count = 1
+        second = IAMBackend("aws", "123456789012").managed_policies
+    own = second.pop(attached.arn)
+    del first[attached.arn]
+    return (
+        own is not attached
+        and own.attachment_count == 0
+        and all(second[arn] is policy for arn, policy in first.items())
+    )
+
+
 # What shows itself only from within moto's own process: why each is there is a fault of moto as it is.
 WITHIN: dict[str, Probe] = {
     "functions run without Docker": _function_runs,
     "IAM answers one at a time": _walks_while_policies_come,
+    "keys are looked for where there are any": _one_partition_has_keys,
+    "policies of AWS are made once": _policies_are_those_of_before,
     "SSM answers one at a time": _listed_and_deleted_meanwhile,
     "times are read by their form": _reads_a_time_without_guessing,
     "moto's own code is looked at once": _names_moto_by_listing_folders,

@@ -14,6 +14,7 @@ from pathlib import Path
 import boto3
 import pytest
 from moto import mock_aws
+from moto.iam import models
 from moto.moto_server.werkzeug_app import BackendRequest
 from moto.s3.responses import S3Response
 from moto.ssm.responses import SimpleSystemManagerResponse
@@ -51,12 +52,21 @@ def test_the_embedded_aws_does_it(embedded_aws: EmbeddedAws, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a request goes with its answer", "writes of an object come one after the other", "SSM answers one at a time"],
+    [
+        "a request goes with its answer",
+        "writes of an object come one after the other",
+        "SSM answers one at a time",
+        "keys are looked for where there are any",
+        "policies of AWS are made once",
+    ],
 )
 def test_it_is_right_where_it_is_corrected(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Plain moto fails it above. Here it is corrected for this test alone."""
     monkeypatch.setattr(BackendRequest, "_load_form_data", BackendRequest._load_form_data)
     monkeypatch.setattr(SimpleSystemManagerResponse, "_dispatch", SimpleSystemManagerResponse._dispatch)
+    monkeypatch.setattr(models, "get_account_id_from", models.get_account_id_from)
+    monkeypatch.setattr(models.IAMBackend, "_init_aws_policies", models.IAMBackend._init_aws_policies)
+    monkeypatch.setattr(models.AWSManagedPolicy, "arn", models.AWSManagedPolicy.arn)
     for write in OF_AN_OBJECT:
         monkeypatch.setattr(S3Response, write, getattr(S3Response, write))
     next(correction for correction in LISTED if correction.what == name).install()

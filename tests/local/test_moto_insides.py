@@ -19,7 +19,8 @@ from moto.ecr.models import ECRBackend, Image, Repository
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.events.models import EventPattern, EventsBackend, Rule
-from moto.iam.models import IAMBackend, Policy, Role, User
+from moto.iam import models as iam_models
+from moto.iam.models import AWSManagedPolicy, IAMBackend, Policy, Role, User
 from moto.iam.responses import IamResponse
 from moto.kms.models import Key, KmsBackend
 from moto.logs.models import LogGroup, LogsBackend, LogStream
@@ -98,7 +99,9 @@ def test_the_version_is_the_one_pinned() -> None:
         (IAMBackend, "get_role_by_arn delete_user update_user get_user get_groups_for_user"),
         (IAMBackend, "create_policy create_policy_version create_role update_assume_role_policy put_role_policy"),
         (IAMBackend, "put_user_policy attach_role_policy attach_user_policy"),
-        (IAMBackend, "remove_role_from_instance_profile get_instance_profile"),
+        (IAMBackend, "remove_role_from_instance_profile get_instance_profile _init_aws_policies"),
+        (AWSManagedPolicy, "arn"),
+        (iam_models, "get_account_id_from"),
         (SimpleSystemManagerBackend, "put_parameter"),
         (EventsBackend, "put_rule"),
         (S3Backend, "put_bucket_policy copy_object upload_part_copy put_object complete_multipart_upload"),
