@@ -190,12 +190,12 @@ def _numbers(text: str, field: str, low: int, high: int, names: tuple[str, ...] 
 
 
 def _field(
-    text: str, field: str, low: int, high: int, names: tuple[str, ...] = (), *, special: str = ""
+    text: str, field: str, low: int, high: int, names: tuple[str, ...] = (), *, special: str | None = None
 ) -> frozenset[int | str]:
     """The values of a field: numbers, and the specials as they stand there. Raises BadSchedule."""
     values: set[int | str] = set()
     for item in text.upper().split(","):
-        if special and re.fullmatch(special, item):
+        if special is not None and re.fullmatch(special, item):
             values.add(item)
             continue
         numbers = _span(item, low, high, names)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import FrozenInstanceError
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from reconciler.core.schedule import BadSchedule, next_time, parse, per_day, time_zones
+from reconciler.core.schedule import BadSchedule, Cron, next_time, parse, per_day, time_zones
 
 START = "2026-03-04T12:00"  # a Wednesday
 
@@ -35,6 +36,7 @@ def times(expression: str, zone: str, after: str, count: int) -> list[str]:
         ("0 12 * * ? *", "2026-03-05T12:00 2026-03-06T12:00"),
         ("1 12 * * ? *", "2026-03-04T12:01 2026-03-05T12:01"),
         ("* * * * ? *", "2026-03-04T12:01 2026-03-04T12:02"),
+        ("*/1 13 * * ? *", "2026-03-04T13:00 2026-03-04T13:01"),
         ("*/20 * * * ? *", "2026-03-04T12:20 2026-03-04T12:40 2026-03-04T13:00"),
         ("50/5 12 * * ? *", "2026-03-04T12:50 2026-03-04T12:55 2026-03-05T12:50"),
         ("10-20/5 12 * * ? *", "2026-03-04T12:10 2026-03-04T12:15 2026-03-04T12:20 2026-03-05T12:10"),
@@ -65,6 +67,7 @@ def times(expression: str, zone: str, after: str, count: int) -> list[str]:
         ("0 0 ? * 2#1,6L *", "2026-03-27T00:00 2026-04-06T00:00"),
         ("0 0 ? JAN,jul 5#3 2027/2", "2027-01-21T00:00 2027-07-15T00:00 2029-01-18T00:00"),
         ("0 0 1 11-2 ? *", "2026-11-01T00:00 2026-12-01T00:00 2027-01-01T00:00 2027-02-01T00:00 2027-11-01T00:00"),
+        ("0 0 1 11-2/3 ? *", "2026-11-01T00:00 2027-02-01T00:00 2027-11-01T00:00"),
         ("0 0 1 1 ? 2027-2028", "2027-01-01T00:00 2028-01-01T00:00 never"),
         ("0 0 * * ? 2025", "never"),
         ("0 0 1 1 ? 2199", "2199-01-01T00:00 never"),
@@ -72,6 +75,47 @@ def times(expression: str, zone: str, after: str, count: int) -> list[str]:
 )  # fmt: skip
 def test_cron(fields: str, expected: str) -> None:
     assert times(f"cron({fields})", "UTC", START, len(expected.split())) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (1, "JAN"), (2, "FEB"), (3, "MAR"), (4, "APR"), (5, "MAY"), (6, "JUN"),
+        (7, "JUL"), (8, "AUG"), (9, "SEP"), (10, "OCT"), (11, "NOV"), (12, "DEC"),
+    ],
+)  # fmt: skip
+def test_names_of_months(number: int, name: str) -> None:
+    assert parse(f"cron(0 0 1 {name} ? *)") == parse(f"cron(0 0 1 {number} ? *)")
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(1, "SUN"), (2, "MON"), (3, "TUE"), (4, "WED"), (5, "THU"), (6, "FRI"), (7, "SAT")]
+)
+def test_names_of_days(number: int, name: str) -> None:
+    for form in ("{}", "{}L", "{}#2", "{0}-{0}"):
+        named, numbered = (parse(f"cron(0 0 ? * {form.format(day)} *)") for day in (name, number))
+        assert named == numbered
+
+
+@pytest.mark.parametrize(
+    ("of", "day", "expected"),
+    [
+        ("1 1 ? 2027", date(2027, 1, 1), True), ("1 1 ? 2027", date(2026, 1, 1), False),
+        ("1 1 ? 2027", date(2027, 2, 1), False), ("1 1 ? 2027", date(2027, 1, 2), False),
+        ("? * MON *", date(2026, 3, 9), True), ("? * MON *", date(2026, 3, 10), False),
+    ],
+)  # fmt: skip
+def test_on_a_day(of: str, day: date, expected: bool) -> None:
+    cron = parse(f"cron(0 0 {of})")
+    assert isinstance(cron, Cron)
+    assert cron.on(day) is expected
+
+
+@pytest.mark.parametrize("expression", ["at(2026-03-04T12:00:00)", "rate(1 day)", "cron(0 0 1 1 ? *)"])
+def test_what_was_read_does_not_change(expression: str) -> None:
+    schedule = parse(expression)
+    with pytest.raises(FrozenInstanceError):
+        setattr(schedule, next(iter(vars(schedule))), None)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +165,7 @@ def test_seconds_and_the_moment_itself() -> None:
         ("cron(0 6 * * *)", "cron has six fields, and this has 5: MINUTE HOUR DAY MONTH WEEKDAY YEAR"),
         ("cron(60 6 * * ? *)", "the minute 60 is not from 0 to 59"),
         ("cron(a 6 * * ? *)", "the minute a is not from 0 to 59"),
+        ("cron(5, 6 * * ? *)", "the minute 5, is not from 0 to 59"),
         ("cron(0 24 * * ? *)", "the hour 24 is not from 0 to 23"),
         ("cron(0 1- * * ? *)", "the hour 1- is not from 0 to 23"),
         ("cron(0 1-2-3 * * ? *)", "the hour 1-2-3 is not from 0 to 23"),
