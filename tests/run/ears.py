@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import json
 import threading
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from tests.run.conftest import Lane
 
@@ -47,8 +44,8 @@ class _Hook(http.server.BaseHTTPRequestHandler):
 
 
 class Ears:
-    """What those who are told have heard, but of runs that had a task before: of a function of the test before they may
-    hear late. run: the only one that is listened to; empty for all others.
+    """What those who are told have heard. run: the only one that is listened to; empty for all. What a function of the
+    test before was doing may be heard late.
     """
 
     def __init__(self, lane: Lane) -> None:
@@ -57,9 +54,6 @@ class Ears:
         self.queue = self.sqs.create_queue(QueueName="ended")["QueueUrl"]
         url = f"http://127.0.0.1:{self.hook.server_port}{SECRET}"
         lane.client("ssm").put_parameter(Name="/tiny/hook", Type="SecureString", Value=url, Overwrite=True)
-        self._before: set[str] = set()
-        with contextlib.suppress(ClientError):  # the cluster isn't there yet
-            self._before = {task.get("startedBy", "").rpartition("-")[0] for task in lane.tasks()} - {""}
         self.sns()
 
     def __enter__(self) -> Ears:
@@ -76,13 +70,9 @@ class Ears:
             for message in received:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
                 messages.append(json.loads(json.loads(message["Body"])["Message"]))
-        return self._listened(messages)
+        return [message for message in messages if self.run in json.dumps(message)]
 
     def webhook(self) -> list[Any]:
         """What the webhook got since the last look."""
         bodies, self.hook.got = self.hook.got, []
-        return self._listened(bodies)
-
-    def _listened(self, messages: list[Any]) -> list[Any]:
-        texts = [(message, json.dumps(message)) for message in messages]
-        return [message for message, text in texts if self.run in text and not any(run in text for run in self._before)]
+        return [body for body in bodies if self.run in json.dumps(body)]
