@@ -53,6 +53,8 @@ def made() -> list[Bar]:
 BARS = made()
 H = "Open time,Open,High,Low,Close,Volume"
 ISO = "%Y-%m-%d %H:%M:%S"
+Later = Callable[[], bytes]  # what takes long to make: only the test that reads it does
+Content = str | bytes | Later
 
 
 def csv(header: str, row: Callable[[Bar], str], order: int = 1) -> str:
@@ -109,18 +111,24 @@ def frame() -> pd.DataFrame:
     )
 
 
-def parquet(rows: pd.DataFrame, index: bool = False, **how: str) -> bytes:
-    out = io.BytesIO()
-    out.close = lambda: None  # type: ignore[method-assign]
-    fastparquet.write("x", rows, open_with=lambda *_: out, mkdirs=lambda *_: None, write_index=index, **how)
-    return out.getvalue()
+def parquet(rows: Callable[[], pd.DataFrame], index: bool = False, **how: str) -> Later:
+    def content() -> bytes:
+        out = io.BytesIO()
+        out.close = lambda: None  # type: ignore[method-assign]
+        fastparquet.write("x", rows(), open_with=lambda *_: out, mkdirs=lambda *_: None, write_index=index, **how)
+        return out.getvalue()
+
+    return content
 
 
-def pyarrow_parquet(rows: pd.DataFrame) -> bytes:
-    out = io.BytesIO()
-    out.close = lambda: None  # type: ignore[method-assign]
-    rows.to_parquet(out, engine="pyarrow")
-    return out.getvalue()
+def pyarrow_parquet(rows: Callable[[], pd.DataFrame]) -> Later:
+    def content() -> bytes:
+        out = io.BytesIO()
+        out.close = lambda: None  # type: ignore[method-assign]
+        rows().to_parquet(out, engine="pyarrow")
+        return out.getvalue()
+
+    return content
 
 
 def de(x: float, thousands: bool = True) -> str:
@@ -144,7 +152,7 @@ def minutes(step: int = 1) -> str:
 YF = "Price,Close,High,Low,Open,Volume\nTicker,BTC-USD,BTC-USD,BTC-USD,BTC-USD,BTC-USD\nDatetime,,,,,"
 MT5 = "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>"
 CDD = "unix,date,symbol,open,high,low,close,Volume BTC,Volume USD"
-READ: dict[str, str | bytes] = {
+READ: dict[str, Content] = {
     # exchanges and services
     "binance-ms": klines(1000),
     "binance-us": klines(1_000_000),
@@ -274,15 +282,16 @@ READ: dict[str, str | bytes] = {
     "zip": zipped(BTCUSDT__csv=klines(1000)),
     "zip-with-a-readme": zipped(README__md="hello", BTCUSDT__csv=klines(1000), CHECKSUM="abc"),
     "gzip": gzip.compress(timed(ISO).encode()),
-    "parquet": parquet(frame()),
+    "parquet": parquet(frame),
     "parquet-with-texts": parquet(
-        frame().assign(datetime=[f"{b.at:%d/%m/%Y %H:%M}" for b in BARS], close=[f"{b.c:,.2f}" for b in BARS])),
-    "parquet-with-index": parquet(frame().set_index("datetime"), index=True),
-    "parquet-date-and-hour": parquet(frame().drop(columns="datetime").assign(
+        lambda: frame().assign(
+            datetime=[f"{b.at:%d/%m/%Y %H:%M}" for b in BARS], close=[f"{b.c:,.2f}" for b in BARS])),
+    "parquet-with-index": parquet(lambda: frame().set_index("datetime"), index=True),
+    "parquet-date-and-hour": parquet(lambda: frame().drop(columns="datetime").assign(
         date=[f"{b.at:%Y-%m-%d}" for b in BARS], hour=[b.at.hour for b in BARS])),
-    "parquet-nameless-index": parquet(frame().set_index("datetime").rename_axis(None), index=True),
-    "parquet-latest-first": pyarrow_parquet(frame()[::-1]),
-    "parquet-epoch": parquet(frame().rename(columns={"datetime": "t"}).assign(t=[b.s * 1000 for b in BARS])),
+    "parquet-nameless-index": parquet(lambda: frame().set_index("datetime").rename_axis(None), index=True),
+    "parquet-latest-first": pyarrow_parquet(lambda: frame()[::-1]),
+    "parquet-epoch": parquet(lambda: frame().rename(columns={"datetime": "t"}).assign(t=[b.s * 1000 for b in BARS])),
     # forms of time
     "iso-t": timed("%Y-%m-%dT%H:%M:%S"),
     "iso-minutes": timed("%Y-%m-%d %H:%M"),
@@ -328,7 +337,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "bars"
 
 
-def put(path: Path, content: str | bytes) -> Path:
+def put(path: Path, content: Content) -> Path:
+    if callable(content):
+        content = content()
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
@@ -360,7 +371,7 @@ def flat(at: dt.datetime, i: int, form: str = ISO) -> str:
     return f"{at:{form}},{100 + i % 7},110,90,{100 + (i + 1) % 7},5"
 
 
-REFUSED: dict[str, tuple[str | bytes, str]] = {
+REFUSED: dict[str, tuple[Content, str]] = {
     "xlsx": (xlsx(), "an Excel workbook .xlsx.*save the sheet as CSV"),
     "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "an Excel workbook .xls."),
     "ods": (zipped(mimetype="x", content__xml="<x/>"), "an OpenDocument spreadsheet"),
@@ -418,7 +429,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "etc-gmt": (timed("%Y-%m-%d %H:%M:%S Etc/GMT+1"), "Etc/GMT.1 is an hour behind UTC"),
     "excel-days": (csv(H, lambda b: f"{45319 + b.i / 24:.6f},{b.ohlc},{b.v}"), "Excel's day numbers"),
     "no-time-in-a-row": (timed(ISO) + f",{BARS[0].ohlc},3\n", "line 242, column Open time: there is no time"),
-    "parquet-without-a-time": (parquet(frame().assign(datetime=[None, *(f"{b.at:{ISO}}" for b in BARS[1:])])),
+    "parquet-without-a-time": (parquet(lambda: frame().assign(datetime=[None, *(f"{b.at:{ISO}}" for b in BARS[1:])])),
                                "column datetime: there is no time"),
     "hundreds-of-digits": (csv(H, lambda b: f"{b.at:{ISO}},{'9' * 400},{b.h},{b.l},{b.c},{b.v}"), "infinite"),
     "a-zero-byte": (timed(ISO).replace("2024-02-01 00", "2024-02-01\0 00"), "holds binary data"),
@@ -438,7 +449,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
                     "'Volume BTC' and 'Volume ETH' both mean volume"),
     "a-header-of-two-lines": ('"Open\ntime"' + timed(ISO)[len("Open time"):], "line 1: a quoted text goes on"),
     "a-title-with-a-quote": ('Prices in 5" steps\n' + timed(ISO), "line 1: a quoted text goes on"),
-    "parquet-index-without-a-name": (pyarrow_parquet(frame().set_index("datetime").rename_axis(None)),
+    "parquet-index-without-a-name": (pyarrow_parquet(lambda: frame().set_index("datetime").rename_axis(None)),
                                      "an index without a name.*name it"),
     "a-column-of-offsets": (csv("time,utc_offset,open,high,low,close,volume", lambda b:
                                 f"{b.at + dt.timedelta(hours=1):{ISO}},+01:00,{b.ohlc},{b.v}"),
@@ -468,10 +479,10 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "an-endless-number": (csv(H, lambda b: f"{b.at:{ISO}},{'1x' * 40_000},{b.h},{b.l},{b.c},{b.v}"),
                           "…' is not a number"),
     "100,000 fields in a row": (H + "\n" + ("," * 99_999 + "\n") * 3, "line 2 has more than 1,000 columns"),
-    "a-parquet-bomb": (parquet(pd.DataFrame(dict.fromkeys(
+    "a-parquet-bomb": (parquet(lambda: pd.DataFrame(dict.fromkeys(
         ("time", "open", "high", "low", "close", "volume"), np.zeros(2_000_000))), compression="GZIP"),
         "unpacks to more than 200 times"),
-    "a-wide-parquet-file": (parquet(pd.DataFrame(np.zeros((3, 1200))).add_prefix("c")), "has 1,200 columns"),
+    "a-wide-parquet-file": (parquet(lambda: pd.DataFrame(np.zeros((3, 1200))).add_prefix("c")), "has 1,200 columns"),
     "footer": (timed(ISO) + "\nTotal rows: 600\n", "'Total rows: 600' is not a time"),
     "closes-only": (csv(H, lambda b: f"{b.at:{ISO}},{b.c},{b.c},{b.c},{b.c},{b.v}"), "single prices and not bars"),
     "constant": (csv(H, lambda b: f"{b.at:{ISO}},5,5,5,5,{b.v}"), "the price is 5 in all rows"),
