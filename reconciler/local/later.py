@@ -18,14 +18,23 @@ def install() -> None:
     from botocore.loaders import JSONFileLoader
     from moto.utilities import utils
 
-    JSONFileLoader._load_file = lambda loader, path, opened: _read(path, opened)
+    kept: dict[str, Any] = {}  # moto makes three sessions, each of which reads where all of AWS's services are
+
+    def once(_: JSONFileLoader, path: str, opened: Callable[[str, str], IO[bytes]]) -> Any:
+        if path not in kept:
+            kept[path] = _read(path, opened)
+        return kept[path]
+
+    JSONFileLoader._load_file = once
     read = utils.load_resource
     utils.load_resource = lambda resource: {} if "/instance_type" in resource else read(resource)
     try:
         from moto.ec2.models import instance_types as tables
     finally:
         utils.load_resource = read
-    gc.collect()  # each of the sessions that moto makes meanwhile has read where all of AWS's services are
+        JSONFileLoader._load_file = lambda loader, path, opened: _read(path, opened)
+    kept.clear()
+    gc.collect()  # those sessions, and what they read
     types = _Types()
     tables.INSTANCE_TYPES = types
     tables.InstanceTypeBackend.instance_types = property(  # type: ignore[assignment]
