@@ -14,27 +14,27 @@ from pathlib import Path
 import pytest
 
 from tests.faults import forked
-from tests.faults.stopping import DEPLOY, Worker
+from tests.faults.stopping import DEPLOY, Command, Worker
 
 MANAGED = f"{DEPLOY}task: {{gpu: 1, gpu_type: t4}}\nrun: {{capacity: [managed-spot, managed]}}\n"
 
-CALLS: Mapping[str, tuple[str, ...]] = {
+CALLS: Mapping[Command, tuple[str, ...]] = {
     "apply": ("CreateInstanceProfile", "AddRoleToInstanceProfile", "CreateCapacityProvider", "RunTask"),
     "destroy": ("DeleteCapacityProvider", "RemoveRoleFromInstanceProfile", "DeleteInstanceProfile", "DeleteCluster"),
 }
 
 
-def work(folder: Path, report: Path, command: str, calls: Sequence[str]) -> None:
+def work(folder: Path, report: Path, command: Command, calls: Sequence[str]) -> None:
     """Each point of the command, a JSON object a line."""
     forked.warm()
-    worker = Worker(folder, MANAGED)
+    worker = Worker(folder, MANAGED, last=command)
     try:
         with report.open("w") as lines:
-            worker.prepare(command)  # type: ignore[arg-type]
-            expected = worker.end(command)  # type: ignore[arg-type]
+            worker.prepare(command)
+            expected = worker.end(command)
             for op in calls:
                 for fault in ("kill", "lose"):
-                    point = worker.at(command, fault, op, expected)  # type: ignore[arg-type]
+                    point = worker.at(command, fault, op, expected)
                     said = [point.problem, point.output[-1500:]] if point else ["it isn't asked for", ""]
                     lines.write(json.dumps([fault, op, *said]) + "\n")
     finally:
@@ -42,7 +42,9 @@ def work(folder: Path, report: Path, command: str, calls: Sequence[str]) -> None
 
 
 @pytest.mark.parametrize("command", CALLS)
-def test_what_is_stopped_is_finished_by_the_next(command: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_what_is_stopped_is_finished_by_the_next(
+    command: Command, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """With --share at the first of its calls. The worker is a process of its own, whose clocks skip."""
     calls = CALLS[command][: 1 if request.config.getoption("share") else None]
     pid = os.fork()

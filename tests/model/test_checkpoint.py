@@ -515,7 +515,7 @@ def by_itself(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Files:
     return files(folder)
 
 
-@pytest.mark.share(3)
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_a_process_that_is_killed_at_random(seed: int, data: Path, tmp_path: Path, by_itself: Files) -> None:
     drawn = random.Random(seed)
