@@ -1,6 +1,4 @@
-"""IAM of moto put right: boundaries and the credentials of single services, which users of it lack, what stays, and
-what it makes again and again.
-"""
+"""moto's IAM put right: what users lack, what must stay, and what moto makes too often."""
 
 from __future__ import annotations
 
@@ -161,23 +159,17 @@ def keys_are_looked_for_where_there_are_any() -> None:
 
 def policies_of_aws_are_made_once() -> None:
     """moto reads AWS's 1,500 policies anew for each account and after each reset, which takes a tenth of a second, and
-    writes all of their ARNs at each attachment. Of what AWS has made only who it is attached to changes.
+    computes all of their ARNs at each attachment. Each IAM has copies of its own: requests can change them.
     """
     load: Any = IAMBackend._init_aws_policies
-    made: dict[tuple[str, str], tuple[list[Any], list[Any]]] = {}
+    read: dict[str, list[Any]] = {}
     lock = threading.Lock()
 
     def policies(backend: Any) -> list[Any]:
         with lock:
-            key = (backend.account_id, backend.region_name)
-            if key not in made:
-                first = load(backend)
-                made[key] = first, [_copied(policy) for policy in first]
-            untouched, in_use = made[key]
-            for number, policy in enumerate(in_use):
-                if policy.attachment_count:  # by what there was before
-                    in_use[number] = _copied(untouched[number])
-            return list(in_use)
+            if backend.partition not in read:
+                read[backend.partition] = load(backend)
+        return [_copied(policy, backend.account_id) for policy in read[backend.partition]]
 
     IAMBackend._init_aws_policies = policies  # type: ignore[assignment, method-assign]
     arn: Any = functools.cached_property(AWSManagedPolicy.arn.fget)  # type: ignore[attr-defined]
@@ -185,11 +177,16 @@ def policies_of_aws_are_made_once() -> None:
     AWSManagedPolicy.arn = arn  # type: ignore[method-assign]
 
 
-def _copied(policy: Any) -> Any:
-    """Not with copy.copy, which also enters it into the list of models of moto's dashboard."""
-    copy = object.__new__(type(policy))
-    copy.__dict__.update(policy.__dict__)
-    return copy
+def _copied(policy: Any, account_id: str) -> Any:
+    versions = [_like(version) for version in policy.versions]
+    return _like(policy, account_id=account_id, versions=versions, tags=dict(policy.tags))
+
+
+def _like(one: Any, **changed: Any) -> Any:
+    """A copy, but not by copy.copy, which also enters it into the list of models of moto's dashboard."""
+    other = object.__new__(type(one))
+    other.__dict__.update(one.__dict__, **changed)
+    return other
 
 
 MODELS = "https://github.com/getmoto/moto/blob/master/moto/iam/models.py"

@@ -34,7 +34,7 @@ def install() -> None:
         utils.load_resource = read
         JSONFileLoader._load_file = lambda loader, path, opened: _read(path, opened)
     kept.clear()
-    gc.collect()  # those sessions, and what they read
+    gc.collect()  # frees those sessions and what they read
     types = _Types()
     tables.INSTANCE_TYPES = types
     tables.InstanceTypeBackend.instance_types = property(  # type: ignore[assignment]

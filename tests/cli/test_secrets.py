@@ -151,10 +151,11 @@ def under_way(outs: Outs, here: Project, ssm: Any) -> None:
                 locks.add(parameter["Value"])
             lines.add(command_lines(process.pid, here.folder))
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.01)  # what it needs the processor for is more than this
+                process.wait(0.01)  # the apply needs the processor, too
         outs["apply, as a process"] = process.stdout.read() if process.stdout else ""
     assert process.returncode == 0, outs["apply, as a process"]
     assert locks, "the lock was never seen"
+    assert any(lines), "no command line was seen"
     outs["the lock"], outs["command lines"] = "\n".join(locks), "\n".join(lines)
     # Another apply comes while the lock is held: as it was seen, and for a minute from now.
     held = json.dumps(json.loads(min(locks)) | {"id": "held", "host": "elsewhere", "expires": time.time() + 60})

@@ -48,7 +48,10 @@ class Point:
 
 
 class Worker:
-    """A lab, a folder with a deploy, and what the account is to be in the end. last: the last of COMMANDS to be run."""
+    """A lab, a folder with a deploy, and what the account is to be in the end.
+
+    last: the commands up to this one run once beforehand.
+    """
 
     def __init__(self, folder: Path, deploy: str = DEPLOY, *, last: Command = "destroy") -> None:
         self.folder = folder

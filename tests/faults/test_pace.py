@@ -95,7 +95,7 @@ def test_it_finds_the_rate_of_a_service(calls: int, limit: float, burst: float, 
 
 
 def test_many_calls_get_through_a_rate_limit_without_multiplying(lab: LabHandle) -> None:
-    """160 reads of a service that takes 40 a second, in real time: no more requests than the table above allows.
+    """160 reads of a service that takes 40 a second, in real time: at most half as many requests more.
 
     On a busy machine a whole round is under way before the first throttled answer is read.
     """
@@ -111,7 +111,7 @@ def test_many_calls_get_through_a_rate_limit_without_multiplying(lab: LabHandle)
     throttled = [row for row in rows if row["fault"]]
     assert roles == [None] * len(names)
     assert throttled, "nothing was throttled"
-    assert len(rows) <= 1.1 * len(names) + 1.5 * CONNECTIONS, f"{len(rows)} requests for {len(names)} reads"
+    assert len(rows) <= 1.1 * len(names) + CONNECTIONS, f"{len(rows)} requests for {len(names)} reads"
     print(f"{len(names)} reads at 40/s: {len(rows)} requests, {len(throttled)} throttled, {took:.1f} s")
 
 

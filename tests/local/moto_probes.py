@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import copy
 import datetime
 import gc
 import hashlib
@@ -748,22 +749,24 @@ def _one_partition_has_keys(clients: Clients) -> bool:
     return {*iam_backends["123456789012"]} == {"aws"}
 
 
-def _policies_are_those_of_before(_: Clients) -> bool:
-    """Whether another IAM has the same policies of AWS, but for one that was attached, which nobody has there."""
-    from moto.iam.models import IAMBackend
+def _policies_are_not_read_again(_: Clients) -> bool:
+    """Whether another IAM has AWS's policies without reading them, and as they were before the first changed them."""
+    from moto.iam.models import AWSManagedPolicy, IAMBackend
+
+    def state(of: Any) -> list[Any]:
+        policy = of.managed_policies["arn:aws:iam::aws:policy/ReadOnlyAccess"]
+        return [policy.attachment_count, policy.tags, policy.default_version_id, policy.policy_version_list]
 
     with unittest.mock.patch.dict(os.environ, MOTO_IAM_LOAD_MANAGED_POLICIES="true"):
-        first = IAMBackend("aws", "123456789012").managed_policies
-        attached = next(iter(first.values()))
-        attached.attachment_count = 1
-        second = IAMBackend("aws", "123456789012").managed_policies
-    own = second.pop(attached.arn)
-    del first[attached.arn]
-    return (
-        own is not attached
-        and own.attachment_count == 0
-        and all(second[arn] is policy for arn, policy in first.items())
-    )
+        first = IAMBackend("aws", "123456789012")
+        untouched = copy.deepcopy(state(first))
+        first.create_role("probe", "{}", "/", "", "", {}, 3600)
+        first.attach_role_policy("arn:aws:iam::aws:policy/ReadOnlyAccess", "probe")
+        first.tag_policy("arn:aws:iam::aws:policy/ReadOnlyAccess", [{"Key": "a", "Value": "b"}])
+        first.create_policy_version("arn:aws:iam::aws:policy/ReadOnlyAccess", json.dumps(READ), "true")
+        assert state(first) != untouched
+        with unittest.mock.patch.object(AWSManagedPolicy, "from_data", side_effect=AssertionError("read again")):
+            return state(IAMBackend("aws", "123456789012")) == untouched
 
 
 # What shows itself only from within moto's own process: why each is there is a fault of moto as it is.
@@ -771,7 +774,7 @@ WITHIN: dict[str, Probe] = {
     "functions run without Docker": _function_runs,
     "IAM answers one at a time": _walks_while_policies_come,
     "keys are looked for where there are any": _one_partition_has_keys,
-    "policies of AWS are made once": _policies_are_those_of_before,
+    "policies of AWS are made once": _policies_are_not_read_again,
     "SSM answers one at a time": _listed_and_deleted_meanwhile,
     "times are read by their form": _reads_a_time_without_guessing,
     "moto's own code is looked at once": _names_moto_by_listing_folders,

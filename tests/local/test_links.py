@@ -105,7 +105,6 @@ def test_others_can_not_exchange_what_was_looked_at(tmp_path: Path) -> None:
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in (above, home)] == [0o755, 0o755]
 
 
-@pytest.mark.long
 def test_what_a_checkout_brings_along_is_not_run(tmp_path: Path) -> None:
     """The digest of an image for processes follows from its inputs, so a checkout can hold another in its place."""
     (tmp_path / "deploy.yaml").write_text(DEPLOY)
