@@ -760,10 +760,10 @@ def _policies_are_not_read_again(_: Clients) -> bool:
     with unittest.mock.patch.dict(os.environ, MOTO_IAM_LOAD_MANAGED_POLICIES="true"):
         first = IAMBackend("aws", "123456789012")
         untouched = copy.deepcopy(state(first))
-        first.create_role("probe", "{}", "/", "", "", {}, 3600)
+        first.create_role("probe", "{}", "/", "", "", [], "3600")
         first.attach_role_policy("arn:aws:iam::aws:policy/ReadOnlyAccess", "probe")
         first.tag_policy("arn:aws:iam::aws:policy/ReadOnlyAccess", [{"Key": "a", "Value": "b"}])
-        first.create_policy_version("arn:aws:iam::aws:policy/ReadOnlyAccess", json.dumps(READ), "true")
+        first.create_policy_version("arn:aws:iam::aws:policy/ReadOnlyAccess", json.dumps(READ), True)
         assert state(first) != untouched
         with unittest.mock.patch.object(AWSManagedPolicy, "from_data", side_effect=AssertionError("read again")):
             return state(IAMBackend("aws", "123456789012")) == untouched
