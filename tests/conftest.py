@@ -23,7 +23,13 @@ os.environ["RECONCILER_LOCAL_KEEP"] = "0"
 # `gh` of its own before this one.
 os.environ["PATH"] = f"{Path(__file__).parent / 'no_github'}{os.pathsep}{os.environ['PATH']}"
 
-pytest_plugins = ["tests.clients", "tests.request_rules", "tests.permissions.plugin", "tests.engine.start"]
+pytest_plugins = [
+    "tests.clients",
+    "tests.request_rules",
+    "tests.permissions.plugin",
+    "tests.engine.start",
+    "tests.same_names",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

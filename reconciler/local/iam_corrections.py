@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import secrets
 import threading
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -160,8 +159,7 @@ def keys_are_looked_for_where_there_are_any() -> None:
 
 def policies_of_aws_are_made_once() -> None:
     """moto reads AWS's 1,500 policies anew for each account and after each reset, which takes a tenth of a second, and
-    computes all of their ARNs at each attachment. Each IAM has copies of its own, since requests can change them. What
-    hardly any request asks for is copied when it is asked for.
+    computes all of their ARNs at each attachment. Each IAM has copies of its own, since requests can change them.
     """
     load: Any = IAMBackend._init_aws_policies
     read: dict[str, list[AWSManagedPolicy]] = {}
@@ -171,36 +169,24 @@ def policies_of_aws_are_made_once() -> None:
         with lock:
             if backend.partition not in read:
                 read[backend.partition] = load(backend)
-        return [_like(policy, account_id=backend.account_id) for policy in read[backend.partition]]
+        return [_copied(policy, backend.account_id) for policy in read[backend.partition]]
 
     IAMBackend._init_aws_policies = policies  # type: ignore[assignment, method-assign]
-    AWSManagedPolicy.__getattr__ = _of_the_one_that_was_read  # type: ignore[attr-defined]
     arn: Any = functools.cached_property(AWSManagedPolicy.arn.fget)  # type: ignore[attr-defined]
     arn.__set_name__(AWSManagedPolicy, "arn")
     AWSManagedPolicy.arn = arn  # type: ignore[method-assign]
 
 
-COPIED_LATER: Mapping[str, Callable[[Any], Any]] = {
-    "tags": dict,
-    "versions": lambda versions: [_like(version) for version in versions],
-}
+def _copied(policy: Any, account_id: str) -> Any:
+    versions = [_like(version) for version in policy.versions]
+    return _like(policy, account_id=account_id, versions=versions, tags=dict(policy.tags))
 
 
-def _like(read: Any, **changed: Any) -> Any:
+def _like(one: Any, **changed: Any) -> Any:
     """A copy, but not by copy.copy, which also enters it into the list of models of moto's dashboard."""
-    copy = object.__new__(type(read))
-    copy.__dict__.update(read.__dict__, read=read, **changed)
-    for name in COPIED_LATER:
-        copy.__dict__.pop(name, None)
-    return copy
-
-
-def _of_the_one_that_was_read(policy: Any, name: str) -> Any:
-    """Called for an attribute that the policy hasn't. Raises AttributeError."""
-    if name not in COPIED_LATER:
-        raise AttributeError(name)
-    copy = COPIED_LATER[name](getattr(policy.__dict__["read"], name))
-    return policy.__dict__.setdefault(name, copy)
+    other = object.__new__(type(one))
+    other.__dict__.update(one.__dict__, **changed)
+    return other
 
 
 MODELS = "https://github.com/getmoto/moto/blob/master/moto/iam/models.py"

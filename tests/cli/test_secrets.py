@@ -5,7 +5,6 @@ it prints, writes and records is searched for each value, however that is writte
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import re
@@ -150,8 +149,6 @@ def under_way(outs: Outs, here: Project, ssm: Any) -> None:
             for parameter in ssm.get_parameters_by_path(Path="/reconciler/tiny/lock")["Parameters"]:
                 locks.add(parameter["Value"])
             lines.add(command_lines(process.pid, here.folder))
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.01)  # the apply needs the processor, too
         outs["apply, as a process"] = process.stdout.read() if process.stdout else ""
     assert process.returncode == 0, outs["apply, as a process"]
     assert locks, "the lock was never seen"

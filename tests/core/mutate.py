@@ -66,7 +66,8 @@ def mutants(tree: ast.Module) -> Iterator[tuple[int, str, ast.Module]]:
                 twin.__dict__.update(new.__dict__)
             else:
                 other = _Swap(twin, new).visit(other)
-            placed = node.target if isinstance(node, ast.comprehension) else node  # which has no line of its own
+            # A comprehension's part has no line of its own.
+            placed = node.target if isinstance(node, ast.comprehension) else node
             yield getattr(placed, "lineno", 0), description, ast.fix_missing_locations(other)
 
 

@@ -95,9 +95,10 @@ def test_it_finds_the_rate_of_a_service(calls: int, limit: float, burst: float, 
 
 
 def test_many_calls_get_through_a_rate_limit_without_multiplying(lab: LabHandle) -> None:
-    """160 reads of a service that takes 40 a second, in real time: at most half as many requests more.
+    """160 reads of a service that takes 40 a second, in real time.
 
-    On a busy machine a whole round is under way before the first throttled answer is read.
+    On a busy machine a whole round is under way before the first throttled answer is read: fewer reads would need more
+    than half as many requests again.
     """
     names = [f"role-{n}" for n in range(160)]
     aws = lab.aws(clock=SystemClock())
@@ -111,7 +112,7 @@ def test_many_calls_get_through_a_rate_limit_without_multiplying(lab: LabHandle)
     throttled = [row for row in rows if row["fault"]]
     assert roles == [None] * len(names)
     assert throttled, "nothing was throttled"
-    assert len(rows) <= 1.1 * len(names) + CONNECTIONS, f"{len(rows)} requests for {len(names)} reads"
+    assert len(rows) < 1.5 * len(names), f"{len(rows)} requests for {len(names)} reads"
     print(f"{len(names)} reads at 40/s: {len(rows)} requests, {len(throttled)} throttled, {took:.1f} s")
 
 

@@ -67,7 +67,6 @@ def test_it_is_right_where_it_is_corrected(monkeypatch: pytest.MonkeyPatch, name
     monkeypatch.setattr(models, "get_account_id_from", models.get_account_id_from)
     monkeypatch.setattr(models.IAMBackend, "_init_aws_policies", models.IAMBackend._init_aws_policies)
     monkeypatch.setattr(models.AWSManagedPolicy, "arn", models.AWSManagedPolicy.arn)
-    monkeypatch.setattr(models.AWSManagedPolicy, "__getattr__", None, raising=False)
     for write in OF_AN_OBJECT:
         monkeypatch.setattr(S3Response, write, getattr(S3Response, write))
     next(correction for correction in LISTED if correction.what == name).install()
