@@ -111,12 +111,13 @@ def _covered(statement: Statement, others: list[Statement]) -> bool:
     ]
     return all(
         any(
-            (who is None and not other.principals) or (who is not None and who[1] in other.principals.get(who[0], ()))
+            (principal is None and not other.principals)
+            or (principal is not None and principal[1] in other.principals.get(principal[0], ()))
             for other in like
             if _in(action.casefold(), [name.casefold() for name in other.actions])
             and (_in(resource, other.resources) if resource is not None else not other.resources)
         )
-        for who, action, resource in product(whom or [None], statement.actions, statement.resources or (None,))
+        for principal, action, resource in product(whom or [None], statement.actions, statement.resources or (None,))
     )
 
 

@@ -80,8 +80,8 @@ def _principals(value: Any) -> dict[str, Strings]:
     if value == "*":
         return {"AWS": ("*",)}
     return {
-        kind: strings([_principal(principal, kind) for principal in strings(who)])
-        for kind, who in sorted(value.items())
+        kind: strings([_principal(principal, kind) for principal in strings(names)])
+        for kind, names in sorted(value.items())
     }
 
 
@@ -113,9 +113,9 @@ class Statement(Value):
         """What a person knows it by."""
         if self.sid:
             return self.sid
-        named = self.actions or self.not_actions
-        words = [self.effect, *(["all but"] if self.not_actions else []), *named[:1]]
-        return " ".join([*words, *([f"and {len(named) - 1} more"] if named[1:] else [])])
+        actions = self.actions or self.not_actions
+        words = [self.effect, *(["all but"] if self.not_actions else []), *actions[:1]]
+        return " ".join([*words, *([f"and {len(actions) - 1} more"] if actions[1:] else [])])
 
     @property
     def denies(self) -> bool:
@@ -148,10 +148,10 @@ _PARTS = (
 def _statement_document(statement: Statement) -> dict[str, Any]:
     out: dict[str, Any] = {"Sid": statement.sid} if statement.sid else {}
     out["Effect"] = statement.effect
-    for theirs, ours in _PARTS:
-        value = getattr(statement, ours)
+    for key, attribute in _PARTS:
+        value = getattr(statement, attribute)
         if value:
-            out[theirs] = _shortest(value)
+            out[key] = _shortest(value)
     return out
 
 

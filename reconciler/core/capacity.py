@@ -29,6 +29,6 @@ def weights(strategy: Iterable[Mapping[str, Any]] | None) -> tuple[Weight, ...]:
     return tuple(sorted(entries, key=lambda w: w.provider))
 
 
-def strategy(wanted: Iterable[Weight]) -> list[dict[str, Any]]:
+def strategy(providers: Iterable[Weight]) -> list[dict[str, Any]]:
     """A strategy as the ECS API takes it."""
-    return [{"capacityProvider": w.provider, "weight": w.weight, "base": w.base} for w in wanted]
+    return [{"capacityProvider": weight.provider, "weight": weight.weight, "base": weight.base} for weight in providers]

@@ -32,27 +32,27 @@ def in_order(
     ranks: kinds in the order in which they are made. last: who deletes.
     """
     order = {kind: rank for rank, kind in enumerate(ranks)}
-    who = frozenset(last) | graph.closure(address for address in last if address in graph.nodes)
+    deleters = frozenset(last) | graph.closure(address for address in last if address in graph.nodes)
     # Of what left the file, live values tell what it uses.
     for caller in [observed.spec for observed in going if observed.spec.address in last]:
-        who |= {
+        deleters |= {
             observed.spec.address
             for observed in going
             if observed.spec.kind in caller.uses and _names(caller, observed)
         }
 
     def place(observed: Observed[Any]) -> tuple[bool, int, str]:
-        return observed.spec.address in who, -order.get(observed.spec.kind, 0), observed.spec.name
+        return observed.spec.address in deleters, -order.get(observed.spec.kind, 0), observed.spec.name
 
-    so_far = _SoFar(graph, who)
+    so_far = _SoFar(graph, deleters)
     return [(observed, so_far.add(observed)) for observed in sorted(going, key=place)]
 
 
 class _SoFar:
     """The deletions that come earlier, by what each of their resources uses."""
 
-    def __init__(self, graph: Graph, who: Collection[Address]) -> None:
-        self.graph, self.who = graph, who
+    def __init__(self, graph: Graph, deleters: Collection[Address]) -> None:
+        self.graph, self.deleters = graph, deleters
         self.places: dict[Address, int] = {}
         self.users: dict[Address, list[Address]] = {}
         self.by_kind: dict[str, list[Observed[Any]]] = {}
@@ -69,8 +69,8 @@ class _SoFar:
                 untold = [other for other in others if not self._is_told(address, other.spec.address)]
                 after.update(other.spec.address for other in untold)
                 needs.update(other.spec.address for other in untold if _names(other.spec, observed))
-        if address in self.who:
-            after.update(other for other in self.places if other not in self.who)
+        if address in self.deleters:
+            after.update(other for other in self.places if other not in self.deleters)
         self._keep(observed)
         return Before(self._sorted(needs), self._sorted(needs | after))
 
@@ -84,8 +84,8 @@ class _SoFar:
         address = observed.spec.address
         self.places[address] = len(self.places)
         self.by_kind.setdefault(address.kind, []).append(observed)
-        used = self.graph.closure([address]) - {address} if address in self.graph.nodes else frozenset[Address]()
-        for other in used.union(held_by(observed.spec)):
+        uses = self.graph.closure([address]) - {address} if address in self.graph.nodes else frozenset[Address]()
+        for other in uses.union(held_by(observed.spec)):
             self.users.setdefault(other, []).append(address)
 
 

@@ -88,8 +88,8 @@ def _local(marks: list[Any]) -> bool:
 def _model(path: str, want: Value, seen: Value, way: _Way) -> Iterator[Change]:
     for name, field in type(want).model_fields.items():
         if not any(isinstance(mark, Local | Initial) for mark in field.metadata):
-            here = f"{path}.{name}" if path else name
-            yield from _value(here, getattr(want, name), getattr(seen, name), way.into(field.metadata))
+            field_path = f"{path}.{name}" if path else name
+            yield from _value(field_path, getattr(want, name), getattr(seen, name), way.into(field.metadata))
 
 
 def _value(path: str, want: Any, seen: Any, way: _Way) -> Iterator[Change]:

@@ -89,8 +89,8 @@ def larger(planned: Planned, step: Step) -> str:
 
 def paths(changes: tuple[Change, ...]) -> str:
     """The paths of changes in brackets; empty for none."""
-    shown = ", ".join(dict.fromkeys(change.path for change in changes))
-    return f" ({shown})" if shown else ""
+    listing = ", ".join(dict.fromkeys(change.path for change in changes))
+    return f" ({listing})" if listing else ""
 
 
 def _part_of(planned: Planned, change: Change) -> bool:

@@ -90,20 +90,20 @@ class Listing:
     archived: str = ""  # a key that can't be read as it is
     _hash: Any = field(default_factory=hashlib.sha256)
 
-    def add(self, listed: Mapping[str, Any]) -> None:
+    def add(self, entry: Mapping[str, Any]) -> None:
         """Add an object, as a listing of objects or of versions has it. A folder of the console's is none."""
-        key = str(listed["Key"])
+        key = str(entry["Key"])
         if key.endswith("/"):
             return
-        size = int(listed["Size"])
-        line = [key.removeprefix(self.place.path), size, str(listed["ETag"])]
+        size = int(entry["Size"])
+        line = [key.removeprefix(self.place.path), size, str(entry["ETag"])]
         self._hash.update(json.dumps(line).encode() + b"\n")
         self.first_key = self.first_key or key
         self.objects += 1
         self.size += size
-        changed = listed["LastModified"]
-        self.newest = max(self.newest or changed, changed)
-        if listed.get("StorageClass") in ARCHIVES and "RestoreExpiryDate" not in listed.get("RestoreStatus", {}):
+        last_modified = entry["LastModified"]
+        self.newest = max(self.newest or last_modified, last_modified)
+        if entry.get("StorageClass") in ARCHIVES and "RestoreExpiryDate" not in entry.get("RestoreStatus", {}):
             self.archived = self.archived or key
 
     @property

@@ -42,13 +42,13 @@ class Graph:
 
     def closure(self, targets: Iterable[Address]) -> frozenset[Address]:
         """These resources and everything that they need."""
-        todo, done = list(targets), set[Address]()
+        todo, visited = list(targets), set[Address]()
         while todo:
             address = todo.pop()
-            if address not in done:
-                done.add(address)
+            if address not in visited:
+                visited.add(address)
                 todo.extend(self.needs[address])
-        return frozenset(done)
+        return frozenset(visited)
 
 
 def references(value: Any) -> Iterator[Ref]:
@@ -66,23 +66,23 @@ def references(value: Any) -> Iterator[Ref]:
             yield from references(part)
 
 
-def resolve(spec: S, known: Mapping[Ref, str]) -> S:
-    """The spec with each known reference replaced by its value."""
-    resolved: S = _resolve(spec, known)
+def resolve(spec: S, values: Mapping[Ref, str]) -> S:
+    """The spec with each reference that has a value replaced by it."""
+    resolved: S = _resolve(spec, values)
     return resolved
 
 
-def _resolve(value: Any, known: Mapping[Ref, str]) -> Any:
+def _resolve(value: Any, values: Mapping[Ref, str]) -> Any:
     if isinstance(value, Ref):
-        return known.get(value, value)
+        return values.get(value, value)
     if isinstance(value, Value):
         parts = {name: getattr(value, name) for name in type(value).model_fields}
-        changed = {name: new for name, part in parts.items() if (new := _resolve(part, known)) is not part}
-        return value.model_copy(update=changed) if changed else value
+        updates = {name: new for name, part in parts.items() if (new := _resolve(part, values)) is not part}
+        return value.model_copy(update=updates) if updates else value
     if isinstance(value, Mapping):
-        mapping = {key: _resolve(part, known) for key, part in value.items()}
+        mapping = {key: _resolve(part, values) for key, part in value.items()}
         return mapping if any(mapping[key] is not value[key] for key in mapping) else value
     if isinstance(value, tuple):
-        items = tuple(_resolve(part, known) for part in value)
+        items = tuple(_resolve(part, values) for part in value)
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     return value

@@ -39,11 +39,11 @@ def missing(environ: Mapping[str, str]) -> str:
     """What such a job lacks that it could take a role; empty for anything else."""
     if not in_job(environ):
         return ""
-    allow, where, page = (ALLOW, "the step's `env:`", "github-actions.md")
+    allow, place, page = (ALLOW, "the step's `env:`", "github-actions.md")
     if in_gitlab(environ):
-        allow, where, page = (ALLOW_GITLAB, "the project's CI/CD variables", "gitlab.md")
+        allow, place, page = (ALLOW_GITLAB, "the project's CI/CD variables", "gitlab.md")
     lacks = [] if may_ask(environ) else [allow]
-    lacks += [] if environ.get(ROLE) else [f"set {ROLE} in {where}"]
+    lacks += [] if environ.get(ROLE) else [f"set {ROLE} in {place}"]
     return f"{' and '.join(lacks)}, so that it takes a role: docs/{page}" if lacks else ""
 
 

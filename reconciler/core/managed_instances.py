@@ -139,11 +139,11 @@ def requirements(
     each processor, and two processors or more.
     """
     vcpus, kinds = math.ceil(cpu / 1024), tuple(sorted(gpu_types))
-    needed = -(-memory * 100 // FOR_TASKS)  # rounded up
+    needed_memory = -(-memory * 100 // FOR_TASKS)  # rounded up
     if not gpus:
-        most = Range(vcpus, max(WIDE * vcpus, 2 * math.ceil(needed / 8192)))
-        return Requirements(most, Range(needed, WIDE * max(memory, 1024 * vcpus)), None, kinds, platform)
-    least = Requirements(Range(vcpus, 10**6), Range(needed, 10**9), Range(gpus, 10**3), kinds, platform)
+        most = Range(vcpus, max(WIDE * vcpus, 2 * math.ceil(needed_memory / 8192)))
+        return Requirements(most, Range(needed_memory, WIDE * max(memory, 1024 * vcpus)), None, kinds, platform)
+    least = Requirements(Range(vcpus, 10**6), Range(needed_memory, 10**9), Range(gpus, 10**3), kinds, platform)
     enough = [instance for instance in TYPES if least.fits(instance)]
     # Of each GPU that is named there is to be one, whatever else there is.
     groups = [[instance for instance in enough if instance.gpu == kind] for kind in kinds] or [enough]
@@ -152,14 +152,14 @@ def requirements(
     ]
     return least._replace(
         vcpus=Range(vcpus, max(WIDE * vcpus, *(instance.vcpus for instance in small), 0)),
-        memory=Range(needed, max(WIDE * memory, *(instance.memory for instance in small), 0)),
+        memory=Range(needed_memory, max(WIDE * memory, *(instance.memory for instance in small), 0)),
         gpus=Range(gpus, max(gpus, *(instance.gpus for instance in small), 0)),
     )
 
 
-def allowed(wanted: Requirements) -> tuple[InstanceType, ...]:
+def allowed(requirement: Requirements) -> tuple[InstanceType, ...]:
     """The types of the table that meet them."""
-    return tuple(instance for instance in TYPES if wanted.fits(instance))
+    return tuple(instance for instance in TYPES if requirement.fits(instance))
 
 
 def larger(cpu: int, memory: int, most: int) -> tuple[int, int] | None:

@@ -83,11 +83,11 @@ class Needs:
 
     def for_changes(self, changes: Changes, *, update: bool) -> frozenset[str]:
         """The actions that making (or updating) with these changes needs, besides those of every creation."""
-        touched = {top(change.path) for change in changes}
-        actions = frozenset(action for name in touched for action in self.set.get(name, ()))
+        changed_fields = {top(change.path) for change in changes}
+        actions = frozenset(action for name in changed_fields for action in self.set.get(name, ()))
         if update:
             otherwise = self.fields.get("", ())
-            actions |= {action for name in touched for action in self.fields.get(name, otherwise)}
+            actions |= {action for name in changed_fields for action in self.fields.get(name, otherwise)}
         return actions
 
 

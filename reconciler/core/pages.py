@@ -16,20 +16,23 @@ class Endless(ReconcilerError):
 
 
 def pages(
-    read: Callable[[dict[str, Any]], Mapping[str, Any] | None], marks: Mapping[str, str]
+    read_page: Callable[[dict[str, Any]], Mapping[str, Any] | None], marks: Mapping[str, str]
 ) -> Iterator[Mapping[str, Any]]:  # fmt: skip
-    """Each page, whole; none where `read` gives None.
+    """Each page, whole; none where `read_page` gives None.
 
-    read: given the parameters of a page. marks: the parameter by which the next is asked for, and where a page has its
-    value; a page without any is the last. Raises Endless, and what `read` raises.
+    read_page: given the parameters of a page. marks: the parameter by which the next is asked for, and where a page has
+    its value; a page without any is the last. Raises Endless, and what `read_page` raises.
     """
     following, seen, empty = dict[str, Any](), set[int](), 0
     for _ in range(MOST):
-        page = read(following)
+        page = read_page(following)
         if page is None:
             return
         yield page
-        before, following = following, {ours: mark for ours, theirs in marks.items() if (mark := page.get(theirs))}
+        before, following = (
+            following,
+            {parameter: mark for parameter, field in marks.items() if (mark := page.get(field))},
+        )
         if not following:
             return
         if following == before:

@@ -130,35 +130,41 @@ def make_plan(
     recorded: what the record says this deploy made. ranks: kinds in the order in which they are made, for deletions.
     users: who uses what others may use too, of what may be deleted. last: who deletes.
     """
-    wanted = graph.nodes.keys() if options.targets is None else graph.closure(options.targets)
-    known: dict[Ref, str] = {}
+    targets = graph.nodes.keys() if options.targets is None else graph.closure(options.targets)
+    references: dict[Ref, str] = {}
     replaced: dict[Address, Observed[Any]] = {}
-    mine = owned(deploy, graph, seen, recorded)
+    owned_addresses = owned(deploy, graph, seen, recorded)
     steps: list[Step] = []
     for address, node in graph.nodes.items():
-        if address not in wanted:
+        if address not in targets:
             continue
-        gone = [replaced[need] for need in graph.needs[address] if need in replaced]
-        remaining = _left(node.spec, seen.get(address), gone)
-        step = _wanted(node, remaining, known, address in mine, options)
+        replaced_needs = [replaced[need] for need in graph.needs[address] if need in replaced]
+        remaining = _left(node.spec, seen.get(address), replaced_needs)
+        step = _wanted(node, remaining, references, address in owned_addresses, options)
         if step.action is Action.REPLACE and not step.held and (why := _unsure(deploy, remaining, seen, options)):
             step = replace(step, held=why)
         step = replace(step, needs=graph.needs[address])
         steps.append(step)
-        known |= _known_after(step)
+        references |= _known_after(step)
         if step.action is Action.REPLACE and step.seen is not None and not step.held:
             replaced[address] = step.seen
     if options.targets is None:
-        left = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in mine]
-        unsure = {observed.spec.address: _unsure(deploy, observed, seen, options, left=True) for observed in left}
-        how: dict[str, Any] = {
+        undeclared = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in owned_addresses]
+        unsure = {
+            observed.spec.address: _unsure(deploy, observed, seen, options, undeclared=True) for observed in undeclared
+        }
+        context: dict[str, Any] = {
             "protected": _protected(graph, seen), "unsure": unsure, "graph": graph, "users": users,
             "last": last,
         }  # fmt: skip
-        needless = [observed for observed in left if _continues(observed.spec, graph)]
-        steps += deletions(needless, options, ranks, **how)
+        needless = [observed for observed in undeclared if _continues(observed.spec, graph)]
+        steps += deletions(needless, options, ranks, **context)
         steps += deletions(
-            [observed for observed in left if observed not in needless], options, ranks, left=True, **how
+            [observed for observed in undeclared if observed not in needless],
+            options,
+            ranks,
+            undeclared=True,
+            **context,
         )
     return Plan(deploy, tuple(steps))
 
@@ -175,11 +181,11 @@ def plan_destroy(
     last: Collection[Address] = (),
 ) -> Plan:
     """The plan that removes everything of this deploy, what it holds in data only if told so."""
-    mine = owned(deploy, graph, seen, recorded)
-    going = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in mine]
+    owned_addresses = owned(deploy, graph, seen, recorded)
+    going = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in owned_addresses]
     unsure = {observed.spec.address: _unsure(deploy, observed, seen, options) for observed in going}
-    how: dict[str, Any] = {"protected": _protected(graph, seen), "unsure": unsure, "graph": graph, "users": users}
-    return Plan(deploy, tuple(deletions(going, options, ranks, last=last, **how)))
+    context: dict[str, Any] = {"protected": _protected(graph, seen), "unsure": unsure, "graph": graph, "users": users}
+    return Plan(deploy, tuple(deletions(going, options, ranks, last=last, **context)))
 
 
 def _continues(spec: Spec, graph: Graph) -> bool:
@@ -193,8 +199,8 @@ def _continues(spec: Spec, graph: Graph) -> bool:
 
 def _protected(graph: Graph, seen: Mapping[Address, Observed[Any]]) -> Mapping[Address, str]:
     """What isn't deleted, each with why: the file says so, or said so, of which the tag is left."""
-    tagged = {address: BY_TAG.format(address) for address, observed in seen.items() if observed.protected}
-    return tagged | {address: BY_FILE for address, node in graph.nodes.items() if node.protect}
+    by_tag = {address: BY_TAG.format(address) for address, observed in seen.items() if observed.protected}
+    return by_tag | {address: BY_FILE for address, node in graph.nodes.items() if node.protect}
 
 
 def ours(deploy: str, observed: Observed[Any], recorded: Iterable[Address]) -> bool:
@@ -206,7 +212,7 @@ def owned(
     deploy: str, graph: Graph, seen: Mapping[Address, Observed[Any]], recorded: Iterable[Address]
 ) -> frozenset[Address]:
     """What there is of this deploy: by tag, by the record, or as an untagged part of something of ours."""
-    mine: set[Address] = set()
+    owned_addresses: set[Address] = set()
     for address in (*graph.nodes, *(a for a in seen if a not in graph.nodes)):
         observed = seen.get(address)
         if observed is None:
@@ -215,9 +221,11 @@ def owned(
         if observed.owner is None and any(holder.owner not in (None, deploy) for holder in holders):
             continue  # a part of what is another's
         parents = [need for need in graph.needs.get(address, ()) if need.kind == observed.spec.part_of]
-        if ours(deploy, observed, recorded) or (observed.owner is None and any(need in mine for need in parents)):
-            mine.add(address)
-    return frozenset(mine)
+        if ours(deploy, observed, recorded) or (
+            observed.owner is None and any(need in owned_addresses for need in parents)
+        ):
+            owned_addresses.add(address)
+    return frozenset(owned_addresses)
 
 
 def _unsure(
@@ -226,39 +234,41 @@ def _unsure(
     seen: Mapping[Address, Observed[Any]],
     options: Options,
     *,
-    left: bool = False,
+    undeclared: bool = False,
 ) -> str:
     """Why it isn't deleted though the record says that it is ours; empty when something else says so too.
 
-    left: it left the file, so that a part doesn't go with what holds it; then it has to say by itself whose it is, if
-    its kind can.
+    undeclared: it left the file, so that a part doesn't go with what holds it; then it has to say by itself whose it
+    is, if its kind can.
     """
     if observed is None or observed.owner == deploy or observed.spec.address in options.confirm:
         return ""
-    if not (left and observed.spec.marked):
+    if not (undeclared and observed.spec.marked):
         holders = held_by(observed.spec)
         if any(a in options.confirm or (a in seen and seen[a].owner == deploy) for a in holders):
             return ""
     return BY_RECORD.format(observed.spec.address)
 
 
-def _wanted(node: Node, seen: Observed[Any] | None, known: Mapping[Ref, str], mine: bool, options: Options) -> Step:
-    want = resolve(node.spec, known)
+def _wanted(
+    node: Node, seen: Observed[Any] | None, references: Mapping[Ref, str], is_owned: bool, options: Options
+) -> Step:
+    want = resolve(node.spec, references)
     if seen is None:
         return Step(Action.CREATE, want.address, whole(want), want)
-    if mine and seen.aside is not None and not diff(want, seen.aside.spec):
+    if is_owned and seen.aside is not None and not diff(want, seen.aside.spec):
         return Step(Action.NONE, want.address, (), want, seen, note=seen.note)
     changes = diff(want, seen.spec)
-    if not mine:
+    if not is_owned:
         return _foreign(want, seen, changes, options)
     if not changes:
         return Step(Action.NONE, want.address, (), want, seen, note=seen.note)
-    fixed = [change.path for change in changes if change.replaces]
-    if not fixed:
+    fixed_paths = [change.path for change in changes if change.replaces]
+    if not fixed_paths:
         # Its maker was stopped before it was tagged, or somebody took the tag, or somebody else wrote the record.
         note = BY_RECORD_ALONE if want.marked and seen.owner is None else ""
         return Step(Action.UPDATE, want.address, changes, want, seen, note="; ".join(filter(None, (note, seen.note))))
-    step = Step(Action.REPLACE, want.address, changes, want, seen, reason=f"{_join(fixed)} can't change")
+    step = Step(Action.REPLACE, want.address, changes, want, seen, reason=f"{_join(fixed_paths)} can't change")
     if node.protect or seen.protected:
         return replace(step, held=BY_FILE if node.protect else BY_TAG.format(want.address))
     if want.data and not options.delete_data:
@@ -274,11 +284,11 @@ def _left(want: Spec, seen: Observed[Any] | None, replaced: Sequence[Observed[An
     for name, field in type(spec).model_fields.items():
         for mark in field.metadata:
             if isinstance(mark, Holds):
-                gone = {
+                lost_values = {
                     observed.attributes.get(mark.attribute) for observed in replaced if observed.spec.kind == mark.kind
                 }
-                kept = tuple(value for value in getattr(spec, name) if value not in gone)
-                spec = spec.model_copy(update={name: kept})
+                remaining = tuple(value for value in getattr(spec, name) if value not in lost_values)
+                spec = spec.model_copy(update={name: remaining})
     return replace(seen, spec=spec)
 
 
@@ -289,11 +299,13 @@ def _foreign(want: Spec, seen: Observed[Any], changes: Changes, options: Options
         note = "; ".join(filter(None, (f"made by {owner}, used as it is", seen.note)))
         return Step(Action.NONE, want.address, (), want, seen, note=note)
     step = Step(Action.ADOPT, want.address, changes if options.adopt else real, want, seen, note=f"made by {owner}")
-    fixed = [change.path for change in real if change.replaces]
+    fixed_paths = [change.path for change in real if change.replaces]
     if seen.owner:
         return replace(step, held=f"it belongs to {owner}: give it another name here, or remove it there")
-    if fixed:
-        return replace(step, held=f"{_join(fixed)} can't change, and what isn't ours isn't replaced: use another name")
+    if fixed_paths:
+        return replace(
+            step, held=f"{_join(fixed_paths)} can't change, and what isn't ours isn't replaced: use another name"
+        )
     return step if options.adopt else replace(step, held="pass --adopt to take it over and change it")
 
 
@@ -313,11 +325,11 @@ def _known_after(step: Step) -> dict[Ref, str]:
 
 
 def deletions(
-    mine: Sequence[Observed[Any]],
+    resources: Sequence[Observed[Any]],
     options: Options,
     ranks: Sequence[str],
     *,
-    left: bool = False,
+    undeclared: bool = False,
     protected: Mapping[Address, str] = MappingProxyType({}),
     unsure: Mapping[Address, str] = MappingProxyType({}),
     graph: Graph = EMPTY,
@@ -326,14 +338,15 @@ def deletions(
 ) -> list[Step]:
     """Deletions of what is ours, each after what uses it. A failed one holds back only what its resource uses.
 
-    left: these left the file, so that deleting them needs `prune`. unsure: why some aren't to be deleted unconfirmed.
+    undeclared: these left the file, so that deleting them needs `prune`. unsure: why some aren't to be deleted
+    unconfirmed.
     """
     steps: list[Step] = []
-    for observed, before in in_order(mine, graph, ranks, last):
+    for observed, before in in_order(resources, graph, ranks, last):
         address = observed.spec.address
         if why := _why_protected(protected, observed.spec):
             held = why
-        elif left and not options.prune:
+        elif undeclared and not options.prune:
             held = "it is no longer in the file: pass --prune to delete it"
         else:
             data = observed.spec.data and not options.delete_data

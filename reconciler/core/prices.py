@@ -50,12 +50,12 @@ def hourly(
 ) -> float | None:
     """US dollars an hour of a task. cpu: CPU units (1024 a vCPU); memory: MiB; storage: GiB, None for the free 20."""
     prices = FARGATE.get(region, {}).get(architecture)
-    more = max(0, (storage or 0) - FREE_STORAGE)
-    disk = STORAGE.get(region) if more else 0.0
+    paid_storage = max(0, (storage or 0) - FREE_STORAGE)
+    disk = STORAGE.get(region) if paid_storage else 0.0
     address = IPV4.get(region) if public_ip else 0.0
     if prices is None or disk is None or address is None:
         return None
-    return cpu / 1024 * prices[0] + memory / 1024 * prices[1] + more * disk + address
+    return cpu / 1024 * prices[0] + memory / 1024 * prices[1] + paid_storage * disk + address
 
 
 def task_cost(

@@ -116,8 +116,8 @@ def next_time(schedule: Once | Rate | Cron, zone: tzinfo, after: datetime) -> da
     moments = iter([schedule.moment]) if isinstance(schedule, Once) else _local(schedule, after.astimezone(zone))
     for moment in moments:
         due = moment.replace(tzinfo=zone).astimezone(UTC)
-        there = isinstance(schedule, Once) or due.astimezone(zone).replace(tzinfo=None) == moment
-        if there and due > after:
+        exists = isinstance(schedule, Once) or due.astimezone(zone).replace(tzinfo=None) == moment
+        if exists and due > after:
             return due
     return None
 
@@ -128,7 +128,7 @@ def per_day(schedule: Once | Rate | Cron, year: int) -> float:
         return 0.0
     if isinstance(schedule, Rate):
         return timedelta(days=1) / schedule.every
-    years = [named for named in schedule.years if named >= year]
+    years = [named_year for named_year in schedule.years if named_year >= year]
     if not years:
         return 0.0
     begin, end = date(min(years), 1, 1), date(min(years) + 1, 1, 1)
@@ -161,15 +161,15 @@ def _day_of(item: str, year: int, month: int, last: int) -> int:
     """The day of a month that L, LW or 15W names; 0 for none. W: the nearest weekday in the same month."""
     if item == "L":
         return last
-    wanted = last if item == "LW" else int(item[:-1])
-    if wanted > last:
+    day = last if item == "LW" else int(item[:-1])
+    if day > last:
         return 0
-    weekday = _weekday(date(year, month, wanted))
+    weekday = _weekday(date(year, month, day))
     if weekday == 7:
-        return wanted - 1 if wanted > 1 else 3
+        return day - 1 if day > 1 else 3
     if weekday == 1:
-        return wanted + 1 if wanted < last else last - 2
-    return wanted
+        return day + 1 if day < last else last - 2
+    return day
 
 
 def _weekdays(text: str) -> frozenset[int | str]:

@@ -149,8 +149,8 @@ def mark(value: str, salt: str) -> str:
     """
     import hashlib
 
-    made = hashlib.scrypt(value.encode(), salt=f"reconciler {salt}".encode(), n=2**14, r=8, p=1, dklen=8)
-    return f"{MASK} {made.hex()}"
+    digest = hashlib.scrypt(value.encode(), salt=f"reconciler {salt}".encode(), n=2**14, r=8, p=1, dklen=8)
+    return f"{MASK} {digest.hex()}"
 
 
 class Secrets:
@@ -163,13 +163,13 @@ class Secrets:
         self.names: set[str] = set()
         self._values: set[str] = set()
         self._lock = threading.Lock()
-        self._made: re.Pattern[str] | None = None
-        self._changed = False  # since that was made
+        self._regex: re.Pattern[str] | None = None
+        self._outdated = False  # whether values were added since that was compiled
 
     def clear(self) -> None:
         """Forget all of them: another command begins."""
         with self._lock:
-            self.names, self._values, self._made, self._changed = set(), set(), None, False
+            self.names, self._values, self._regex, self._outdated = set(), set(), None, False
 
     def add(self, value: str) -> None:
         """A secret. Each line of a longer one is one too."""
@@ -177,16 +177,16 @@ class Secrets:
             return
         with self._lock:
             self._values |= {value, *(line.strip() for line in value.splitlines())} - {""}
-            self._changed = True
+            self._outdated = True
 
     @property
     def _pattern(self) -> re.Pattern[str] | None:
         """All of them, made when it is wanted: a file may have thousands, which are learned one after the other."""
-        if self._changed:
+        if self._outdated:
             with self._lock:
                 forms = sorted({form for value in self._values for form in _forms(value)}, key=len, reverse=True)
-                self._made, self._changed = re.compile("|".join(forms)) if forms else None, False
-        return self._made
+                self._regex, self._outdated = re.compile("|".join(forms)) if forms else None, False
+        return self._regex
 
     def environment(self, environ: Mapping[str, str]) -> None:
         """The secrets of a process's environment: a value that one of these variables has is one wherever it is."""
@@ -275,9 +275,9 @@ class Secrets:
             pattern = self._pattern
             return pattern.sub(lambda match: mark(match[0], salt), value) if pattern else value
 
-        def words(given: Sequence[str]) -> list[str]:
-            out = [replace("", word) for word in given]
-            for at, (start, name, value) in _options(given):
+        def words(arguments: Sequence[str]) -> list[str]:
+            out = [replace("", word) for word in arguments]
+            for at, (start, name, value) in _options(arguments):
                 if value and not value.startswith(MASK) and (name in self.names or looks_secret(name, value)):
                     out[at] = start + mark(value, salt)
             return out
@@ -314,11 +314,11 @@ def _walk(
         return [_walk(part, text, words, name, inside) for part in tree]
     if not isinstance(tree, Mapping):
         return tree
-    given = tree.get("name"), tree.get("value")
-    pair = isinstance(given[0], str) and isinstance(given[1], str)  # {name: API_TOKEN, value: …}, as ECS has variables
+    entry = tree.get("name"), tree.get("value")
+    pair = isinstance(entry[0], str) and isinstance(entry[1], str)  # {name: API_TOKEN, value: …}, as ECS has variables
     if inside and not (pair and len(tree) == 2):
         return {key: _walk(part, text, words, str(key)) for key, part in tree.items()}
-    own = str(given[0]) if pair and not name else name  # a parameter's own name is a path
+    variable = str(entry[0]) if pair and not name else name  # a parameter's own name is a path
     copied: dict[Any, Any] = {}
     for key, part in tree.items():
         if str(key) in _COMMANDS and isinstance(part, str):
@@ -326,7 +326,7 @@ def _walk(
         if str(key) in _COMMANDS and isinstance(part, list | tuple) and all(isinstance(word, str) for word in part):
             copied[key] = words(part)
         else:
-            copied[key] = _walk(part, text, words, own if key == "value" else "", str(key) in _VARIABLES)
+            copied[key] = _walk(part, text, words, variable if key == "value" else "", str(key) in _VARIABLES)
     return copied
 
 
@@ -344,17 +344,17 @@ def _forms(value: str) -> Iterable[str]:
     value = value.strip()  # what is around it is none of it, and would be searched for at each blank of a text
     if len(value) < SHORT or (len(value) < LONG and (value.isalpha() or value.isdigit())):
         return []
-    written = {value, value.replace("'", "'\"'\"'"), value.replace("'", "''"), _html(value), repr(value)[1:-1]}
+    forms = {value, value.replace("'", "'\"'\"'"), value.replace("'", "''"), _html(value), repr(value)[1:-1]}
     for ascii_only in (True, False):
-        once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
-        written |= {once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]}
+        as_json = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+        forms |= {as_json, json.dumps(as_json, ensure_ascii=ascii_only)[1:-1]}
     for way in (quote, quote_plus):
         for safe in ("", "/"):
             quoted = way(value, safe=safe)
-            written |= {quoted, re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quoted), quote(quoted, safe="")}
-    written.add(re.sub(r"([\\`*_{}\[\]<>()#+.!|~@-])", r"\\\1", value))  # Markdown
+            forms |= {quoted, re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quoted), quote(quoted, safe="")}
+    forms.add(re.sub(r"([\\`*_{}\[\]<>()#+.!|~@-])", r"\\\1", value))  # Markdown
     # Where a line is too long for a terminal, it goes on in the next one, behind spaces or the margin of a log.
-    patterns = {r"\s+(?:\| +)?".join(map(re.escape, re.split(r"\s+", form))) for form in written}
+    patterns = {r"\s+(?:\| +)?".join(map(re.escape, re.split(r"\s+", form))) for form in forms}
     if len(value) < LONG:
         return {f"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])" for pattern in patterns}
     return patterns | set(_base64(value))

@@ -77,17 +77,17 @@ def output(text: str, *, colour: bool = False) -> str:
     if text.isascii() and text.isprintable():
         return text
     drawn = text.rstrip("\r\n").split("\r")
-    seen = next((drawing for drawing in reversed(drawn) if _SEQUENCE.sub("", drawing).strip()), "")
+    last_drawing = next((drawing for drawing in reversed(drawn) if _SEQUENCE.sub("", drawing).strip()), "")
     parts: list[str] = []
     end = 0
-    for match in _SEQUENCE.finditer(seen):
-        parts.append(line(seen[end : match.start()]))
+    for match in _SEQUENCE.finditer(last_drawing):
+        parts.append(line(last_drawing[end : match.start()]))
         if colour and _SGR.fullmatch(match[0]):
             parts.append(match[0])
         end = match.end()
-    parts.append(line(seen[end:]))
-    shown = "".join(parts)
-    return f"{shown}\x1b[0m" if "\x1b" in shown else shown
+    parts.append(line(last_drawing[end:]))
+    visible = "".join(parts)
+    return f"{visible}\x1b[0m" if "\x1b" in visible else visible
 
 
 def guard(text: str) -> str:
@@ -178,9 +178,9 @@ def _wide(number: int) -> str:
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def _broken(first: str, then: str) -> str:
+def _broken(first: str, second: str) -> str:
     """`first` with a blank behind it, unless something that can be seen is in between already."""
-    gap = re.sub(r"\x1b\[[\d;]*m", "", first + then)
+    gap = re.sub(r"\x1b\[[\d;]*m", "", first + second)
     hidden = all(
         character.isascii() or character.isspace() or unicodedata.category(character) in _UNSEEN for character in gap
     )

@@ -30,7 +30,7 @@ def _at(part: str, value: str, at: int) -> bool:
     """Whether a part without a star stands there."""
     if "?" not in part:
         return value.startswith(part, at)
-    return all(wanted in ("?", value[at + n]) for n, wanted in enumerate(part))
+    return all(character in ("?", value[at + n]) for n, character in enumerate(part))
 
 
 def _find(part: str, value: str, at: int, end: int) -> int:
