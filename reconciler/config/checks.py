@@ -48,12 +48,12 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     yield from check_workers(deploy)
     github = deploy.ci.github if deploy.ci else None
     if github and (github.owner_id is None) != (github.repository_id is None):
-        given, other = ("owner_id", "repository_id") if github.owner_id else ("repository_id", "owner_id")
-        path = ".owner.id" if other == "owner_id" else ".id"
+        given, missing = ("owner_id", "repository_id") if github.owner_id else ("repository_id", "owner_id")
+        path = ".owner.id" if missing == "owner_id" else ".id"
         yield Problem(
             ("ci", "github", given),
-            f"{given} is only used together with {other}",
-            f"add {other}: what `gh api repos/{github.repository} --jq {path}` prints",
+            f"{given} is only used together with {missing}",
+            f"add {missing}: what `gh api repos/{github.repository} --jq {path}` prints",
         )
     if github and github.by_name_too and github.owner_id is None:
         yield Problem(
@@ -84,21 +84,23 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
     if bucket.kms_key and bucket.encryption != "aws:kms":
         message = f"kms_key needs encryption: aws:kms, and it is {bucket.encryption}"
         yield Problem((*at, "kms_key"), message, "write encryption: aws:kms", ((*at, "encryption"),))
-    for i, rule in enumerate(bucket.lifecycle):
+    for index, rule in enumerate(bucket.lifecycle):
         if rule.expire_days is None and rule.noncurrent_days is None and rule.abort_upload_days is None:
             fix = "add expire_days, noncurrent_days or abort_upload_days"
-            yield Problem((*at, "lifecycle", i), "this rule does nothing", fix)
+            yield Problem((*at, "lifecycle", index), "this rule does nothing", fix)
         if deploy.runs.keep is not None and rule.expire_days is not None and rule.prefix == f"{RUNS}/":
             message = f"runs.keep also sets how long objects in {RUNS}/ are kept"
-            yield Problem((*at, "lifecycle", i), message, "keep either expire_days or runs.keep", (("runs", "keep"),))
+            yield Problem(
+                (*at, "lifecycle", index), message, "keep either expire_days or runs.keep", (("runs", "keep"),)
+            )
     longest = deploy.run.max_duration
     if longest is not None and deploy.runs.keep is not None and deploy.runs.keep <= longest:
         message = "run.max_duration is as long or longer, so a run's record could be deleted while it runs"
         yield Problem(("runs", "keep"), message, "keep runs longer than run.max_duration", (("run", "max_duration"),))
-    for i, file in enumerate(deploy.data.files):
-        place = ("data", "files", i, "file")
+    for index, file in enumerate(deploy.data.files):
+        place = ("data", "files", index, "file")
         if file.given:
-            yield from _given(deploy, i, file)
+            yield from _given(deploy, index, file)
             continue
         if file.kms_key:
             message = "kms_key is only for data that is in S3 already, and this is uploaded"
@@ -107,15 +109,21 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
             yield Problem(place, "{value} isn't a file of this machine", ELSEWHERE)
         elif reason := OBJECT_KEY.problem(file.key or ""):
             message = f"the {'folder' if file.tree else 'file'}'s name can't be its key in the bucket: {reason}"
-            yield Problem(place, message, "set another key with key:", (("data", "files", i, "key"),))
+            yield Problem(place, message, "set another key with key:", (("data", "files", index, "key"),))
         elif f"{file.key}/".startswith(f"{RUNS}/"):
             message = f"its key {file.key} is in {RUNS}/, which holds the record of runs and what they wrote"
-            yield Problem(place, message, "give it another key:", (("data", "files", i, "key"),))
-        for n, other in enumerate(deploy.data.files):
-            if n != i and other.tree and f"{file.key}/".startswith(other.prefix) and file.key != other.key:
-                message = f"its key {file.key} is in {other.prefix}, the folder of {show_path(('data', 'files', n))}"
+            yield Problem(place, message, "give it another key:", (("data", "files", index, "key"),))
+        for other_index, other in enumerate(deploy.data.files):
+            if (
+                other_index != index
+                and other.tree
+                and f"{file.key}/".startswith(other.prefix)
+                and file.key != other.key
+            ):
+                folder = show_path(("data", "files", other_index))
+                message = f"its key {file.key} is in {other.prefix}, the folder of {folder}"
                 fix = "leave it out if that folder contains it, or give one of them another key:"
-                yield Problem(place, message, fix, (("data", "files", n, "file"),))
+                yield Problem(place, message, fix, (("data", "files", other_index, "file"),))
 
 
 def _given(deploy: Deploy, number: int, file: DataFile) -> Iterator[Problem]:
@@ -152,8 +160,8 @@ def _image(deploy: Deploy) -> Iterator[Problem]:
     moves = any(matches(pattern, "latest") for pattern in moving)
     if repository and moving and not repository.immutable_tags:
         message = "without immutable_tags every tag may move"
-        where = ("image", "repository", "moving_tags")
-        yield Problem(where, message, "write immutable_tags: true, or leave moving_tags out")
+        path = ("image", "repository", "moving_tags")
+        yield Problem(path, message, "write immutable_tags: true, or leave moving_tags out")
     if repository and repository.immutable_tags and "latest" in image.tags and image.uri is None and not moves:
         message = "the tag latest moves with each build, which immutable_tags refuses"
         fix = "write moving_tags: [latest] beside it, or tags: ['${git.sha}']"
@@ -175,16 +183,16 @@ def _environment(deploy: Deploy) -> Iterator[Problem]:
     task, bucket = deploy.task, deploy.data.bucket.name
     if task.environment.get("USE_S3", "true").lower() != "true" or task.role.policy is not None:
         return
-    named, key = task.environment.get("S3_BUCKET"), task.environment.get("S3_KEY")
+    s3_bucket, key = task.environment.get("S3_BUCKET"), task.environment.get("S3_KEY")
     at: Path = ("task", "environment")
-    if named and bucket and named not in (bucket, *(file.place.bucket for file in deploy.data.given)):
+    if s3_bucket and bucket and s3_bucket not in (bucket, *(file.place.bucket for file in deploy.data.given)):
         message = "{value} is not the bucket of this deploy, and the task may read no other"
         yield Problem(
             (*at, "S3_BUCKET"), message, f"write {bucket}, or leave it out", (("data", "bucket", "name"),), tells=True
         )
-    read = task.role.read or ()
-    if key and read and not deploy.data.given and not any(matches(pattern, key) for pattern in read):
-        near = difflib.get_close_matches(key, read, 1, 0) or list(read)
+    readable = task.role.read or ()
+    if key and readable and not deploy.data.given and not any(matches(pattern, key) for pattern in readable):
+        near = difflib.get_close_matches(key, readable, 1, 0) or list(readable)
         message = "the task may not read {value}"
         fix = f"write {near[0]}, or add it to data.files or task.role.read"
         yield Problem((*at, "S3_KEY"), message, fix, (("task", "role", "read"), ("data", "files")), tells=True)
@@ -194,17 +202,17 @@ def _capacity(deploy: Deploy) -> Iterator[Problem]:
     strategy = deploy.cluster.default_strategy
     at: Path = ("cluster", "default_strategy")
     providers = [s.provider for s in strategy]
-    for i, provider in enumerate(providers):
-        if provider in providers[:i]:
-            yield Problem((*at, i), f"{provider} is listed twice", "keep one of them")
+    for index, provider in enumerate(providers):
+        if provider in providers[:index]:
+            yield Problem((*at, index), f"{provider} is listed twice", "keep one of them")
     if sum(s.base > 0 for s in strategy) > 1:
         yield Problem(at, "only one provider can have a base", "leave base out of the others")
     if all(s.weight == 0 for s in strategy):
         yield Problem(at, "every weight is 0, so no task could be placed", "give one provider a weight of 1")
-    for i, name in enumerate(deploy.run.capacity):
-        if name in deploy.run.capacity[:i]:
+    for index, name in enumerate(deploy.run.capacity):
+        if name in deploy.run.capacity[:index]:
             twice = deploy.managed_providers.get(name, name)
-            yield Problem(("run", "capacity", i), f"{twice} is listed twice", "keep one of them")
+            yield Problem(("run", "capacity", index), f"{twice} is listed twice", "keep one of them")
 
 
 def _sweep(deploy: Deploy) -> Iterator[Problem]:
@@ -223,19 +231,19 @@ def _sweep(deploy: Deploy) -> Iterator[Problem]:
     if not (sweep.random.ranges or sweep.random.choices):
         yield Problem((*at, "random"), "there is nothing to draw", "add ranges or choices")
     for name, bounds in sweep.random.ranges.items():
-        where: Path = (*at, "random", "ranges", name)
+        path: Path = (*at, "random", "ranges", name)
         if bounds.min > bounds.max:
             message = f"min is {bounds.min:g}, which is more than max"
-            yield Problem((*where, "max"), message, "swap min and max", ((*where, "min"),))
+            yield Problem((*path, "max"), message, "swap min and max", ((*path, "min"),))
         elif math.isinf(bounds.max - bounds.min):
             message = "nothing can be drawn from a range that is so wide"
-            yield Problem((*where, "max"), message, "write a smaller max, or a larger min", ((*where, "min"),))
+            yield Problem((*path, "max"), message, "write a smaller max, or a larger min", ((*path, "min"),))
         elif bounds.log and bounds.min <= 0:
             message = "log: true needs numbers above 0"
-            yield Problem((*where, "min"), message, "write a min above 0", ((*where, "log"),))
+            yield Problem((*path, "min"), message, "write a min above 0", ((*path, "log"),))
         elif bounds.integer and math.ceil(bounds.min) > bounds.max:
             message = "there is no whole number between min and max"
-            yield Problem((*where, "max"), message, "write a larger max", ((*where, "min"), (*where, "integer")))
+            yield Problem((*path, "max"), message, "write a larger max", ((*path, "min"), (*path, "integer")))
 
 
 def _names(deploy: Deploy) -> Iterator[Problem]:
@@ -270,21 +278,21 @@ def _twice(kind: str, names: list[tuple[Path, str | None]], *, fold: bool) -> It
     for path, name in names:
         if name is None:
             continue
-        same = name.lower() if fold else name
-        if same in first:
-            message = f"the {kind} {{value}} is also used by {show_path(first[same])}"
-            case = ": IAM ignores upper and lower case" if fold and name != same else ""
+        identity = name.lower() if fold else name
+        if identity in first:
+            message = f"the {kind} {{value}} is also used by {show_path(first[identity])}"
+            case = ": IAM ignores upper and lower case" if fold and name != identity else ""
             yield Problem(
-                path, message + case, f"give each its own {kind if kind == 'key' else 'name'}", (first[same],)
+                path, message + case, f"give each its own {kind if kind == 'key' else 'name'}", (first[identity],)
             )
         else:
-            first[same] = path
+            first[identity] = path
 
 
 def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
     """The files that `deploy` names and that aren't there, looked for from `folder`."""
-    for i, data in enumerate(deploy.data.files):
-        place = ("data", "files", i, "file")
+    for index, data in enumerate(deploy.data.files):
+        place = ("data", "files", index, "file")
         if "://" in data.file:
             continue  # is no file, or said already
         if data.tree:
@@ -298,9 +306,9 @@ def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
         exists = f"for an image that exists write image: {{uri: {image.context}}}"
         yield Problem(("image", "context"), "the folder {value} is not there", exists, tells=True)
         return
-    missing = list(_look(("image", "context"), folder, image.context, "folder"))
-    yield from missing
-    if not missing:
+    problems = list(_look(("image", "context"), folder, image.context, "folder"))
+    yield from problems
+    if not problems:
         yield from _look(
             ("image", "dockerfile"), folder / image.context, image.dockerfile, "file", ("image", "context")
         )
@@ -308,9 +316,9 @@ def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
 
 def _look_into(place: Path, folder: FilePath, data: DataFile) -> Iterator[Problem]:
     """A problem if a folder or pattern names no files, or one that can't be uploaded."""
-    missing = list(_look(place, folder, data.folder, "folder"))
-    yield from missing
-    if missing:
+    problems = list(_look(place, folder, data.folder, "folder"))
+    yield from problems
+    if problems:
         return
     try:
         files = files_of(data, folder)
@@ -323,18 +331,18 @@ def _look_into(place: Path, folder: FilePath, data: DataFile) -> Iterator[Proble
             yield Problem(place, f"{{value}} names no file{hidden}", fix)
 
 
-def _look(path: Path, base: FilePath, written: str, kind: str, relative_to: Path = ()) -> Iterator[Problem]:
-    """A problem if `written`, relative to `base`, is no file (or folder) that can be used."""
+def _look(path: Path, base: FilePath, path_text: str, kind: str, relative_to: Path = ()) -> Iterator[Problem]:
+    """A problem if `path_text`, relative to `base`, is no file (or folder) that can be used."""
     uses = (relative_to,) if relative_to else ()
-    where = f"relative to {show_path(relative_to) or 'the folder of deploy.yaml'}"
-    target = base / written
+    relation = f"relative to {show_path(relative_to) or 'the folder of deploy.yaml'}"
+    target = base / path_text
     try:
         if target.is_symlink() and not target.exists():
             message = f"{{value}} is a link to {quoted(os.fsdecode(target.readlink()))}, which is not there"
             yield Problem(path, message, "mend the link, or name another path", uses)
         elif not target.exists():
             yield Problem(
-                path, "{value} is not there", _near(target, written) or f"write the path {where}", uses, tells=True
+                path, "{value} is not there", _near(target, path_text) or f"write the path {relation}", uses, tells=True
             )
         elif kind == "file" and not target.is_file():
             yield Problem(path, "{value} is not a file", "name a file in it", uses)
@@ -342,24 +350,24 @@ def _look(path: Path, base: FilePath, written: str, kind: str, relative_to: Path
             yield Problem(path, "{value} is not a folder", "name the folder that it is in", uses)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "it is not a path"
-        yield Problem(path, f"{{value}} can't be accessed: {reason}", f"write a path {where}", uses)
+        yield Problem(path, f"{{value}} can't be accessed: {reason}", f"write a path {relation}", uses)
 
 
-def _classes(written: str) -> str | None:
+def _classes(path_text: str) -> str | None:
     """A hint for who takes a path for a shell's pattern."""
-    if re.search(r"\[.+\]|\{.*,.*\}", written):
+    if re.search(r"\[.+\]|\{.*,.*\}", path_text):
         return "only * and ? stand for other text; write one entry for each name"
     return None
 
 
-def _near(path: FilePath, written: str) -> str | None:
-    if written.startswith("~"):
+def _near(path: FilePath, path_text: str) -> str | None:
+    if path_text.startswith("~"):
         return "~ is not expanded; write ${HOME}"
-    if hint := _classes(written):
+    if hint := _classes(path_text):
         return hint
     try:
         names = [p.name for p in path.parent.iterdir() if p.exists()]
     except (OSError, ValueError):
         return None
     near = difflib.get_close_matches(path.name, names, 1, 0.7)
-    return f"did you mean {written.removesuffix(path.name)}{near[0]}?" if near else None
+    return f"did you mean {path_text.removesuffix(path.name)}{near[0]}?" if near else None

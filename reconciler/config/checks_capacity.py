@@ -30,8 +30,8 @@ def managed_price(deploy: Deploy) -> float | None:
     """
     types = allowed(deploy.requirements) if deploy.task.gpu_type else ()
     prices = [managed_hourly(deploy.region, instance.name) for instance in types]
-    known = [price for price in prices if price is not None]
-    return max(known) if known and len(known) == len(prices) else None
+    known_prices = [price for price in prices if price is not None]
+    return max(known_prices) if known_prices and len(known_prices) == len(prices) else None
 
 
 def margin(deploy: Deploy) -> int:
@@ -72,8 +72,10 @@ def _gpus(deploy: Deploy) -> Iterator[Problem]:
     on_fargate = [(at, name) for at, name in places(deploy) if name not in (*managed, *deploy.own_providers)]
     if task.gpu_type and task.gpu is None:
         yield Problem(("task", "gpu_type"), "gpu_type needs task.gpu, which is the number of GPUs", "add gpu: 1")
-    elif task.gpu_type and (own := [(at, name) for at, name in places(deploy) if name in deploy.own_providers]):
-        at, name = own[0]
+    elif task.gpu_type and (
+        own_providers := [(at, name) for at, name in places(deploy) if name in deploy.own_providers]
+    ):
+        at, name = own_providers[0]
         message = f"gpu_type is only for managed instances, and {name} is a capacity provider of yours"
         yield Problem(("task", "gpu_type"), message, "leave it out, or write run: {capacity: managed}", (at,))
     if task.gpu is None:
@@ -126,7 +128,7 @@ def _max_cost(deploy: Deploy) -> Iterator[Problem]:
     for at, limit in limits.items():
         if limit is None:
             continue
-        own = [name for name in run.capacity if name in deploy.own_providers]
+        own_providers = [name for name in run.capacity if name in deploy.own_providers]
         managed = [name for name in run.capacity if name in deploy.managed_providers]
         disk, address = task.ephemeral_storage, deploy.network.public_ip
         dear = managed_price(deploy) if managed else 0.0
@@ -135,20 +137,20 @@ def _max_cost(deploy: Deploy) -> Iterator[Problem]:
             if len(managed) == len(run.capacity)
             else hourly(region, task.platform, task.cpu, task.memory, disk, public_ip=address)
         )
-        theirs = _workers_price(deploy)
-        if own:
-            message = f"the price of a task on {own[0]} isn't known, since it is a capacity provider of yours"
+        workers_price = _workers_price(deploy)
+        if own_providers:
+            message = f"the price of a task on {own_providers[0]} isn't known, since it is a capacity provider of yours"
             yield Problem(at, message, INSTEAD, (("run", "capacity"),))
         elif dear is None:
             yield Problem(at, *why_no_price(deploy)[:2])
-        elif theirs is None or (len(managed) < len(run.capacity) and fargate is None):
+        elif workers_price is None or (len(managed) < len(run.capacity) and fargate is None):
             unpriced = (
                 f"a disk of {disk} GiB" if hourly(region, task.platform, task.cpu, task.memory) else task.platform
             )
             yield Problem(at, f"the price table of {DATE} has no price in {region} for {unpriced}", INSTEAD)
         else:
             shortest = (LEAST + margin(deploy)) / 3600
-            price = max(dear, fargate or 0.0) + theirs
+            price = max(dear, fargate or 0.0) + workers_price
             if limit < price * shortest:
                 least = math.ceil(price * shortest * 10_000) / 10_000
                 yield Problem(at, "{value} doesn't pay for the shortest task", f"write {least} or more", tells=True)

@@ -48,10 +48,10 @@ def _logs(deploy: Deploy) -> Iterator[Problem]:
     for option in sorted(logs.options.keys() - AWSLOGS):
         near = difflib.get_close_matches(option, sorted(AWSLOGS), 1) or ["awslogs-datetime-format"]
         yield Problem((*at, option), "the awslogs driver of ECS has no such option", f"for instance {near[0]}")
-    given = logs.options.get(MODE)
+    mode = logs.options.get(MODE)
     if why := mode_problem(logs.options):
         yield Problem((*at, MODE), why, "use one of them, or leave it out for blocking")
-    elif given not in (None, logs.mode):
+    elif mode not in (None, logs.mode):
         yield Problem((*at, MODE), f"logs.mode says {logs.mode}", "keep one of them", (("logs", "mode"),))
     elif why := buffer_problem({MODE: str(logs.mode), **logs.options}):
         fix = "write for instance 10m" if "size" in why else "write mode: non-blocking, or leave it out"
@@ -102,11 +102,11 @@ def _promoted(deploy: Deploy) -> Iterator[Problem]:
     """`run.promote` gives the program its metric, and the rights to models/* of the bucket."""
     if deploy.run.promote is None:
         return
-    others = {
+    reasons = {
         "PROMOTE": "run.promote sets PROMOTE too",
         "MODELS_URI": "run.promote keeps the champion in models/ of this deploy's bucket, and gives no right elsewhere",
     }
-    for variable, why in others.items():
+    for variable, why in reasons.items():
         for at in (("task", "environment", variable), ("task", "secrets", variable), ("parameters", variable)):
             section = getattr(deploy.task, at[1]) if at[0] == "task" else deploy.parameters
             if variable in section:

@@ -98,36 +98,36 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _link_to_folder(shown: str) -> Refused:
-    return Refused(f"{shown} is a link to a folder", hint="put the files there, or remove the link")
+def _link_to_folder(printable_path: str) -> Refused:
+    return Refused(f"{printable_path} is a link to a folder", hint="put the files there, or remove the link")
 
 
 def _check(file: Here, top: Path) -> None:
-    shown = ascii(str(file.path))[1:-1]
+    printable_path = ascii(str(file.path))[1:-1]
     try:
         size = len(file.key.encode())
     except UnicodeEncodeError:
-        raise Refused(f"the name of {shown} isn't UTF-8, which S3 needs", hint="rename it") from None
+        raise Refused(f"the name of {printable_path} isn't UTF-8, which S3 needs", hint="rename it") from None
     if not file.key.isprintable():
-        raise Refused(f"the name of {shown} has characters that can't be shown", hint="rename it")
+        raise Refused(f"the name of {printable_path} has characters that can't be shown", hint="rename it")
     if size > OBJECT_KEY.most:
         raise Refused(
-            f"{shown} makes a key of {size} bytes, and S3 takes {OBJECT_KEY.most}",
+            f"{printable_path} makes a key of {size} bytes, and S3 takes {OBJECT_KEY.most}",
             hint="rename it, or give a shorter key:",
         )
     if file.path.is_symlink():
         target = Path(os.path.realpath(file.path))  # resolve() raises for a link to itself
         if not target.is_relative_to(top.resolve()):
             raise Refused(
-                f"{shown} is a link that leads out of the folder",
+                f"{printable_path} is a link that leads out of the folder",
                 hint="put the file there, or name it by itself in data:",
             )
         if target.is_dir():
-            raise _link_to_folder(shown)
+            raise _link_to_folder(printable_path)
         if not target.exists():
-            raise Refused(f"{shown} is a link to a file that doesn't exist", hint="remove it")
+            raise Refused(f"{printable_path} is a link to a file that doesn't exist", hint="remove it")
     if not file.path.is_file():
-        raise Refused(f"{shown} is not a regular file", hint="remove it, or name the files by a pattern")
+        raise Refused(f"{printable_path} is not a regular file", hint="remove it, or name the files by a pattern")
 
 
 @cache

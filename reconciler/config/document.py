@@ -50,7 +50,7 @@ class Document:
     secrets: dict[str, str] = field(default_factory=dict)
     unshown: set[int] = field(default_factory=set)  # lines with a secret, or with a URL that isn't to be shown
     origins: dict[Path, Path] = field(default_factory=dict)  # where values stand that an environment gave
-    named: Spot | None = None  # the environment's key
+    environment_spot: Spot | None = None  # the environment's key
 
     def error(
         self,
@@ -59,10 +59,10 @@ class Document:
         fix: str,
         *,
         spot: Spot | None = None,
-        shown: Path | None = None,
+        display_path: Path | None = None,
         broken: bool = True,
     ) -> None:
-        """Note a problem at `path`; `shown` is the path to name if it isn't that.
+        """Note a problem at `path`; `display_path` is the path to name if it isn't that.
 
         `spot` is pointed at, or else what is nearest to `path`. `broken` says that there is no use in looking at the
         value any further.
@@ -73,7 +73,7 @@ class Document:
                 file=self.file,
                 line=spot.line + 1,
                 column=spot.column + 1,
-                path=show_path(self._origin(path if shown is None else shown)),
+                path=show_path(self._origin(path if display_path is None else display_path)),
                 value=self._masked(spot.text if spot.scalar and not self._unshown(spot) else ""),
                 message=self._masked(message),
                 fix=self._masked(fix),
@@ -208,19 +208,19 @@ class Builder:
                 self.document.error((*path, key.value), message, "keep one of them", spot=self._spot(key), broken=False)
             else:
                 pairs[key.value] = (key, value)
-        for other in merged:
-            self._count += len(other.value)
+        for mapping_node in merged:
+            self._count += len(mapping_node.value)
             if self._count > _MOST:
                 raise OverflowError
-            for key, value in other.value:
+            for key, value in mapping_node.value:
                 if isinstance(key, yaml.ScalarNode) and key.tag != TAG + "merge":
                     pairs.setdefault(key.value, (key, value))
         tree = {}
         for name, (key, value) in pairs.items():
-            here = (*path, name)
-            self.document.keys[here] = self._spot(key)
-            built = self.build(value, here)
-            if built is not None or not fields.may_be_empty(fields.plain(here)):
+            value_path = (*path, name)
+            self.document.keys[value_path] = self._spot(key)
+            built = self.build(value, value_path)
+            if built is not None or not fields.may_be_empty(fields.plain(value_path)):
                 tree[name] = built
         if str(tree.get("secure")).lower() == "true" and (variable := variable_at(fields.plain((*path, "value")))):
             KNOWN.names.add(variable)

@@ -31,36 +31,36 @@ def names(document: Document) -> tuple[str, ...]:
         document.error((OVERLAYS,), "environments must be a mapping", "write environments: {dev: {...}, prod: {...}}")
         raise ConfigErrors(document.errors)
     for name, overlay in overlays.items():
-        here: Path = (OVERLAYS, name)
+        path: Path = (OVERLAYS, name)
         if problem := ENVIRONMENT.problem(name):
             better = ENVIRONMENT.better(name)
             fix = f"for instance {better}" if better else "write a short name, such as dev"
-            spot = document.keys.get(here)
-            document.error(here, f"{quoted(name)} is not a name for an environment: {problem}", fix, spot=spot)
+            spot = document.keys.get(path)
+            document.error(path, f"{quoted(name)} is not a name for an environment: {problem}", fix, spot=spot)
         elif not isinstance(overlay, dict) and overlay is not None:
-            document.error(here, "an environment must be a mapping", f"write {name}: {{region: eu-central-1}}")
+            document.error(path, "an environment must be a mapping", f"write {name}: {{region: eu-central-1}}")
         elif OVERLAYS in (overlay or {}):
-            document.error((*here, OVERLAYS), "an environment can't contain environments", "move it one level up")
+            document.error((*path, OVERLAYS), "an environment can't contain environments", "move it one level up")
     if len(document.errors) > wrong:
         raise ConfigErrors(document.errors)
     return tuple(overlays)
 
 
-def choose(document: Document, known: tuple[str, ...], wanted: str) -> None:
-    """Raises ConfigErrors when `wanted` isn't one of the environments, or none is chosen where there are some."""
-    listed = ", ".join(known)
-    if wanted in known or not (wanted or known):
+def choose(document: Document, environments: tuple[str, ...], environment: str) -> None:
+    """Raises ConfigErrors when `environment` isn't one of the environments, or none is chosen where there are some."""
+    environment_list = ", ".join(environments)
+    if environment in environments or not (environment or environments):
         return
-    if not known:
-        message = f"--env {wanted}: this file has no environments"
+    if not environments:
+        message = f"--env {environment}: this file has no environments"
         fix = "leave it out; a variable of the task is --env NAME=VALUE"
-    elif not wanted:
-        message, fix = f"this file has several environments: {listed}", f"choose one: --env {known[0]}"
+    elif not environment:
+        message, fix = f"this file has several environments: {environment_list}", f"choose one: --env {environments[0]}"
     else:
-        near = difflib.get_close_matches(wanted, known, 1, 0.6)
-        message = f"--env {wanted}: the environments are {listed}"
-        fix = f"did you mean --env {near[0]}?" if near else f"choose one: --env {known[0]}"
-    document.error((OVERLAYS,), message, fix, spot=document.keys.get((OVERLAYS,)), shown=())
+        near = difflib.get_close_matches(environment, environments, 1, 0.6)
+        message = f"--env {environment}: the environments are {environment_list}"
+        fix = f"did you mean --env {near[0]}?" if near else f"choose one: --env {environments[0]}"
+    document.error((OVERLAYS,), message, fix, spot=document.keys.get((OVERLAYS,)), display_path=())
     raise ConfigErrors(document.errors)
 
 
@@ -68,57 +68,63 @@ def overlaid(document: Document, name: str) -> Document:
     """The file as it is in this environment."""
     prefix: Path = (OVERLAYS, name)
     tree = {key: copy.deepcopy(value) for key, value in document.tree.items() if key != OVERLAYS}
-    others = f"{OVERLAYS}."
-    made = Document(
+    overlays_prefix = f"{OVERLAYS}."
+    overlaid_document = Document(
         document.file,
         document.lines,
         tree,
         {path: spot for path, spot in document.values.items() if path[:1] != (OVERLAYS,)},
         {path: spot for path, spot in document.keys.items() if path[:1] != (OVERLAYS,)},
-        [e for e in document.errors if not e.path.startswith(others) or e.path.startswith(f"{others}{name}.")],
+        [
+            e
+            for e in document.errors
+            if not e.path.startswith(overlays_prefix) or e.path.startswith(f"{overlays_prefix}{name}.")
+        ],
         {path for path in document.broken if path[:1] != (OVERLAYS,)},
         document.secrets,
         document.unshown,
     )
-    made.broken |= {path[2:] for path in document.broken if path[:2] == prefix and len(path) > 2}
-    made.named = document.keys.get(prefix)
-    given = document.tree[OVERLAYS][name] or {}
-    _lay(made, document, tree, given, (), prefix)
-    if "name" not in given and isinstance(tree.get("name"), str):
+    overlaid_document.broken |= {path[2:] for path in document.broken if path[:2] == prefix and len(path) > 2}
+    overlaid_document.environment_spot = document.keys.get(prefix)
+    overlay = document.tree[OVERLAYS][name] or {}
+    _lay(overlaid_document, document, tree, overlay, (), prefix)
+    if "name" not in overlay and isinstance(tree.get("name"), str):
         tree["name"] = f"{tree['name']}-{name}"
-    return made
+    return overlaid_document
 
 
-def pinned(made: Document, name: str) -> None:
+def pinned(document: Document, name: str) -> None:
     """Note that a production without an account would work with any credentials."""
-    if name in PINNED and made.tree.get("account") is None and ("account",) not in made.broken:
+    if name in PINNED and document.tree.get("account") is None and ("account",) not in document.broken:
         message = f"the environment {name} needs account:, so that credentials of any other account are refused"
         fix = 'write account: "123456789012" in it (aws sts get-caller-identity shows yours)'
         at: Path = (OVERLAYS, name)
-        made.error(at, message, fix, spot=made.named, broken=False)
+        document.error(at, message, fix, spot=document.environment_spot, broken=False)
 
 
 def _lay(
-    made: Document, source: Document, base: dict[str, Any], over: Mapping[str, Any], at: Path, prefix: Path
+    target: Document, source: Document, base: dict[str, Any], over: Mapping[str, Any], at: Path, prefix: Path
 ) -> None:
     """Lay `over` over `base`: mappings key by key, anything else as a whole; and the places with it."""
     for key, value in over.items():
-        here = (*at, key)
+        value_path = (*at, key)
         old = base.get(key)
         if isinstance(value, dict) and key in SHORT and not at and isinstance(old, str | list):
             old = base[key] = {SHORT[key]: old}
         if isinstance(value, dict) and isinstance(old, dict):
-            _lay(made, source, old, value, here, prefix)
+            _lay(target, source, old, value, value_path, prefix)
             continue
         base[key] = copy.deepcopy(value)
-        for spots in (made.values, made.keys):
-            for path in [path for path in spots if path[: len(here)] == here]:
+        for spots in (target.values, target.keys):
+            for path in [path for path in spots if path[: len(value_path)] == value_path]:
                 del spots[path]
-        for spots, source_spots in ((made.values, source.values), (made.keys, source.keys)):
+        for spots, source_spots in ((target.values, source.values), (target.keys, source.keys)):
             spots |= {
-                path[2:]: spot for path, spot in source_spots.items() if path[: len(here) + 2] == (*prefix, *here)
+                path[2:]: spot
+                for path, spot in source_spots.items()
+                if path[: len(value_path) + 2] == (*prefix, *value_path)
             }
-        made.origins[here] = (*prefix, *here)
+        target.origins[value_path] = (*prefix, *value_path)
 
 
 def collisions(first: Deploy, second: Deploy) -> Iterator[tuple[Path, str, str]]:
@@ -131,9 +137,13 @@ def collisions(first: Deploy, second: Deploy) -> Iterator[tuple[Path, str, str]]
     if region and first.name == second.name:
         yield ("name",), "deploy", second.name  # and all that follows from it
         return
-    known = {(kind, path): name for path, kind, name, _ in _named(first)}
+    first_names = {(kind, path): name for path, kind, name, _ in _named(first)}
     for path, kind, name, scope in _named(second):
-        if name and known.get((kind, path)) == name and {"world": True, "account": account, "region": region}[scope]:
+        if (
+            name
+            and first_names.get((kind, path)) == name
+            and {"world": True, "account": account, "region": region}[scope]
+        ):
             yield path, kind, name
 
 

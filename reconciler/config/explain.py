@@ -30,11 +30,11 @@ def note(document: Document, error: Mapping[str, Any]) -> None:
     if error["type"] == "missing":
         _missing(document, location)
         return
-    _, named = fields.pattern(location)
+    _, field_path = fields.pattern(location)
     place = in_file(document, location)
     spot = document.keys.get(place) if is_key else None
-    message, fix = _words(document, error, named, place, is_key=is_key)
-    document.error(place, message, fix, spot=spot, shown=named)
+    message, fix = _words(document, error, field_path, place, is_key=is_key)
+    document.error(place, message, fix, spot=spot, display_path=field_path)
 
 
 def in_file(document: Document, location: Path) -> Path:
@@ -49,24 +49,24 @@ def in_file(document: Document, location: Path) -> Path:
 def _unknown(document: Document, location: Path) -> None:
     place = in_file(document, location)
     parent, key = place[:-1], str(place[-1])
-    known = fields.keys_at(parent)
-    near = _nearest(key, known)
-    others = fields.places_of(key)
-    if others and near and difflib.SequenceMatcher(None, key, near).ratio() < _SURE:
+    known_keys = fields.keys_at(parent)
+    near = _nearest(key, known_keys)
+    sections = fields.places_of(key)
+    if sections and near and difflib.SequenceMatcher(None, key, near).ratio() < _SURE:
         near = None
-    variable = other_words.variable(fields.plain(parent), key) if key.lower() not in known else ""
+    variable = other_words.variable(fields.plain(parent), key) if key.lower() not in known_keys else ""
     if fix := other_words.without_space(parent, key) or variable or other_words.meant(fields.plain(place), key):
         pass
     elif near:
         fix = f"did you mean {near}?"
-    elif others:
-        section = others[0].rpartition(".")[0]
+    elif sections:
+        section = sections[0].rpartition(".")[0]
         nested = f"{key}: ..."
         for part in reversed(section.split(".")):
             nested = f"{part}: {{{nested}}}"
         fix = f"{key} belongs in {section}: write {nested}" if section else f"{key} belongs at the top level"
     else:
-        fix = f"known here: {', '.join(known)}"
+        fix = f"known here: {', '.join(known_keys)}"
     document.error(place, f"{quoted(key)} is not a known key", fix, spot=document.keys.get(place))
 
 
@@ -76,8 +76,8 @@ def meant(document: Document, location: Path) -> Path:
     return (*place[:-1], _nearest(str(place[-1]), fields.keys_at(place[:-1])) or "")
 
 
-def _nearest(key: str, known: tuple[str, ...]) -> str | None:
-    by_case = {k.lower(): k for k in known}
+def _nearest(key: str, keys: tuple[str, ...]) -> str | None:
+    by_case = {k.lower(): k for k in keys}
     near = difflib.get_close_matches(key.lower().replace("-", "_"), by_case, 1, 0.6)
     return by_case[near[0]] if near else None
 
@@ -85,56 +85,68 @@ def _nearest(key: str, known: tuple[str, ...]) -> str | None:
 def _missing(document: Document, location: Path) -> None:
     place = in_file(document, location[:-1])
     example = f" {_flow(_example(location))}"
-    _, named = fields.pattern(location)
+    _, field_path = fields.pattern(location)
     spot = document.spot(place)
     # The section that lacks something isn't broken as a whole, but nothing in it can be looked at without it.
     document.error(
-        place or location, f"{location[-1]} is missing", f"add {location[-1]}:{example}", spot=spot, shown=named
+        place or location,
+        f"{location[-1]} is missing",
+        f"add {location[-1]}:{example}",
+        spot=spot,
+        display_path=field_path,
     )
 
 
-def _words(document: Document, error: Mapping[str, Any], named: Path, place: Path, *, is_key: bool) -> tuple[str, str]:
+def _words(
+    document: Document, error: Mapping[str, Any], field_path: Path, place: Path, *, is_key: bool
+) -> tuple[str, str]:
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
-    shown = quoted(str(value)) if is_key else document.shown(place, value)
+    value_text = quoted(str(value)) if is_key else document.shown(place, value)
     secret = document.is_secret(place) or (isinstance(value, str) and KNOWN.hide(value) != value)
     if kind == "deploy":
         fix = context["fix"]
         if is_key:
             fix = fix or "give it another name, or leave it out"
         elif not fix or (secret and fix.startswith("for instance")):
-            fix = f"for instance {_flow(_example(named))}"
-        return context["text"].replace("{value}", shown), fix
+            fix = f"for instance {_flow(_example(field_path))}"
+        return context["text"].replace("{value}", value_text), fix
     if value is None:
-        return "nothing is given here", f"give a value{_such_as(named)}{_or_leave_out(named)}"
+        return "nothing is given here", f"give a value{_such_as(field_path)}{_or_leave_out(field_path)}"
     if kind in ("too_short", "string_too_short"):
-        wanted = "at least one" if kind == "too_short" else "a value"
-        return "nothing is given here", f"give {wanted}{_such_as(named)}{_or_leave_out(named)}"
+        quantity = "at least one" if kind == "too_short" else "a value"
+        return "nothing is given here", f"give {quantity}{_such_as(field_path)}{_or_leave_out(field_path)}"
     if kind == "too_long":
         return f"{len(value)} are too many", f"keep at most {context['max_length']}"
     if kind in _NOUNS:
         fix = "" if secret or not isinstance(value, str) else other_words.without_space(place, value)
-        fix = fix or _as_list_or_mapping(kind, value, named, secret)
-        return f"{_noun(value, shown)}, where {_NOUNS[kind]} is needed", fix
+        fix = fix or _as_list_or_mapping(kind, value, field_path, secret)
+        return f"{_noun(value, value_text)}, where {_NOUNS[kind]} is needed", fix
     if isinstance(value, dict | list):
-        return f"{_noun(value, shown)}, where a single value is needed", f"write {_start(named)}VALUE{_such_as(named)}"
+        return (
+            f"{_noun(value, value_text)}, where a single value is needed",
+            f"write {_start(field_path)}VALUE{_such_as(field_path)}",
+        )
     if kind == "string_type":
         noun = "true or false" if isinstance(value, bool) else "a number"
-        rule = fields.rule(named)
-        if rule and rule.problem(shown):
-            better = rule.better(shown)
-            return f"{shown} is {noun} in YAML, where text is needed", f"write {rule.subject}{_for_instance(better)}"
-        return f"{shown} is {noun} in YAML, where text is needed", f"quote it: {_start(named)}'{shown}'"
+        rule = fields.rule(field_path)
+        if rule and rule.problem(value_text):
+            better = rule.better(value_text)
+            return (
+                f"{value_text} is {noun} in YAML, where text is needed",
+                f"write {rule.subject}{_for_instance(better)}",
+            )
+        return f"{value_text} is {noun} in YAML, where text is needed", f"quote it: {_start(field_path)}'{value_text}'"
     if kind.startswith("int_") or kind == "finite_number":
-        return f"{shown} is not a whole number", f"write a number{_such_as(named)}"
+        return f"{value_text} is not a whole number", f"write a number{_such_as(field_path)}"
     if kind.startswith("bool_"):
-        return f"{shown} is neither true nor false", "write true or false"
+        return f"{value_text} is neither true nor false", "write true or false"
     if kind == "literal_error":
-        return _literal(shown, str(value), context["expected"], named, secret=secret)
+        return _literal(value_text, str(value), context["expected"], field_path, secret=secret)
     if kind.startswith("float_"):
-        return f"{shown} is not a number", f"write a number{_such_as(named)}"
+        return f"{value_text} is not a number", f"write a number{_such_as(field_path)}"
     if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
-        return f"{shown} is out of range", f"write a number {_range(named)}"
-    return f"{shown} is refused: {error['msg']}", f"give another value{_such_as(named)}"
+        return f"{value_text} is out of range", f"write a number {_range(field_path)}"
+    return f"{value_text} is refused: {error['msg']}", f"give another value{_such_as(field_path)}"
 
 
 def _start(path: Path) -> str:
@@ -142,46 +154,49 @@ def _start(path: Path) -> str:
     return f"{path[-1]}: " if path and isinstance(path[-1], str) else "- "
 
 
-def _noun(value: Any, shown: str) -> str:
+def _noun(value: Any, value_text: str) -> str:
     return (
         "this is a mapping"
         if isinstance(value, dict)
         else "this is a list"
         if isinstance(value, list)
-        else f"{shown} is a single value"
+        else f"{value_text} is a single value"
     )
 
 
-def _as_list_or_mapping(kind: str, value: Any, named: Path, secret: bool) -> str:
-    start = _start(named)
+def _as_list_or_mapping(kind: str, value: Any, field_path: Path, secret: bool) -> str:
+    start = _start(field_path)
     if _NOUNS[kind] == "a list" and isinstance(value, str) and not secret:
         try:
             words = shlex.split(value)
         except ValueError:
             words = [value]
         return f"write {start}{_flow(words)}"
-    example = _example(named)
+    example = _example(field_path)
     if isinstance(example, dict) and len(example) == 1 and isinstance(value, str) and not secret:
         (key,) = example
-        rule = fields.rule((*named, key))
+        rule = fields.rule((*field_path, key))
         if rule and (better := value if rule.problem(value) is None else rule.better(value)):
             example = {key: better}
     return f"write {start}{_flow(example)}" if example is not None else ""
 
 
-def _literal(shown: str, value: str, expected: str, named: Path, *, secret: bool) -> tuple[str, str]:
+def _literal(value_text: str, value: str, expected: str, field_path: Path, *, secret: bool) -> tuple[str, str]:
     choices = [c.strip("'") for c in expected.replace(" or ", ", ").split(", ")]
     by_case = {c.lower(): c for c in choices}
-    field = fields.info(named)
+    field = fields.info(field_path)
     null = ", or null for none" if field and type(None) in get_args(field.annotation) else ""
     near = [] if secret else difflib.get_close_matches(value.lower(), by_case, 1, 0.7)
-    listed = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
-    return f"{shown} is not {listed}", f"did you mean {by_case[near[0]]}?" if near else f"use {listed}{null}"
+    choice_list = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
+    return (
+        f"{value_text} is not {choice_list}",
+        f"did you mean {by_case[near[0]]}?" if near else f"use {choice_list}{null}",
+    )
 
 
-def _range(named: Path) -> str:
+def _range(field_path: Path) -> str:
     low = high = above = None
-    field = fields.info(named)
+    field = fields.info(field_path)
     for rule in field.metadata if field else ():
         low, high, above = getattr(rule, "ge", low), getattr(rule, "le", high), getattr(rule, "gt", above)
     if above is not None:
@@ -193,19 +208,19 @@ def _for_instance(better: str | None) -> str:
     return f", for instance {better}" if better else ""
 
 
-def _or_leave_out(named: Path) -> str:
-    field = fields.table().get(fields.pattern(named)[0])
+def _or_leave_out(field_path: Path) -> str:
+    field = fields.table().get(fields.pattern(field_path)[0])
     return "" if field and field.is_required() else ", or leave it out"
 
 
-def _such_as(named: Path) -> str:
-    example = _example(named)
+def _such_as(field_path: Path) -> str:
+    example = _example(field_path)
     return f", such as {_flow(example)}" if example is not None else ""
 
 
-def _example(named: Path) -> Any:
-    """The example of the field at `named`, or of one entry of it."""
-    pattern, _ = fields.pattern(named)
+def _example(field_path: Path) -> Any:
+    """The example of the field at `field_path`, or of one entry of it."""
+    pattern, _ = fields.pattern(field_path)
     field = fields.table().get(pattern)
     if field is None or not field.examples:
         return None

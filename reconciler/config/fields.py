@@ -38,17 +38,17 @@ def plain(path: Path) -> Path:
 
 def pattern(path: Path) -> tuple[Pattern, Path]:
     """The pattern of the longest part of `path` that the schema has, and that part."""
-    known, real = table(), sections()
-    done: Pattern = ()
-    kept: list[str | int] = []
+    patterns, section_patterns = table(), sections()
+    field_pattern: Pattern = ()
+    known_path: list[str | int] = []
     for part in path:
-        if done in real and isinstance(part, str) and (*done, part) in known:
-            done, kept = (*done, part), [*kept, part]
-        elif isinstance(part, int) and (*done, ITEM) in known:
-            done, kept = (*done, ITEM), [*kept, part]
-        elif isinstance(part, str) and (*done, KEY) in known:
-            done, kept = (*done, KEY), [*kept, part]
-    return done, tuple(kept)
+        if field_pattern in section_patterns and isinstance(part, str) and (*field_pattern, part) in patterns:
+            field_pattern, known_path = (*field_pattern, part), [*known_path, part]
+        elif isinstance(part, int) and (*field_pattern, ITEM) in patterns:
+            field_pattern, known_path = (*field_pattern, ITEM), [*known_path, part]
+        elif isinstance(part, str) and (*field_pattern, KEY) in patterns:
+            field_pattern, known_path = (*field_pattern, KEY), [*known_path, part]
+    return field_pattern, tuple(known_path)
 
 
 def info(path: Path) -> FieldInfo | None:
@@ -72,9 +72,11 @@ def _metadata(annotation: Any) -> Iterator[Any]:
 
 def as_written(path: Path) -> bool:
     """Whether scalars at `path` are text as they stand in the file."""
-    field_pattern, kept = pattern(path)
+    field_pattern, known_path = pattern(path)
     return (
-        kept == path and bool(field_pattern) and any(isinstance(m, AsWritten) for m in table()[field_pattern].metadata)
+        known_path == path
+        and bool(field_pattern)
+        and any(isinstance(mark, AsWritten) for mark in table()[field_pattern].metadata)
     )
 
 
@@ -87,8 +89,8 @@ def unshown(path: Path) -> bool:
 
 def keys_at(path: Path) -> tuple[str, ...]:
     """The keys that the mapping at `path` may have; empty if it has any, or isn't a mapping."""
-    field_pattern, kept = pattern(path)
-    model = sections().get(field_pattern) if kept == path else None
+    field_pattern, known_path = pattern(path)
+    model = sections().get(field_pattern) if known_path == path else None
     return tuple(model.model_fields) if model else ()
 
 
@@ -102,17 +104,17 @@ def _walk(model: type[Section], at: Pattern) -> Iterator[tuple[Pattern, FieldInf
     for name, field in model.model_fields.items():
         yield (*at, name), field, None
         for inner, section in _inside(field.annotation):
-            here = (*at, name, *inner)
+            field_pattern = (*at, name, *inner)
             if inner:
-                yield here, field, None
+                yield field_pattern, field, None
             if section is not None:
-                yield from _walk(section, here)
+                yield from _walk(section, field_pattern)
 
 
 def may_be_empty(path: Path) -> bool:
     """Whether `path` is a section, list or mapping that null can stand for, as when all in it is commented out."""
-    field_pattern, kept = pattern(path)
-    if kept != path or field_pattern not in table() or path[:-1] == (OVERLAYS,):
+    field_pattern, known_path = pattern(path)
+    if known_path != path or field_pattern not in table() or path[:-1] == (OVERLAYS,):
         return False
     holds = field_pattern in sections() or any((*field_pattern, step) in table() for step in (ITEM, KEY))
     return holds and type(None) not in get_args(table()[field_pattern].annotation)

@@ -40,7 +40,7 @@ class _Stamp(NamedTuple):
     inode: int
 
 
-class _Known(NamedTuple):
+class _Checksums(NamedTuple):
     stamp: _Stamp
     sha256: str  # in hex, as what follows
     as_stored: str  # empty for a small file until it is asked for
@@ -48,7 +48,7 @@ class _Known(NamedTuple):
     parts: tuple[bytes, ...] = ()  # the SHA-256 of each part, as long as this process lasts
 
 
-_known: dict[str, _Known] = {}  # by absolute path, for as long as this process lasts
+_cache: dict[str, _Checksums] = {}  # by absolute path, for as long as this process lasts
 
 
 def sha256_of(file: Path | str) -> str:
@@ -64,11 +64,11 @@ def as_stored(file: Path | str) -> str:
     """
     path = Path(file).absolute()
     try:
-        known = _current(path)
-        if known.as_stored:
-            return known.as_stored
+        entry = _current(path)
+        if entry.as_stored:
+            return entry.as_stored
         tag = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-        return tag if told(path, known.sha256, tag) else ""
+        return tag if told(path, entry.sha256, tag) else ""
     except (FileNotFoundError, NotADirectoryError):
         return ""
 
@@ -76,46 +76,46 @@ def as_stored(file: Path | str) -> str:
 def told(file: Path | str, sha256: str, tag: str) -> bool:
     """Know what S3 tells of a file's content of this SHA-256. Returns whether that is what the file still has."""
     path = Path(file).absolute()
-    known = _known.get(str(path))
-    if known is None or known.sha256 != sha256 or known.stamp != _stamp(path.stat()):
+    entry = _cache.get(str(path))
+    if entry is None or entry.sha256 != sha256 or entry.stamp != _stamp(path.stat()):
         return False
-    _known[str(path)] = known._replace(as_stored=tag)
+    _cache[str(path)] = entry._replace(as_stored=tag)
     return True
 
 
-def read_all(files: Iterable[Path], read: Callable[[Path], str] = sha256_of) -> None:
+def read_all(files: Iterable[Path], reader: Callable[[Path], str] = sha256_of) -> None:
     """Read those of these files that aren't known, if they are much, with all processors. Raises OSError.
 
-    read: `sha256_of` or `as_stored`, whatever is to be known.
+    reader: `sha256_of` or `as_stored`, whatever is to be known.
     """
-    unknown = [file for file in files if not as_known(file) or not (read is sha256_of or _current(file).as_stored)]
+    unknown = [file for file in files if not as_known(file) or not (reader is sha256_of or _current(file).as_stored)]
     workers = min(os.cpu_count() or 1, len(unknown))
     if workers < 2 or sum(file.stat().st_size for file in unknown) < MUCH:
         return  # they are read when their checksums are asked for
     with ThreadPoolExecutor(workers) as pool:  # hashing a large block lets other threads go on
-        for _ in pool.map(lambda some: [read(file) for file in some], (unknown[n::workers] for n in range(workers))):
+        for _ in pool.map(lambda some: [reader(file) for file in some], (unknown[n::workers] for n in range(workers))):
             pass
 
 
-def _current(path: Path) -> _Known:
-    known = _known.get(str(path))
-    if known is None or known.stamp != _stamp(path.stat()):
-        known = _known[str(path)] = _read(path)
-    return known
+def _current(path: Path) -> _Checksums:
+    entry = _cache.get(str(path))
+    if entry is None or entry.stamp != _stamp(path.stat()):
+        entry = _cache[str(path)] = _read(path)
+    return entry
 
 
 def part_digests(file: Path | str) -> tuple[bytes, ...]:
     """The SHA-256 of each part in which a file is uploaded; none where it wasn't read by this process."""
-    known = _known.get(str(Path(file).absolute()))
-    return known.parts if known else ()
+    entry = _cache.get(str(Path(file).absolute()))
+    return entry.parts if entry else ()
 
 
 def as_known(file: Path | str) -> bool:
     """Whether a file is still as it was when its checksums were read or looked up. It isn't read."""
     path = Path(file).absolute()
-    known = _known.get(str(path))
+    entry = _cache.get(str(path))
     try:
-        return known is not None and known.stamp == _stamp(path.stat())
+        return entry is not None and entry.stamp == _stamp(path.stat())
     except OSError:
         return False
 
@@ -131,25 +131,25 @@ def part_size(size: int) -> int:
 def forget(files: Iterable[Path]) -> None:
     """Have these files read anew."""
     for file in files:
-        _known.pop(str(file.absolute()), None)
+        _cache.pop(str(file.absolute()), None)
 
 
 def recall(base: Path, deploy: str) -> None:
     """Know what `keep` kept for a deploy. base: the folder of deploy.yaml. What can't be read, or is no such thing,
     costs the files being read again.
     """
-    kept = _kept(base, deploy)
+    cache_file = _kept(base, deploy)
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        if not _safe(kept):
+        if not _safe(cache_file):
             return
-        with kept.open("rb") as file:
+        with cache_file.open("rb") as file:
             content = plain_json.read(file.read(MOST + 1), MOST)
         if content["version"] != VERSION:
             return
         for name, (size, modified, changed, inode, sha256, tag) in content["files"].items():
             stamp = _Stamp(int(size), int(modified), int(changed), int(inode))
             if _is_hex(sha256, 64) and _is_hex(tag, 64 if stamp.size >= PART else 32):
-                _known.setdefault(name, _Known(stamp, sha256, tag, settled=True))
+                _cache.setdefault(name, _Checksums(stamp, sha256, tag, settled=True))
 
 
 def keep(base: Path, deploy: str, files: Iterable[Path]) -> None:
@@ -157,44 +157,46 @@ def keep(base: Path, deploy: str, files: Iterable[Path]) -> None:
     entries = {}
     for file in files:
         path = str(file.absolute())
-        known = _known.get(path)
-        if known is not None and known.settled and known.stamp.size >= LARGE:
-            entries[path] = [*known.stamp, known.sha256, known.as_stored]
-    kept = _kept(base, deploy)
-    if not entries and not kept.exists():
+        entry = _cache.get(path)
+        if entry is not None and entry.settled and entry.stamp.size >= LARGE:
+            entries[path] = [*entry.stamp, entry.sha256, entry.as_stored]
+    cache_file = _kept(base, deploy)
+    if not entries and not cache_file.exists():
         return
     with contextlib.suppress(OSError, UnicodeError):
-        _write(kept, json.dumps({"version": VERSION, "files": entries}, indent=0))
+        _write(cache_file, json.dumps({"version": VERSION, "files": entries}, indent=0))
 
 
 def _kept(base: Path, deploy: str) -> Path:
     return base / ".reconciler" / "checksums" / f"{deploy}.json"
 
 
-def _safe(kept: Path) -> bool:
+def _safe(cache_file: Path) -> bool:
     """Somebody else's checkout could have it lead elsewhere, or to something that never ends."""
-    places = (kept.parent.parent, kept.parent, kept)
-    return not any(place.is_symlink() for place in places) and (not kept.exists() or stat.S_ISREG(kept.stat().st_mode))
+    places = (cache_file.parent.parent, cache_file.parent, cache_file)
+    return not any(place.is_symlink() for place in places) and (
+        not cache_file.exists() or stat.S_ISREG(cache_file.stat().st_mode)
+    )
 
 
-def _write(kept: Path, text: str) -> None:
-    if not _safe(kept) or (kept.exists() and kept.read_bytes() == text.encode()):
+def _write(cache_file: Path, text: str) -> None:
+    if not _safe(cache_file) or (cache_file.exists() and cache_file.read_bytes() == text.encode()):
         return
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    ignore = kept.parent / ".gitignore"
+    cache_file.parent.mkdir(parents=True, exist_ok=True)
+    ignore = cache_file.parent / ".gitignore"
     if not ignore.exists() and not ignore.is_symlink():
         ignore.write_text("*\n", encoding="utf-8")
-    handle, part = tempfile.mkstemp(dir=kept.parent, prefix=f"{kept.stem}.", suffix=".part")
+    handle, part = tempfile.mkstemp(dir=cache_file.parent, prefix=f"{cache_file.stem}.", suffix=".part")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        Path(part).replace(kept)
+        Path(part).replace(cache_file)
     except BaseException:
         Path(part).unlink()
         raise
 
 
-def _read(path: Path) -> _Known:
+def _read(path: Path) -> _Checksums:
     now = time.time_ns()
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -205,7 +207,7 @@ def _read(path: Path) -> _Known:
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None  # reading names no file
     settled = before == after and max(before.modified, before.changed) + TICK < now
-    return _Known(before, sha256, tag, settled, parts)
+    return _Checksums(before, sha256, tag, settled, parts)
 
 
 def _read_checksums(file: BufferedReader, size: int) -> tuple[str, str, tuple[bytes, ...]]:

@@ -36,17 +36,17 @@ def load(
     `environment` names one of the file's. Raises ConfigErrors with all that is wrong. Changes nothing.
     """
     folder = path.parent
-    asked: list[str | git.NoAnswer | None] = []
+    answers: list[str | git.NoAnswer | None] = []
 
     def sha() -> str | None:
-        if not asked:
+        if not answers:
             try:
-                asked.append(git_sha() if git_sha else git.commit(folder))
+                answers.append(git_sha() if git_sha else git.commit(folder))
             except git.NoAnswer as error:
-                asked.append(error)
-        if isinstance(asked[0], git.NoAnswer):
-            raise asked[0]
-        return asked[0]
+                answers.append(error)
+        if isinstance(answers[0], git.NoAnswer):
+            raise answers[0]
+        return answers[0]
 
     document = read(path, environ, sha)
     try:
@@ -57,13 +57,13 @@ def load(
 
 
 def _deploy(document: Document, environment: str, folder: FilePath, *, files: bool) -> Deploy:
-    known = environments.names(document)
-    environments.choose(document, known, environment)
-    if not known:
+    environment_names = environments.names(document)
+    environments.choose(document, environment_names, environment)
+    if not environment_names:
         document.tree.pop(fields.OVERLAYS, None)
         deploy, errors = _whole(document, folder, files=files), document.errors
     else:
-        deploy, errors = _environments(document, known, environment, folder, files=files)
+        deploy, errors = _environments(document, environment_names, environment, folder, files=files)
     if deploy is not None and not errors:
         return deploy
     raise ConfigErrors(sorted(dict.fromkeys(errors), key=lambda e: (e.line, e.column)))
@@ -79,28 +79,28 @@ def _whole(document: Document, folder: FilePath, *, files: bool) -> Deploy | Non
 
 
 def _environments(
-    document: Document, known: Iterable[str], wanted: str, folder: FilePath, *, files: bool
+    document: Document, names: Iterable[str], environment: str, folder: FilePath, *, files: bool
 ) -> tuple[Deploy | None, list[ConfigError]]:
     """The deploy in the wanted environment, and what is wrong in any of them."""
-    chosen: Deploy | None = None
+    wanted_deploy: Deploy | None = None
     errors: list[ConfigError] = []
     before: list[tuple[str, Deploy]] = []
-    for name in known:
-        made = environments.overlaid(document, name)
-        start = len(made.errors)
-        environments.pinned(made, name)
-        deploy = _whole(made, folder, files=files and name == wanted)
+    for name in names:
+        overlaid = environments.overlaid(document, name)
+        start = len(overlaid.errors)
+        environments.pinned(overlaid, name)
+        deploy = _whole(overlaid, folder, files=files and name == environment)
         if deploy is not None:
-            for other, earlier in before:
+            for earlier_name, earlier in before:
                 for path, kind, shared in environments.collisions(earlier, deploy):
-                    message = f"the {kind} {quoted(shared)} is also used by the environment {other}"
+                    message = f"the {kind} {quoted(shared)} is also used by the environment {earlier_name}"
                     fix = f"give each its own, or leave it out: {show_path(('environments', name, *path))}"
-                    made.error(explain.in_file(made, path), message, fix, shown=path, broken=False)
+                    overlaid.error(explain.in_file(overlaid, path), message, fix, display_path=path, broken=False)
             before.append((name, deploy))
         # What only another environment lacks, such as a variable, is nothing to stop for; what is wrong in it is.
-        errors += made.errors if name == wanted else made.errors[start:]
-        chosen = deploy if name == wanted else chosen
-    return chosen, errors
+        errors += overlaid.errors if name == environment else overlaid.errors[start:]
+        wanted_deploy = deploy if name == environment else wanted_deploy
+    return wanted_deploy, errors
 
 
 def _validate(document: Document, folder: FilePath) -> Deploy | None:
@@ -155,12 +155,12 @@ def _note(document: Document, deploy: Deploy, problem: Problem) -> None:
     fields_in_file = {path: explain.in_file(document, path) for path in (problem.path, *problem.uses)}
     if any(_touches(document.broken, place) for place in fields_in_file.values()):
         return
-    given = [at for path, at in fields_in_file.items() if at == path or (at and document.values[at].scalar)]
-    place = given[0] if given else fields_in_file[problem.path]
-    shown = document.shown(fields_in_file[problem.path], _value(deploy, problem.path))
+    given_places = [at for path, at in fields_in_file.items() if at == path or (at and document.values[at].scalar)]
+    place = given_places[0] if given_places else fields_in_file[problem.path]
+    value_text = document.shown(fields_in_file[problem.path], _value(deploy, problem.path))
     hide = problem.tells and any(map(document.is_secret, fields_in_file.values()))
-    fix = f"change {shown}" if hide else problem.fix
-    document.error(place, problem.message.replace("{value}", shown), fix, shown=problem.path, broken=False)
+    fix = f"change {value_text}" if hide else problem.fix
+    document.error(place, problem.message.replace("{value}", value_text), fix, display_path=problem.path, broken=False)
 
 
 def _value(deploy: Deploy, path: Place) -> Any:
@@ -181,10 +181,10 @@ def _without(tree: Any, broken: set[Place]) -> Any:
             return [copy(v, (*path, i)) for i, v in enumerate(value)]
         return value
 
-    kept = copy(tree, ())
+    remaining = copy(tree, ())
     if ("name",) in drop:
-        kept["name"] = "placeholder"
-    return kept
+        remaining["name"] = "placeholder"
+    return remaining
 
 
 def _entry(path: Place) -> Place:

@@ -29,8 +29,8 @@ class ConfigError:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        where = f"{self.path}: " if self.path else ""
-        lines = [line(f"{place}: {where}{self.message}")]
+        path_prefix = f"{self.path}: " if self.path else ""
+        lines = [line(f"{place}: {path_prefix}{self.message}")]
         # What is secret in it may be known only since the problem was noted, and a part of it isn't known again.
         if self.source.strip() and KNOWN.hide(self.source) == self.source:
             lines += [f"    {line(text)}" for text in _pointed(self.source, self.column - 1, self.width)]
@@ -88,10 +88,10 @@ def _columns(text: str) -> int:
 
 def _pointed(source: str, start: int, width: int, longest: int = 100) -> tuple[str, str]:
     """The line without its indentation, cut around the place if it is long, and a line of ^ under the place."""
-    shown = "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in source)
-    cut = min(len(shown) - len(shown.lstrip()), start)
+    visible = "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in source)
+    cut = min(len(visible) - len(visible.lstrip()), start)
     if start + width - cut > longest:
         cut = max(cut, start - 20)
-    text = shown[cut : cut + longest].rstrip()
-    before, marked = shown[cut:start], shown[start : start + width]
+    text = visible[cut : cut + longest].rstrip()
+    before, marked = visible[cut:start], visible[start : start + width]
     return text, " " * _columns(before) + "^" * max(1, min(_columns(marked), longest - len(before)))

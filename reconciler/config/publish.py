@@ -59,18 +59,18 @@ def _open(schema: Any) -> Any:
         return [_open(s) for s in schema]
     if not isinstance(schema, dict):
         return schema
-    opened: dict[str, Any] = {}
+    open_schema: dict[str, Any] = {}
     for key, value in schema.items():
         if key in ("default", "examples", "enum", "propertyNames", "required"):
-            opened[key] = value
+            open_schema[key] = value
         elif key in ("properties", "$defs"):
-            opened[key] = {name: _open(inner) for name, inner in value.items()}
+            open_schema[key] = {name: _open(inner) for name, inner in value.items()}
         elif key != "title":
-            opened[key] = _open(value)
-    if "patternProperties" in opened:
+            open_schema[key] = _open(value)
+    if "patternProperties" in open_schema:
         # Pydantic's way to say what keys must be like; by itself it would let all others pass.
-        opened["additionalProperties"] = False
-    return _with_variables(opened)
+        open_schema["additionalProperties"] = False
+    return _with_variables(open_schema)
 
 
 def _with_variables(schema: dict[str, Any]) -> dict[str, Any]:

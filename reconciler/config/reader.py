@@ -112,8 +112,10 @@ def _refuse(file: str, message: str, fix: str) -> NoReturn:
 
 def _shown(line: str) -> str:
     """A line of a file whose structure isn't known: empty where it seems to hold a secret."""
-    named = (looks_secret(f[1], f[2]) and (f[1] != f[1].lower() or len(f[1]) > 4) for f in _ENTRY.finditer(line))
-    return "" if next(secrets_in(line), "") or any(named) else line
+    secret_entries = (
+        looks_secret(f[1], f[2]) and (f[1] != f[1].lower() or len(f[1]) > 4) for f in _ENTRY.finditer(line)
+    )
+    return "" if next(secrets_in(line), "") or any(secret_entries) else line
 
 
 def _bytes(path: Path, file: str) -> bytes:
@@ -201,8 +203,8 @@ def _syntax(document: Document, error: yaml.MarkedYAMLError) -> NoReturn:
         (printable(error.problem or "this is not YAML"), "check this line and the one above"),
     )
     # Of what was never closed, the beginning helps; of the rest, the place where the parser gave up.
-    opened = any(words in message for words in ("never closed", "not closed", "is missing after", "has no name"))
-    mark = (error.context_mark if opened else None) or error.problem_mark or error.context_mark
+    is_unclosed = any(words in message for words in ("never closed", "not closed", "is missing after", "has no name"))
+    mark = (error.context_mark if is_unclosed else None) or error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     if "is not allowed here" in message:
         above = _without_space(document.lines, line)

@@ -49,10 +49,10 @@ def partitions() -> tuple[Partition, ...]:
 @cache
 def partition_of(region: str) -> Partition:
     """The partition that a region is in; that of most regions for a name that none has."""
-    known = (
+    matching = (
         partition for partition in partitions() if region in partition.regions or re.match(partition.pattern, region)
     )
-    return next(known, COMMERCIAL)
+    return next(matching, COMMERCIAL)
 
 
 def known_regions() -> frozenset[str]:

@@ -274,20 +274,20 @@ class Deploy(Section):
 
     def filled(self) -> Deploy:
         """This deploy with every default that follows from another field filled in, but for the bucket's name."""
-        n = self.name
+        name = self.name
         data = self.data.model_copy(update={"files": tuple(f.filled() for f in self.data.files)})
-        family = self.task.family or n
+        family = self.task.family or name
         image: dict[str, Any] = {"repository": self._repository()}
         if self.image.uri is not None and "context" not in self.image.model_fields_set:
             image["context"] = None
         task = {
             "family": family,
-            "execution_role": _fill(self.task.execution_role, name=f"{n}-task-execution-role"),
+            "execution_role": _fill(self.task.execution_role, name=f"{name}-task-execution-role"),
             "role": self._role(data),
             **self._stop_timeout(),
         }
         group = _fill(
-            self.network.security_group, name=n, description=group_texts(n)[0 if self.run.workers is None else 1]
+            self.network.security_group, name=name, description=group_texts(name)[0 if self.run.workers is None else 1]
         )
         return self.model_copy(
             update={
@@ -295,12 +295,12 @@ class Deploy(Section):
                 "image": self.image.model_copy(update=image),
                 "task": self.task.model_copy(update=task),
                 "logs": _fill(self.logs, group=f"/ecs/{family}", mode=self._log_mode()),
-                "cluster": _fill(self.cluster, name=n),
+                "cluster": _fill(self.cluster, name=name),
                 "network": self.network.model_copy(update={"security_group": group}),
                 "ci": self._ci(),
-                "schedule": self.schedule and _fill(self.schedule, name=f"{n}-schedule"),
-                "notify": self.notify and _fill(self.notify, topic=f"{n}-runs"),
-                "parameters": filled_parameters(self.parameters, n),
+                "schedule": self.schedule and _fill(self.schedule, name=f"{name}-schedule"),
+                "notify": self.notify and _fill(self.notify, topic=f"{name}-runs"),
+                "parameters": filled_parameters(self.parameters, name),
                 "run": self._run(),
                 "service": self._service(),
             }
@@ -339,14 +339,14 @@ class Deploy(Section):
     @property
     def managed_providers(self) -> dict[str, str]:
         """Those that are made for it, by name, each with what the file calls it."""
-        ours = {provider_name(self.name, capacity): capacity for capacity in (MANAGED, MANAGED_SPOT)}
-        return {name: ours[name] for name in self.providers if name in ours}
+        made_providers = {provider_name(self.name, capacity): capacity for capacity in (MANAGED, MANAGED_SPOT)}
+        return {name: made_providers[name] for name in self.providers if name in made_providers}
 
     @property
     def own_providers(self) -> tuple[str, ...]:
         """Those that are neither Fargate's nor made for it."""
-        others = {*FARGATE, *self.managed_providers}
-        return tuple(name for name in self.providers if name not in others)
+        not_own = {*FARGATE, *self.managed_providers}
+        return tuple(name for name in self.providers if name not in not_own)
 
     @property
     def requirements(self) -> Requirements:
@@ -367,10 +367,13 @@ class Deploy(Section):
         """A service keeps its tasks running, so that nothing is launched beside it unless the file says so; and an
         unattended run goes on without whoever looks at it.
         """
-        given, usual = self.run.model_fields_set, dict[str, Any](capacity=tuple(map(self._provider, self.run.capacity)))
-        if self.service is not None and "when" not in given:
+        fields_set, usual = (
+            self.run.model_fields_set,
+            dict[str, Any](capacity=tuple(map(self._provider, self.run.capacity))),
+        )
+        if self.service is not None and "when" not in fields_set:
             usual["when"] = "never"
-        if self.run.unattended and "on_interrupt" not in given:
+        if self.run.unattended and "on_interrupt" not in fields_set:
             usual["on_interrupt"] = "detach"
         workers = self.run.workers and _fill(self.run.workers, cpu=self.task.cpu, memory=self.task.memory)
         return self.run.model_copy(update={**usual, "workers": workers})
@@ -379,8 +382,8 @@ class Deploy(Section):
         """With an image that exists there is none of ours, unless the file says so."""
         if self.image.uri is None:
             return _fill(self.image.repository or Repository(), name=self.name)
-        given = self.image.repository if "repository" in self.image.model_fields_set else None
-        return given and _fill(given, name=self.name)
+        repository = self.image.repository if "repository" in self.image.model_fields_set else None
+        return repository and _fill(repository, name=self.name)
 
     def _role(self, data: Data) -> TaskRole:
         role = _fill(self.task.role, name=f"{self.name}-task-role", policy_name=f"{self.name}-task-policy")

@@ -99,8 +99,8 @@ def check_size(cpu: int, memory: int) -> tuple[str, str] | None:
         return None
     near = _or(str(n) for n in nearest(memory * 1024 if memory <= _FEW else memory, fitting))
     fix = f"use {near}"
-    if others := [c for c, row in SIZES.items() if memory in row]:
-        fix += f", or cpu: {_or(str(c) for c in others)} with this memory"
+    if cpus := [c for c, row in SIZES.items() if memory in row]:
+        fix += f", or cpu: {_or(str(c) for c in cpus)} with this memory"
     return f"{{value}} is not a size that Fargate has with {cpu} CPU units", fix
 
 

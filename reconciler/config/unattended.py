@@ -62,8 +62,8 @@ class Notify(Section):
     @property
     def subscriptions(self) -> tuple[str, ...]:
         """`PROTOCOL ENDPOINT` of each that SNS sends to."""
-        others = (f"{'lambda' if ':lambda:' in arn else 'sqs'} {arn}" for arn in self.subscribers)
-        return (*(f"email {address}" for address in self.email), *others)
+        by_arn = (f"{'lambda' if ':lambda:' in arn else 'sqs'} {arn}" for arn in self.subscribers)
+        return (*(f"email {address}" for address in self.email), *by_arn)
 
 
 class Schedule(Section):

@@ -22,9 +22,9 @@ def check_unattended(deploy: Deploy) -> Iterator[Problem]:
     at: Path = ("notify",)
     if not (notify.email or notify.subscribers or notify.webhook):
         yield Problem(at, "notify names no receiver", "add email, subscribers or webhook")
-    for name, given in (("email", notify.email), ("subscribers", notify.subscribers)):
-        for i, receiver in enumerate(given):
-            if receiver in given[:i]:
+    for name, receivers in (("email", notify.email), ("subscribers", notify.subscribers)):
+        for i, receiver in enumerate(receivers):
+            if receiver in receivers[:i]:
                 yield Problem((*at, name, i), "{value} is listed twice", "keep one of them")
     if notify.webhook:
         region = notify.webhook.url_from.split(":")[3]

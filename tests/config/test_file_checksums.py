@@ -30,13 +30,13 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return read(path)
 
     monkeypatch.setattr(file_checksums, "_read", counted)
-    monkeypatch.setattr(file_checksums, "_known", {})
+    monkeypatch.setattr(file_checksums, "_cache", {})
     monkeypatch.setattr(time, "time_ns", lambda: now() + 3_600_000_000_000)
     return paths
 
 
 def another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_checksums, "_known", {})
+    monkeypatch.setattr(file_checksums, "_cache", {})
 
 
 def made(folder: Path, name: str = "data.bin", content: bytes = CONTENT) -> Path:
