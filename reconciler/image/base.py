@@ -45,13 +45,13 @@ def base_tag(inputs: str, base: str) -> str:
     return f"{BASE_TAG}{inputs}-{base}"
 
 
-def is_newer(here: str, inputs: str, tags: Iterable[str]) -> bool:
-    """Whether the base `here` is newer than the one that an image with these tags was built on; unknown is not."""
+def is_newer(base: str, inputs: str, tags: Iterable[str]) -> bool:
+    """Whether `base` is newer than the one that an image with these tags was built on; unknown is not."""
     start = base_tag(inputs, "")
     built_on = [tag.removeprefix(start) for tag in tags if tag.startswith(start)]
-    if not here or not built_on or here in built_on:
+    if not base or not built_on or base in built_on:
         return False
-    return _created(here) > max(map(_created, built_on))
+    return _created(base) > max(map(_created, built_on))
 
 
 def _created(base: str) -> int:
@@ -61,5 +61,5 @@ def _created(base: str) -> int:
 
 def _digest(name: str, image: Mapping[str, Any]) -> str:
     """`NAME@DIGEST`, by the registry's digest where there is one, since engines' own ids of an image differ."""
-    known = [str(repo_digest).rpartition("@")[2] for repo_digest in image.get("RepoDigests") or ()]
-    return f"{name}@{known[0] if known else image['Id']}"
+    digests = [str(repo_digest).rpartition("@")[2] for repo_digest in image.get("RepoDigests") or ()]
+    return f"{name}@{digests[0] if digests else image['Id']}"

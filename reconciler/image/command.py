@@ -47,15 +47,15 @@ def tell(
     arguments: Sequence[str],
     environment: Mapping[str, str],
     output: Callable[[str], None],
-    stopped: Callable[[], bool] = lambda: False,
+    is_interrupted: Callable[[], bool] = lambda: False,
     *,
     folder: Path | None = None,
 ) -> tuple[int, list[str]]:
     """Run a command, handing over each line as it comes. Returns its exit code and its last lines.
 
-    The command ends with us: interrupted, it is asked to end, and ended after ten seconds. stopped: asked several times
-    a second whether the user has interrupted. folder: where it runs (None: where this process does). Raises Interrupted
-    when that ended it.
+    The command ends with us: interrupted, it is asked to end, and ended after ten seconds. is_interrupted: asked
+    several times a second whether the user has interrupted. folder: where it runs (None: where this process does).
+    Raises Interrupted when that ended it.
     """
     lines: deque[str] = deque(maxlen=KEPT_LINES)
     process = subprocess.Popen(  # noqa: S603  the engine that was found on the PATH
@@ -70,7 +70,7 @@ def tell(
     )
     assert process.stdout is not None
     over = threading.Event()
-    watcher = threading.Thread(target=_end_when, args=(process, stopped, over), daemon=True)
+    watcher = threading.Thread(target=_end_when, args=(process, is_interrupted, over), daemon=True)
     watcher.start()
     try:
         with process.stdout:
@@ -80,7 +80,7 @@ def tell(
                     lines.append(line)
                     output(line)
         code = process.wait()
-        if code != 0 and stopped():
+        if code != 0 and is_interrupted():
             raise Interrupted("interrupted")
         return code, list(lines)
     finally:
@@ -89,10 +89,10 @@ def tell(
         _end(process)
 
 
-def _end_when(process: subprocess.Popen[str], stopped: Callable[[], bool], over: threading.Event) -> None:
-    """End the process once it is stopped, unless it is over before."""
+def _end_when(process: subprocess.Popen[str], is_interrupted: Callable[[], bool], over: threading.Event) -> None:
+    """End the process once the user has interrupted, unless it is over before."""
     while not over.wait(LOOK):
-        if stopped():
+        if is_interrupted():
             _end(process)
             return
 

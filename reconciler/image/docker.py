@@ -100,8 +100,8 @@ class CommandLineEngine:
                 env["DOCKER_BUILDKIT"] = "1"
             arguments = self._build_arguments(request, tag, self._cache(request, env, output), env)
             arguments += ["--file", str(dockerfile), str(context)]
-            for kept in self._kept(request):
-                code, lines = tell([*arguments, *kept], env, _without_noise(output), request.stopped)
+            for options in self._kept(request):
+                code, lines = tell([*arguments, *options], env, _without_noise(output), request.is_interrupted)
                 if code == 0 or STEP_FAILED in (last := last_words(lines)) or not REFUSED.search(last):
                     break
         if code != 0:
@@ -120,12 +120,15 @@ class CommandLineEngine:
         run([self.command, "tag", image, reference], self.environment)
         try:
             for attempt in range(1, ATTEMPTS + 1):
-                with logged_in(request.login(), self.environment) as env, tempfile.NamedTemporaryFile() as written:
+                with logged_in(request.login(), self.environment) as env, tempfile.NamedTemporaryFile() as digest_file:
                     code, lines = tell(
-                        self._push_command(reference, written.name), env, _without_noise(output), request.stopped
+                        self._push_command(reference, digest_file.name),
+                        env,
+                        _without_noise(output),
+                        request.is_interrupted,
                     )
-                    printed = [*lines, f"digest: {written.read().decode()}"]
-                digest = DIGEST.findall("\n".join(printed))
+                    output_lines = [*lines, f"digest: {digest_file.read().decode()}"]
+                digest = DIGEST.findall("\n".join(output_lines))
                 if code == 0 and digest:
                     return str(digest[-1])
                 last = last_words(lines)
@@ -210,10 +213,10 @@ class CommandLineEngine:
 
 def find_engine(environment: Mapping[str, str] | None = None) -> CommandLineEngine:
     """The best container engine that answers. Raises UserError that says what was tried and how to go on."""
-    tried: list[str] = []
-    engines = all_engines(os.environ if environment is None else environment, tried)
+    failures: list[str] = []
+    engines = all_engines(os.environ if environment is None else environment, failures)
     if not engines:
-        raise no_engine("; ".join(tried) or "neither docker nor podman is on the PATH")
+        raise no_engine("; ".join(failures) or "neither docker nor podman is on the PATH")
     return best(engines)
 
 
@@ -223,32 +226,32 @@ def best(engines: Iterable[CommandLineEngine]) -> CommandLineEngine:
     return min(engines, key=lambda engine: order.index(engine.builder))
 
 
-def all_engines(environment: Mapping[str, str], tried: list[str] | None = None) -> list[CommandLineEngine]:
-    """Every engine on the PATH that answers; `tried` gets the others, each with why not."""
+def all_engines(environment: Mapping[str, str], failures: list[str] | None = None) -> list[CommandLineEngine]:
+    """Every engine on the PATH that answers; `failures` gets the others, each with why not."""
     env, engines = without_tokens(environment), []
     for command in _commands(env):
         engine, problem = _ask(command, env)
         if engine is not None:
             engines.append(engine)
-        elif tried is not None:
-            tried.append(f"{command}: {problem}")
+        elif failures is not None:
+            failures.append(f"{command}: {problem}")
     return engines
 
 
 def _commands(environment: Mapping[str, str]) -> list[str]:
     folders = [Path(folder) for folder in environment.get("PATH", os.defpath).split(os.pathsep) if folder]
     candidates = [folder / name for name in ("docker", "podman") for folder in folders]
-    there = [path for path in candidates if path.is_file() and os.access(path, os.X_OK)]
-    return [str(path) for path in {path.resolve(): path for path in reversed(there)}.values()][::-1]  # each once
+    executables = [path for path in candidates if path.is_file() and os.access(path, os.X_OK)]
+    return [str(path) for path in {path.resolve(): path for path in reversed(executables)}.values()][::-1]  # each once
 
 
 def _ask(command: str, env: Mapping[str, str]) -> tuple[CommandLineEngine | None, str]:
     """The engine behind a command, or why there is none."""
-    wanted = "{{.Client.Version}} {{.Server.Version}}"
+    template = "{{.Client.Version}} {{.Server.Version}}"
     podman = Path(command).name == "podman"
     try:
         answer = subprocess.run(  # noqa: S603  found on the PATH
-            [command, "version", "--format", "{{.Client.Version}}" if podman else wanted],
+            [command, "version", "--format", "{{.Client.Version}}" if podman else template],
             env=env,
             capture_output=True,
             text=True,

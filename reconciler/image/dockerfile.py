@@ -34,14 +34,14 @@ STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction with its flags (`--from=…`) taken off. `rest` is the text after them. mounts: of `--mount`.
+    """One instruction with its flags (`--from=…`) taken off. `arguments` is the text after them. mounts: of `--mount`.
     heredocs: the here-documents that it names. escape: the escape character of the file.
     """
 
     line: int
     name: str
     flags: Mapping[str, str]
-    rest: str
+    arguments: str
     mounts: tuple[str, ...] = ()
     heredocs: tuple[Heredoc, ...] = ()
     escape: str = "\\"
@@ -79,17 +79,17 @@ class Step:
 
     def words(self) -> tuple[str, ...]:
         """The words of a COPY or ADD, in either form, filled in. Raises UserError."""
-        words = form(self.instruction.rest)
-        return tuple(self.fill(word) for word in (words or self.instruction.rest.split()))
+        words = form(self.instruction.arguments)
+        return tuple(self.fill(word) for word in (words or self.instruction.arguments.split()))
 
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """The stages of a Dockerfile, in order. outer: the ARGs before the first. given: the build arguments."""
+    """The stages of a Dockerfile, in order. outer: the ARGs before the first. build_arguments: those of the command."""
 
     stages: tuple[Stage, ...]
     outer: Mapping[str, str]
-    given: Mapping[str, str]
+    build_arguments: Mapping[str, str]
     source: str
 
     def number(self, target: str | None) -> int:
@@ -101,8 +101,8 @@ class Dockerfile:
             return position
         if target.isascii() and target.isdigit() and int(target[:9]) < len(self.stages):
             return int(target[:9])
-        listed = ", ".join(names) or "none has a name"
-        raise UserError(f"image.target: the Dockerfile has no stage {target!r}", hint=f"its stages: {listed}")
+        stage_list = ", ".join(names) or "none has a name"
+        raise UserError(f"image.target: the Dockerfile has no stage {target!r}", hint=f"its stages: {stage_list}")
 
     def root(self, number: int) -> Stage:
         """The stage that a stage is built on in the end, which is itself if its base is from elsewhere."""
@@ -113,7 +113,7 @@ class Dockerfile:
     def bases(self, target: str | None) -> tuple[str, ...]:
         """The images from elsewhere that a build of `target` may start from or copy from, sorted."""
         stages = self.stages[: self.number(target) + 1]
-        known = {stage.name for stage in self.stages} | {str(n) for n in range(len(self.stages))} | {"scratch"}
+        stage_names = {stage.name for stage in self.stages} | {str(n) for n in range(len(self.stages))} | {"scratch"}
         names = {stage.base for stage in stages if stage.parent is None}
         for stage in stages:
             for instruction in stage.instructions:
@@ -123,7 +123,7 @@ class Dockerfile:
                     else set()
                 )
                 names |= {name for mount in instruction.mounts if (name := _mounted(mount))}
-        return tuple(sorted(name for name in names if name.lower() not in known))
+        return tuple(sorted(name for name in names if name.lower() not in stage_names))
 
     def steps(self, target: str | None) -> Iterator[Step]:
         """The instructions of a stage and of those that it is built on, the first base first. Raises UserError."""
@@ -147,11 +147,11 @@ class Dockerfile:
                     values |= variables
 
     def _argue(self, instruction: Instruction, fill: Filler, values: dict[str, str]) -> None:
-        for word in split_words(instruction.rest, instruction.escape):
-            key, given, default = word.partition("=")
-            if key in self.given:
-                values[key] = self.given[key]
-            elif given:
+        for word in split_words(instruction.arguments, instruction.escape):
+            key, equals, default = word.partition("=")
+            if key in self.build_arguments:
+                values[key] = self.build_arguments[key]
+            elif equals:
                 values[key] = fill(instruction, default, values)
             elif key in self.outer:
                 values[key] = self.outer[key]
@@ -172,9 +172,11 @@ class Filler:
 
 
 def _refused(source: str, instruction: Instruction, why: str) -> UserError:
-    shown = f"{instruction.name} {instruction.rest}"
-    shown = shown if len(shown) <= SHOWN else shown[:SHOWN] + "…"
-    return UserError(f"{source}:{instruction.line}: {shown}: {why}", hint="correct this line of the Dockerfile")
+    instruction_text = f"{instruction.name} {instruction.arguments}"
+    instruction_text = instruction_text if len(instruction_text) <= SHOWN else instruction_text[:SHOWN] + "…"
+    return UserError(
+        f"{source}:{instruction.line}: {instruction_text}: {why}", hint="correct this line of the Dockerfile"
+    )
 
 
 def _mounted(mount: str) -> str:
@@ -216,11 +218,11 @@ def parse_dockerfile(
         elif stages:
             stages[-1].instructions.append(instruction)
         elif instruction.name == "ARG":
-            for word in split_words(instruction.rest, instruction.escape):
-                key, given, default = word.partition("=")
+            for word in split_words(instruction.arguments, instruction.escape):
+                key, equals, default = word.partition("=")
                 if key in arguments:
                     outer[key] = arguments[key]
-                elif given:
+                elif equals:
                     outer[key] = fill(instruction, default, outer)
         else:
             near = difflib.get_close_matches(instruction.name, ("FROM", "ARG"), 1)
@@ -234,14 +236,14 @@ def parse_dockerfile(
 
 
 def _stage(instruction: Instruction, fill: Filler, outer: Mapping[str, str], names: Mapping[str, int]) -> Stage:
-    words = instruction.rest.split()
-    named = len(words) == 3 and words[1].lower() == "as"
-    base = fill(instruction, words[0], outer) if len(words) == 1 or named else ""
-    name = words[2].lower() if named else ""
+    words = instruction.arguments.split()
+    has_name = len(words) == 3 and words[1].lower() == "as"
+    base = fill(instruction, words[0], outer) if len(words) == 1 or has_name else ""
+    name = words[2].lower() if has_name else ""
     if not base or len(base.split()) != 1 or (name and not STAGE_NAME.fullmatch(name)):
-        why = f"{words[2]!r} isn't a name for a stage" if base and named else "this names no base image"
+        why = f"{words[2]!r} isn't a name for a stage" if base and has_name else "this names no base image"
         raise UserError(
-            f"{fill.source}:{instruction.line}: FROM {instruction.rest[:SHOWN]}: {why}",
+            f"{fill.source}:{instruction.line}: FROM {instruction.arguments[:SHOWN]}: {why}",
             hint="write FROM image [AS name], and give each ARG in it a default or a value in image.build_args",
         )
     if strange := sorted(instruction.flags.keys() - {"platform"}):
@@ -281,16 +283,16 @@ def instructions(text: str, source: str = "Dockerfile") -> Iterator[Instruction]
     at = 0
     while at < len(rows):
         number = at + 1
-        more, line = _continued(rows[at].lstrip(SPACE), escape)
+        continues, line = _continued(rows[at].lstrip(SPACE), escape)
         at += 1
-        if line.startswith("#") or (not line and not more):
+        if line.startswith("#") or (not line and not continues):
             continue
         parts = [line]
-        while more and at < len(rows):
+        while continues and at < len(rows):
             row = rows[at]
             at += 1
             if (bare := row.strip(SPACE)) and not bare.startswith("#"):
-                more, line = _continued(row, escape)
+                continues, line = _continued(row, escape)
                 parts.append(line)
         if not (line := "".join(parts).strip(SPACE)):
             continue
@@ -317,7 +319,7 @@ def _continued(row: str, escape: str) -> tuple[bool, str]:
 
 def _escape(text: str, source: str) -> str:
     """The escape character: that of a directive `# escape=` before all else."""
-    seen: dict[str, str] = {}
+    directives: dict[str, str] = {}
     at, text = 0, text.removeprefix("\ufeff")
     while at < len(text):
         end = text.find("\n", at)
@@ -325,11 +327,11 @@ def _escape(text: str, source: str) -> str:
         match = DIRECTIVE.match(text[at:end].lstrip(SPACE))
         if match is None or (name := match[1].lower()) not in DIRECTIVES or not match[2].strip(SPACE):
             break
-        if name in seen:
+        if name in directives:
             raise UserError(f"{source}: the directive {name!r} is there twice", hint="keep one of them")
-        seen[name] = match[2].strip(SPACE)
+        directives[name] = match[2].strip(SPACE)
         at = end + 1
-    if (escape := seen.get("escape", "\\")) not in ("\\", "`"):
+    if (escape := directives.get("escape", "\\")) not in ("\\", "`"):
         raise UserError(f"{source}: # escape={escape[:SHOWN]} is neither \\ nor `", hint="write one of them")
     return escape
 
@@ -356,9 +358,9 @@ def _flag(word: str) -> tuple[str, str]:
 def _named(instruction: Instruction, line: str) -> list[Heredoc]:
     """The here-documents of an instruction, or of the one after ONBUILD; none in JSON form."""
     inner = instruction
-    if instruction.name == "ONBUILD" and instruction.rest:
-        inner = _instruction(instruction.line, instruction.rest, instruction.escape)
-    if inner.name not in WITH_HEREDOCS or "<<" not in line or form(inner.rest) is not None:
+    if instruction.name == "ONBUILD" and instruction.arguments:
+        inner = _instruction(instruction.line, instruction.arguments, instruction.escape)
+    if inner.name not in WITH_HEREDOCS or "<<" not in line or form(inner.arguments) is not None:
         return []
     return heredocs(line)
 
@@ -392,11 +394,11 @@ def check_json(dockerfile: Dockerfile) -> None:
     for instruction in (instruction for stage in dockerfile.stages for instruction in stage.instructions):
         if (
             instruction.name in ("CMD", "ENTRYPOINT")
-            and form(instruction.rest) is None
-            and LIKE_JSON.match(instruction.rest)
+            and form(instruction.arguments) is None
+            and LIKE_JSON.match(instruction.arguments)
         ):
             raise UserError(
-                f"{dockerfile.source}:{instruction.line}: {instruction.name} {instruction.rest[:SHOWN]}: "
+                f"{dockerfile.source}:{instruction.line}: {instruction.name} {instruction.arguments[:SHOWN]}: "
                 "this looks like JSON and isn't, so that Docker takes it for a line for a shell",
                 hint=f'put each word in double quotes, as in {instruction.name} ["python", "train.py"]',
             )
@@ -421,7 +423,7 @@ def start_of(dockerfile: Dockerfile, target: str | None) -> Start:
     shell: tuple[str, ...] = ("/bin/sh", "-c")
     own_command: int | None = None  # the stage whose CMD it is
     for step in dockerfile.steps(target):
-        name, text = step.instruction.name, step.instruction.rest
+        name, text = step.instruction.name, step.instruction.arguments
         if name == "WORKDIR":
             workdir = posixpath.normpath(posixpath.join(workdir, step.fill(text)))
         elif name == "SHELL":
@@ -440,11 +442,11 @@ def start_of(dockerfile: Dockerfile, target: str | None) -> Start:
 
 def _env(instruction: Instruction, fill: Filler, values: Mapping[str, str]) -> dict[str, str]:
     """What an ENV sets. All of it is filled in from what was before the instruction."""
-    words = split_words(instruction.rest, instruction.escape)
+    words = split_words(instruction.arguments, instruction.escape)
     if not words or words[0].startswith("=") or (len(words) == 1 and "=" not in words[0]):
         raise _refused(fill.source, instruction, "a name and a value are wanted")
     if "=" not in words[0]:  # the old form: ENV NAME any text
-        pairs = [_first(instruction.rest)]
+        pairs = [_first(instruction.arguments)]
     else:
         for word in words:
             if "=" not in word:

@@ -27,14 +27,14 @@ class WordError(ValueError):
 class Budget:
     """How many characters variables may still make: shared by all that is read for one purpose."""
 
-    left: int = MOST
+    remaining: int = MOST
 
     def take(self, text: str) -> str:
         """`text`, counted. Raises WordError."""
-        self.left -= len(text)
+        self.remaining -= len(text)
         if len(text) > LONGEST:
             raise WordError(f"variables make a value of more than {LONGEST} characters")
-        if self.left < 0:
+        if self.remaining < 0:
             raise WordError(f"variables make more than {MOST} characters together")
         return text
 
@@ -199,20 +199,20 @@ class Lexer:
             raise WordError("a ${ has no }")
         if sign not in "+-?#%" or (colon and sign in "#%"):
             raise WordError(f"${{{name}{':' if colon else ''}{sign} is nothing that Docker knows")
-        other = self._inside("}", raw=sign in "#%")
+        word = self._inside("}", raw=sign in "#%")
         if self.keep and value is None:
-            return f"${{{name}{':' if colon else ''}{sign}{other}}}"
-        there = value is not None and (value != "" or not colon)
+            return f"${{{name}{':' if colon else ''}{sign}{word}}}"
+        is_set = value is not None and (value != "" or not colon)
         if sign == "-":
-            return value or "" if there else other
+            return value or "" if is_set else word
         if sign == "+":
-            return other if there else ""
+            return word if is_set else ""
         if sign == "?":
-            if not there and self.strict:
-                raise WordError(f"{name}: {other or 'it has to be set'}")
+            if not is_set and self.strict:
+                raise WordError(f"{name}: {word or 'it has to be set'}")
             return value or ""
-        greedy = other.startswith(sign)
-        return trimmed(value or "", other[greedy:], longest=greedy, end=sign == "%")
+        greedy = word.startswith(sign)
+        return trimmed(value or "", word[greedy:], longest=greedy, end=sign == "%")
 
     def _inside(self, stop: str, *, raw: bool) -> str:
         """A part of a ${…}. As BuildKit has it, what stood before it in its word isn't seen as one word with it."""
@@ -225,10 +225,10 @@ class Lexer:
         everywhere = self._peek() == "/"
         self._at += everywhere
         pattern = self._inside("/", raw=True)
-        other = self._inside("}", raw=True)
+        replacement = self._inside("}", raw=True)
         if value is None:
-            return f"${{{name}/{pattern}/{other}}}" if self.keep else ""
-        return self.budget.take(replaced(value, pattern, other, everywhere=everywhere))
+            return f"${{{name}/{pattern}/{replacement}}}" if self.keep else ""
+        return self.budget.take(replaced(value, pattern, replacement, everywhere=everywhere))
 
 
 def _pieces(pattern: str) -> list[str]:
@@ -281,21 +281,21 @@ def trimmed(value: str, pattern: str, *, longest: bool, end: bool) -> str:
     if end:
         value, pieces = value[::-1], pieces[::-1]
     span = _span(pieces, value, anchored=True, longest=longest)
-    kept = value[span[1] :] if span else value
-    return kept[::-1] if end else kept
+    remainder = value[span[1] :] if span else value
+    return remainder[::-1] if end else remainder
 
 
-def replaced(value: str, pattern: str, other: str, *, everywhere: bool) -> str:
-    """`value` with `other` for what `pattern` matches: ${NAME/pattern/other}. Raises WordError."""
+def replaced(value: str, pattern: str, replacement: str, *, everywhere: bool) -> str:
+    """`value` with `replacement` for what `pattern` matches: ${NAME/pattern/replacement}. Raises WordError."""
     pieces = _pieces(pattern)
     parts: list[str] = []
     while span := _span(pieces, value, anchored=False, longest=True):
-        parts += [value[: span[0]], other]
+        parts += [value[: span[0]], replacement]
         value = value[span[1] :]
         if not everywhere or span[0] == span[1] or "*" not in pieces:
             break
     if everywhere and pieces and "*" not in pieces:
-        value = re.sub("".join(pieces), lambda _: other, value, flags=re.DOTALL)
+        value = re.sub("".join(pieces), lambda _: replacement, value, flags=re.DOTALL)
     return "".join([*parts, value])
 
 

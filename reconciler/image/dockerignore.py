@@ -109,7 +109,7 @@ class Matcher:
     """
 
     tokens: tuple[Token, ...]
-    known: dict[tuple[int, str], int] = field(default_factory=dict)
+    transitions: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def matches(self, path: str) -> bool:
         """Whether the pattern matches the path or one of the folders that it is in."""
@@ -117,7 +117,7 @@ class Matcher:
         for char in path:
             if char == "/" and state & last:
                 return True
-            following = self.known.get((state, char))
+            following = self.transitions.get((state, char))
             if following is None:
                 following = self._step(state, char)
             if not (state := following):
@@ -125,20 +125,20 @@ class Matcher:
         return bool(state & last)
 
     def _step(self, state: int, char: str) -> int:
-        reached = 0
+        next_state = 0
         for place, token in enumerate(self.tokens):
             if not state >> place & 1:
                 continue
             if token.character is not None:
-                reached |= 2 << place if token.character.fullmatch(char) else 0
+                next_state |= 2 << place if token.character.fullmatch(char) else 0
             elif token.sign == INSIDE:
-                reached |= 1 << place | (2 << place if char == "/" else 0)
+                next_state |= 1 << place | (2 << place if char == "/" else 0)
             elif token.sign == DEEP or (token.sign == STAR and char != "/"):
-                reached |= 1 << place
-        if len(self.known) >= KEPT:
-            self.known.clear()
-        reached = self.known[state, char] = self._free(reached)
-        return reached
+                next_state |= 1 << place
+        if len(self.transitions) >= KEPT:
+            self.transitions.clear()
+        next_state = self.transitions[state, char] = self._free(next_state)
+        return next_state
 
     def _free(self, state: int) -> int:
         """The state with the places that are reached without a character."""
@@ -154,28 +154,28 @@ ANY = Token(character=re.compile("[^/]", re.DOTALL))
 def _tokens(pattern: str) -> tuple[Token, ...]:
     """Raises re.error, IndexError for what Docker refuses."""
     out: list[Token] = []
-    i = 0
-    while i < len(pattern):
-        char = pattern[i]
-        if pattern[i : i + 2] == "**":
-            i += 3 if pattern[i + 2 : i + 3] == "/" else 2
+    at = 0
+    while at < len(pattern):
+        char = pattern[at]
+        if pattern[at : at + 2] == "**":
+            at += 3 if pattern[at + 2 : at + 3] == "/" else 2
             # At the end `**` is everything below; elsewhere any number of whole folders, none included.
-            out += [Token(DEEP)] if i >= len(pattern) else [Token(FOLDERS), Token(INSIDE)]
+            out += [Token(DEEP)] if at >= len(pattern) else [Token(FOLDERS), Token(INSIDE)]
             continue
         if char == "*":
             out.append(Token(STAR))
         elif char == "?":
             out.append(ANY)
         elif char == "[":
-            end = pattern.find("]", i + 2)
+            end = pattern.find("]", at + 2)
             if end < 0:
                 raise IndexError("unclosed [")
-            out.append(_class(pattern[i + 1 : end]))
-            i = end
+            out.append(_class(pattern[at + 1 : end]))
+            at = end
         else:
-            i += char == "\\"
-            out.append(Token(character=re.compile(re.escape(pattern[i]))))
-        i += 1
+            at += char == "\\"
+            out.append(Token(character=re.compile(re.escape(pattern[at]))))
+        at += 1
     return tuple(out)
 
 

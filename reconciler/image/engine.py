@@ -26,7 +26,7 @@ class BuildRequest:
     """What to build. repository: the name that it will have there; cache: an image whose layers may be reused.
 
     base: which base image the engine has, where that isn't pinned (see `reconciler.image.base`). zstd: whether
-    the layers may be compressed so, by an engine that can. stopped: whether the user has interrupted.
+    the layers may be compressed so, by an engine that can. is_interrupted: whether the user has interrupted.
     """
 
     inputs: Inputs
@@ -36,7 +36,7 @@ class BuildRequest:
     login: Callable[[], Login] | None = None
     base: str = ""
     zstd: bool = False
-    stopped: Callable[[], bool] = lambda: False
+    is_interrupted: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class PushRequest:
     """Where to push. uri: registry/name without a tag; tag: the one to push under.
 
     annotations: to put on the manifest, where the engine can; the caller does otherwise.
-    login: asked anew for each attempt, since a token can expire in a long push. stopped: as in BuildRequest.
+    login: asked anew for each attempt, since a token can expire in a long push. is_interrupted: as in
+    BuildRequest.
     """
 
     repository: str
@@ -52,7 +53,7 @@ class PushRequest:
     tag: str
     annotations: Mapping[str, str]
     login: Callable[[], Login]
-    stopped: Callable[[], bool] = lambda: False
+    is_interrupted: Callable[[], bool] = lambda: False
 
 
 class Engine(Protocol):
@@ -72,10 +73,10 @@ class Engine(Protocol):
         """Push a local image and return the digest of its manifest in the repository. Raises ReconcilerError."""
 
 
-def no_engine(tried: str) -> UserError:
+def no_engine(failures: str) -> UserError:
     """What to say when an image has to be built and there is nothing to build it with."""
     return UserError(
-        f"an image has to be built, and no container engine answers: {tried}",
+        f"an image has to be built, and no container engine answers: {failures}",
         hint=(
             "install Docker (https://docs.docker.com/engine/install) or Podman (https://podman.io) and start it; "
             "or use an image that exists, with `image: {uri: …}` in deploy.yaml; or leave the image as it is with "

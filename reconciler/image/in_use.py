@@ -38,33 +38,33 @@ class UsedBy(Value):
 
 @dataclass(frozen=True)
 class Unused:
-    """An image that is marked as in use and isn't any more. others: whether it has tags that are no marks."""
+    """An image that is marked as in use and isn't any more. has_other_tags: whether it has tags that are no marks."""
 
     digest: str
     marks: tuple[str, ...]
-    others: bool
+    has_other_tags: bool
 
 
 def keep_current(
-    aws: Aws, repository: str, used_by: UsedBy, inputs: str, staying: str, marked: Iterable[Mapping[str, Any]]
+    aws: Aws, repository: str, used_by: UsedBy, inputs: str, staying: str, marked_images: Iterable[Mapping[str, Any]]
 ) -> list[Unused]:
     """Mark what the current task definitions name as in use, before another image takes its place.
 
     inputs: of the wanted image, whose mark moves when it is built again on a newer base. staying: the digest of the
-    wanted image, where it is there. marked: what ECR describes of the marked images.
+    wanted image, where it is there. marked_images: what ECR describes of the marked images.
     Returns those that nobody needs any more. Raises AwsError.
     """
-    there = {image["imageDigest"]: image["imageTags"] for image in marked}
+    tags_by_digest = {image["imageDigest"]: image["imageTags"] for image in marked_images}
     marks = {
         digest: tuple(tag for tag in tags if used_by.made(tag) and tag != used_by.tag(inputs))
-        for digest, tags in there.items()
+        for digest, tags in tags_by_digest.items()
     }
     current = _current_digests(aws, used_by, repository)
     for digest in sorted(current - {staying}):
         if not marks.get(digest):
             mark(aws, repository, used_by, digest)
     unused = ((digest, tags) for digest, tags in marks.items() if tags and digest not in current)
-    return [Unused(digest, tags, others=len(tags) < len(there[digest])) for digest, tags in unused]
+    return [Unused(digest, tags, has_other_tags=len(tags) < len(tags_by_digest[digest])) for digest, tags in unused]
 
 
 def mark(aws: Aws, repository: str, used_by: UsedBy, digest: str) -> None:
@@ -75,18 +75,18 @@ def mark(aws: Aws, repository: str, used_by: UsedBy, digest: str) -> None:
 
 def digest_in(repository: str, image: str) -> str:
     """The digest by which an image of this repository is named; empty for any other image."""
-    named, _, digest = image.partition("@")
-    return digest if named.partition("/")[2].partition(":")[0] == repository else ""
+    name, _, digest = image.partition("@")
+    return digest if name.partition("/")[2].partition(":")[0] == repository else ""
 
 
 def marks_of(aws: Aws, repository: str, unused: Iterable[Unused]) -> list[str]:
     """The tags to remove of these images, of which each has another one then: without any it would be deleted."""
     tags: list[str] = []
     for image in unused:
-        manifest = None if image.others else get_manifest(aws, repository, imageDigest=image.digest)
+        manifest = None if image.has_other_tags else get_manifest(aws, repository, imageDigest=image.digest)
         if manifest is not None:
             put_manifest(aws, repository, manifest, REPLACED_TAG + _hex(image.digest)[:12])
-        tags += image.marks if manifest is not None or image.others else ()
+        tags += image.marks if manifest is not None or image.has_other_tags else ()
     return tags
 
 

@@ -189,9 +189,9 @@ def _has_ignore(context: Path, dockerfile: Path) -> bool:
 
 def _with_own_patterns(ignore: Ignore | None, leave_out: Sequence[str]) -> Ignore:
     """The patterns with our own after them; without a .dockerignore those that hardly anyone wants in an image."""
-    ours = parse_ignore("\n".join(line for line in leave_out if line not in (".", "")))
+    own_patterns = parse_ignore("\n".join(line for line in leave_out if line not in (".", "")))
     base = ignore if ignore is not None else parse_ignore(WITHOUT_IGNORE_FILE)
-    return Ignore(base.patterns + ours.patterns)
+    return Ignore(base.patterns + own_patterns.patterns)
 
 
 def _own_output() -> frozenset[tuple[int, int]]:
@@ -209,7 +209,7 @@ def _own_output() -> frozenset[tuple[int, int]]:
 
 
 def _walk(context: Path, ignore: Ignore) -> Iterator[Entry]:
-    waiting, own = [""], _own_output()
+    waiting, own_output = [""], _own_output()
     while waiting:
         prefix = waiting.pop()
         try:
@@ -225,16 +225,16 @@ def _walk(context: Path, ignore: Ignore) -> Iterator[Entry]:
                 if not ignore.prunes(path):
                     waiting.append(path + "/")
             elif path != ".dockerignore" and not path.endswith(".dockerignore") and not ignore.ignores(path):
-                entry = _entry(Path(item.path), path, own)
+                entry = _entry(Path(item.path), path, own_output)
                 if entry is not None:
                     yield entry
 
 
-def _entry(file: Path, path: str, own: frozenset[tuple[int, int]]) -> Entry | None:
+def _entry(file: Path, path: str, own_output: frozenset[tuple[int, int]]) -> Entry | None:
     try:
         status = file.lstat()
         mode = status.st_mode
-        if (status.st_dev, status.st_ino) in own:
+        if (status.st_dev, status.st_ino) in own_output:
             return None
         if stat.S_ISLNK(mode):
             target = os.fsencode(file.readlink())

@@ -136,11 +136,11 @@ class ImageKind(Kind[ImageSpec]):
     pattern: ClassVar[str] = r"[a-z0-9][a-z0-9._/-]{1,255}"
 
     def __init__(
-        self, engine: Engine | None, report: Callable[[str], None], *, missing: str = "none was found"
+        self, engine: Engine | None, report: Callable[[str], None], *, why_no_engine: str = "none was found"
     ) -> None:
         self._engine = engine
         self._report = report
-        self._missing = missing
+        self._why_no_engine = why_no_engine
 
     def use(self, engine: Engine) -> None:
         """Build with this engine: it is looked for only when something has to be built."""
@@ -165,14 +165,14 @@ class ImageKind(Kind[ImageSpec]):
         """Build it unless the engine has it, push it, then tag it. Raises ReconcilerError."""
         uri = repository_uri(aws, want.name)
         image = _image_of(aws, want)
-        there = image is not None and not _on_older_base(want, image)
-        manifest = get_manifest(aws, want.name, imageTag=want.tag) if there else None
+        is_current = image is not None and not _on_older_base(want, image)
+        manifest = get_manifest(aws, want.name, imageTag=want.tag) if is_current else None
         # What keeps it comes first, since an old image may be gone at any time until then.
         mark = [want.used_by.tag(want.inputs)] if want.used_by else []
         tags = [*mark, *want.tags_wanted, *want.tags_once]
-        staying = image["imageDigest"] if image is not None and there else ""
-        marked = _own_images(aws, want.name, IN_USE)
-        unused = keep_current(aws, want.name, want.used_by, want.inputs, staying, marked) if want.used_by else []
+        staying = image["imageDigest"] if image is not None and is_current else ""
+        marked_images = _own_images(aws, want.name, IN_USE)
+        unused = keep_current(aws, want.name, want.used_by, want.inputs, staying, marked_images) if want.used_by else []
         if manifest is None:
             base, manifest = "", self._stopped(aws, want, tags) if want.build.fixed_tags else None
             if manifest is None:
@@ -183,14 +183,14 @@ class ImageKind(Kind[ImageSpec]):
             record = record_annotation(want.build.files)
             if any(manifest.annotations.get(key) != value for key, value in record.items()):
                 manifest = manifest.annotated(record)
-            others = [*tags, *([base_tag(want.inputs, base)] if base else [])]
+            other_tags = [*tags, *([base_tag(want.inputs, base)] if base else [])]
             # The tag by which it is found comes last, so that an image that has it is complete wherever this stops.
-            for tag in others:
+            for tag in other_tags:
                 put_manifest(aws, want.name, manifest, tag)
-            if others:
+            if other_tags:
                 self._drop_pushed(aws, want, keep=manifest.digest)
             put_manifest(aws, want.name, manifest, want.tag)
-            if not others:  # one that has no tag at all would be gone
+            if not other_tags:  # one that has no tag at all would be gone
                 self._drop_pushed(aws, want, keep=manifest.digest)
         else:
             for tag in tags:
@@ -200,8 +200,8 @@ class ImageKind(Kind[ImageSpec]):
             want,
             marks_of(aws, want.name, [candidate for candidate in unused if candidate.digest != manifest.digest]),
         )
-        shown = (want.tag, *want.tags_wanted, *want.tags_once)
-        self._report(f"image {uri}@{manifest.digest}, tagged {', '.join(shown)}")
+        all_tags = (want.tag, *want.tags_wanted, *want.tags_once)
+        self._report(f"image {uri}@{manifest.digest}, tagged {', '.join(all_tags)}")
         if size_text := pulled(manifest):
             self._report(size_text)
 
@@ -224,27 +224,27 @@ class ImageKind(Kind[ImageSpec]):
         Raises ReconcilerError for a tag that another image has, before anything is built.
         """
         record = record_annotation(want.build.files)
-        stopped = None
+        manifest = None
         for tag in tags:
             if not any(matches(pattern, tag) for pattern in want.build.moving_tags):
-                there = get_manifest(aws, want.name, imageTag=tag)
-                if there is not None and there.annotations.get(RECORD) != record[RECORD]:
+                tagged = get_manifest(aws, want.name, imageTag=tag)
+                if tagged is not None and tagged.annotations.get(RECORD) != record[RECORD]:
                     raise taken(want.name, tag)
-                stopped = stopped or there
-        stopped = stopped or get_manifest(aws, want.name, imageTag=PUSHED_TAG + want.inputs)
-        if stopped is not None:
+                manifest = manifest or tagged
+        manifest = manifest or get_manifest(aws, want.name, imageTag=PUSHED_TAG + want.inputs)
+        if manifest is not None:
             self._report(f"the image is in {want.name} already, from an apply that was stopped")
-        return stopped
+        return manifest
 
     def _push(self, aws: Aws, want: ImageSpec, uri: str) -> tuple[str, str]:
         """The digest of what was pushed, and what it was built on."""
         engine = self._engine
         if engine is None:
-            raise no_engine(self._missing)
+            raise no_engine(self._why_no_engine)
         inputs = want.build.inputs()
         if inputs.hash != want.inputs:
             raise changed(f"since the plan: {', '.join(changed_inputs(want.build.files, inputs.record)[:5])}")
-        stopped = partial(interrupted, aws.clock)
+        is_interrupted = partial(interrupted, aws.clock)
         newest = max(_own_images(aws, want.name), key=_age, default=None)
         cache = f"{uri}:{INPUTS_TAG}{_inputs_of(newest)}" if newest else None
         request = BuildRequest(
@@ -255,7 +255,7 @@ class ImageKind(Kind[ImageSpec]):
             lambda: ecr_login(aws),
             want.build.base,
             want.build.zstd,
-            stopped,
+            is_interrupted,
         )
         image = engine.find(request)
         if image is None:
@@ -266,7 +266,9 @@ class ImageKind(Kind[ImageSpec]):
             self._report(f"the image is built already ({engine.name})")
         self._report(f"pushing to {uri}")
         tag = PUSHED_TAG + want.inputs
-        push = PushRequest(want.name, uri, tag, record_annotation(inputs.record), lambda: ecr_login(aws), stopped)
+        push = PushRequest(
+            want.name, uri, tag, record_annotation(inputs.record), lambda: ecr_login(aws), is_interrupted
+        )
         digest = engine.push(image, push, self._report)
         # What is known now: a base that wasn't here before the build may be here after it.
         return digest, base_here(inputs.parsed.bases(inputs.target)) if not want.build.fixed_tags else ""

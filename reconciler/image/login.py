@@ -111,10 +111,10 @@ def _serving(path: Path, login: Login) -> Iterator[None]:
                 line, _ = server.accept()
                 with line, contextlib.suppress(OSError):
                     line.settimeout(10)
-                    asked = line.makefile("rb").readline().decode(errors="replace").strip()
-                    if not asked:
+                    registry = line.makefile("rb").readline().decode(errors="replace").strip()
+                    if not registry:
                         return  # from stop, below
-                    if asked.removeprefix("https://").split("/")[0] == login.registry:
+                    if registry.removeprefix("https://").split("/")[0] == login.registry:
                         line.sendall(answer)
 
         thread = threading.Thread(target=serve, name="registry login", daemon=True)

@@ -123,8 +123,8 @@ def put_manifest(aws: Aws, repository: str, manifest: Manifest, tag: str) -> Non
     except AwsError as error:
         if error.code not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
             raise
-        there = get_manifest(aws, repository, imageTag=tag)
-        if there is None or there.digest != manifest.digest:
+        existing = get_manifest(aws, repository, imageTag=tag)
+        if existing is None or existing.digest != manifest.digest:
             raise taken(repository, tag) from None
 
 

@@ -83,7 +83,7 @@ def check(
 
 
 def _wait(aws: Aws, repository: str, digest: str, report: Callable[[str], None]) -> Findings:
-    started, told = aws.clock.now(), False
+    started, announced = aws.clock.now(), False
     while True:
         findings = look(aws, repository, digest)
         waited = aws.clock.now() - started
@@ -93,7 +93,7 @@ def _wait(aws: Aws, repository: str, digest: str, report: Callable[[str], None])
             going_on = findings.status in UNDER_WAY and waited < SCAN_SECONDS
         if not going_on:
             return findings
-        if not told:
+        if not announced:
             report(f"waiting for the scan of {repository}@{digest}")
-            told = True
+            announced = True
         aws.clock.sleep(PAUSE_SECONDS)

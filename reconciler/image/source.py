@@ -86,8 +86,8 @@ def image_spec(
     if tree is not None:
         dirty = tuple(name for name in tree.changed if _goes_in(name, inputs, dockerfile))
         labels["org.opencontainers.image.revision"] = tree.commit + ("-dirty" if dirty else "")
-    named = tuple(dict.fromkeys(_dirty_tag(tag, tree, bool(dirty)) for tag in tags))
-    wanted = tuple(tag for tag in named if not _names_commit(tag, tree))
+    tag_names = tuple(dict.fromkeys(_dirty_tag(tag, tree, bool(dirty)) for tag in tags))
+    tags_wanted = tuple(tag for tag in tag_names if not _names_commit(tag, tree))
     build = Build(
         context=str(context), dockerfile=dockerfile, target=target, build_args=dict(build_args or {}),
         platform=PLATFORMS[platform], leave_out=tuple(leave_out), labels=labels, files=dict(inputs.record),
@@ -95,9 +95,9 @@ def image_spec(
         fixed_tags=fixed_tags, moving_tags=tuple(moving_tags), compression=compression,
         zstd=compression == "zstd" or (compression is None and not scanned),
     )  # fmt: skip
-    once = tuple(tag for tag in named if tag not in wanted)
+    tags_once = tuple(tag for tag in tag_names if tag not in tags_wanted)
     spec = ImageSpec(
-        name=repository, inputs=inputs.hash, tags_wanted=wanted, tags_once=once, used_by=used_by, build=build
+        name=repository, inputs=inputs.hash, tags_wanted=tags_wanted, tags_once=tags_once, used_by=used_by, build=build
     )
     return spec, tuple(map(shown, dirty))
 

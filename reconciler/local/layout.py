@@ -59,7 +59,7 @@ class Laid:
 def one_line(instruction: Instruction) -> str:
     """An instruction on one line, as it is in the file, but not longer than a line."""
     flags = "".join(f"--{name}={value} " if value else f"--{name} " for name, value in instruction.flags.items())
-    text = f"{instruction.name} {flags}{' '.join(instruction.rest.split())}"
+    text = f"{instruction.name} {flags}{' '.join(instruction.arguments.split())}"
     if instruction.name == "RUN":  # a here-document is what it runs
         lines = (" ".join(row.split()) for heredoc in instruction.heredocs for row in heredoc.content.splitlines())
         text = " ".join([text, "; ".join(filter(None, lines))]).rstrip()
@@ -97,7 +97,7 @@ class _Layout:
     def _do(self, step: Step, laid: Laid) -> None:
         instruction = step.instruction
         if instruction.name == "WORKDIR":
-            laid.workdir = posixpath.normpath(posixpath.join(laid.workdir, step.fill(instruction.rest)))
+            laid.workdir = posixpath.normpath(posixpath.join(laid.workdir, step.fill(instruction.arguments)))
             self._folder(laid, laid.workdir)
         elif instruction.name in ("COPY", "ADD"):
             self._copy(step, laid)
@@ -116,7 +116,7 @@ class _Layout:
 
     def _run(self, step: Step, laid: Laid) -> None:
         instruction = step.instruction
-        text: str | Sequence[str] = form(instruction.rest) or instruction.rest
+        text: str | Sequence[str] = form(instruction.arguments) or instruction.arguments
         installed = installation(text, laid.workdir, step.values) if not instruction.heredocs else None
         if installed is None or not all(self._mount(laid, mount) for mount in instruction.mounts):
             laid.leave(instruction)
@@ -271,16 +271,19 @@ def check_instructions(inputs: Inputs) -> None:
             if known is not None and (strange := sorted(instruction.flags.keys() - known)):
                 hint = f"it knows {', '.join(f'--{flag}' for flag in sorted(known)) or 'none'}"
                 raise _failed(inputs, instruction, f"unknown flag --{strange[0]}", hint)
-            if not instruction.rest and instruction.name not in ALONE:
+            if not instruction.arguments and instruction.name not in ALONE:
                 raise _failed(
                     inputs,
                     instruction,
                     "nothing follows it",
                     f"write what {instruction.name} is to do, or leave it out",
                 )
-            if instruction.name == "SHELL" and form(instruction.rest) is None:
+            if instruction.name == "SHELL" and form(instruction.arguments) is None:
                 raise _failed(inputs, instruction, "it is not a JSON list", 'for instance SHELL ["/bin/bash", "-c"]')
-            if instruction.name in ("COPY", "ADD") and len(form(instruction.rest) or instruction.rest.split()) < 2:
+            if (
+                instruction.name in ("COPY", "ADD")
+                and len(form(instruction.arguments) or instruction.arguments.split()) < 2
+            ):
                 raise _failed(inputs, instruction, "it names no destination", "write the source and the destination")
 
 

@@ -116,7 +116,9 @@ class ProcessEngine:
 
     def _install(self, laid: Laid, request: BuildRequest, output: Output) -> Path | None:
         """The image's own environment, if its Dockerfile installs packages."""
-        return self._environments.make(laid.installs, laid.root, output, request.stopped) if laid.installs else None
+        return (
+            self._environments.make(laid.installs, laid.root, output, request.is_interrupted) if laid.installs else None
+        )
 
     def push(self, image: str, request: PushRequest, output: Output) -> str:
         """Register the folder's manifest in the embedded ECR."""

@@ -53,7 +53,7 @@ class Endless:
             ["sh", "-c", "echo begun; exec sleep 600"],
             {"PATH": "/bin:/usr/bin"},
             lambda _: self.stop.set(),
-            request.stopped,
+            request.is_interrupted,
         )
         raise AssertionError("it wasn't stopped")
 

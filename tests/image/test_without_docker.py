@@ -331,7 +331,7 @@ def test_what_can_not_be_installed_fails_with_pips_own_words(place: Place, wheel
 def test_an_interrupted_installation_leaves_nothing(place: Place, wheels: Path) -> None:
     place.files({"Dockerfile": f"FROM {OURS}\nRUN pip install gamma==3\n"})  # which would fail, were it not stopped
     inputs = image_spec("trainer", place.folder)[0].build.inputs()
-    request = BuildRequest(inputs, "x", stopped=lambda: True)
+    request = BuildRequest(inputs, "x", is_interrupted=lambda: True)
     with pytest.raises(Interrupted):
         ProcessEngine(place.home, place.aws).build(request, place.said.append)
     assert not list((place.home / "images").iterdir())

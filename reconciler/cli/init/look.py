@@ -167,7 +167,7 @@ def _copied(text: str) -> list[str]:
     try:
         for instruction in instructions(text):
             if instruction.name in ("COPY", "ADD") and "from" not in instruction.flags and not instruction.heredocs:
-                words = form(instruction.rest) or instruction.rest.split()
+                words = form(instruction.arguments) or instruction.arguments.split()
                 sources += [word for word in words[:-1] if "://" not in word and "$" not in word]
     except UserError:
         return []  # whoever builds it will hear of that
