@@ -67,20 +67,20 @@ class Once:
 
 def within(seconds: float, work: Callable[[], T]) -> T:
     """What `work` gives, if it does so in time. Raises TimeoutError; what `work` raises."""
-    done: list[Any] = []
+    results: list[Any] = []
 
     def run() -> None:
         try:
-            done.append((work(), None))
+            results.append((work(), None))
         except BaseException as error:
-            done.append((None, error))
+            results.append((None, error))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds)
-    if not done:
+    if not results:
         raise TimeoutError(f"no answer within {seconds:.0f} s")
-    value, error = done[0]
+    value, error = results[0]
     if error is not None:
         raise error
     return value  # type: ignore[no-any-return]
@@ -118,13 +118,13 @@ def engine(environ: Mapping[str, str], deploy: Deploy | None) -> Finding:
 
     if deploy is not None and deploy.image.uri is not None:
         return skip("Docker or Podman", "not needed: image.uri names an image that exists")
-    tried: list[str] = []
-    engines = all_engines(environ, tried)
+    failures: list[str] = []
+    engines = all_engines(environ, failures)
     if engines:
         return ok("Docker or Podman", best(engines).name)
-    if tried:
+    if failures:
         fix = "start the engine (`sudo systemctl start docker`, Docker Desktop, `podman machine start`)"
-        return ng("Docker or Podman", f"no engine answers ({'; '.join(tried)})", f"{fix}; or use --local")
+        return ng("Docker or Podman", f"no engine answers ({'; '.join(failures)})", f"{fix}; or use --local")
     fix = "install Docker (https://docs.docker.com/engine/install) or Podman (https://podman.io); or use --local"
     return ng("Docker or Podman", "neither docker nor podman is on the PATH", fix)
 
@@ -174,9 +174,9 @@ def credentials(session: Any) -> Finding:
         return ok(
             "credentials", f"{source}; when they end isn't known" if current.token else f"{source}; they don't end"
         )
-    left = (end - datetime.now(UTC)).total_seconds()
-    says = f"{source}, until {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC ({left / 60:.0f} min)"
-    if left < SOON:
+    remaining = (end - datetime.now(UTC)).total_seconds()
+    says = f"{source}, until {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC ({remaining / 60:.0f} min)"
+    if remaining < SOON:
         return ng("credentials", says, "renew them before a deployment: `aws sso login`, or assume the role again")
     return ok("credentials", says)
 
@@ -192,11 +192,11 @@ def account(aws: Aws, deploy: Deploy | None) -> tuple[Finding, str]:
         return ng("account", f"AWS refuses the credentials: {error.reason}" if wrong else str(error), error.hint), ""
     except (UserError, NoRole) as error:
         return ng("account", error.message, error.hint), ""
-    number, who = str(answer["Account"]), str(answer["Arn"])
+    number, caller_arn = str(answer["Account"]), str(answer["Arn"])
     if deploy is not None and deploy.account and deploy.account != number:
-        says = f"{number} ({who}), and the file says {deploy.account}"
-        return ng("account", says, "use the credentials of that account (AWS_PROFILE), or change the file"), who
-    return ok("account", f"{number} ({who})"), who
+        says = f"{number} ({caller_arn}), and the file says {deploy.account}"
+        return ng("account", says, "use the credentials of that account (AWS_PROFILE), or change the file"), caller_arn
+    return ok("account", f"{number} ({caller_arn})"), caller_arn
 
 
 def address(session: Any, region: str, endpoint: str | None) -> str:
@@ -208,9 +208,9 @@ def address(session: Any, region: str, endpoint: str | None) -> str:
     return f"https://{resolved.get('hostname') or 'sts.amazonaws.com'}/"
 
 
-def clock(where: str) -> Finding:
+def clock(url: str) -> Finding:
     """How far this machine's clock is off, by the Date of an answer of AWS."""
-    request = urllib.request.Request(where, method="HEAD")  # noqa: S310  AWS's own address, or the one that is set
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310  AWS's own address, or the one that is set
     before = time.time()
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310  # nosec B310
@@ -231,7 +231,7 @@ def clock(where: str) -> Finding:
     return ok("clock", says)
 
 
-def permissions(aws: Aws, deploy: Deploy, base: Path, who: str) -> Finding:
+def permissions(aws: Aws, deploy: Deploy, base: Path, caller_arn: str) -> Finding:
     """Whether `plan` may read all that it has to: by IAM's simulator, or else by reading it."""
     from reconciler.config.resource_names import Facts, Names
     from reconciler.lower.from_file import resources
@@ -240,14 +240,14 @@ def permissions(aws: Aws, deploy: Deploy, base: Path, who: str) -> Finding:
     from reconciler.permissions.preflight import denied, organisation, principal
 
     subject = "permissions to plan"
-    if who.endswith(":root"):
+    if caller_arn.endswith(":root"):
         return ok(subject, "the root user may do everything; a user or a role with `permissions` is safer")
-    names = Names(deploy, Facts(who.split(":")[4], aws.partition, "", ()))
-    wanted = for_command(PLAN, names, resources(names))
-    known = principal(who)
-    if known is not None:
+    names = Names(deploy, Facts(caller_arn.split(":")[4], aws.partition, "", ()))
+    grants = for_command(PLAN, names, resources(names))
+    source_arn = principal(caller_arn)
+    if source_arn is not None:
         try:
-            answer = denied(aws, known, wanted, must=True)
+            answer = denied(aws, source_arn, grants, must=True)
         except AwsError:
             return _by_reading(aws, deploy, base, subject)
         if answer.missing:
@@ -259,7 +259,7 @@ def permissions(aws: Aws, deploy: Deploy, base: Path, who: str) -> Finding:
             )
         if answer.unsure:
             return skip(subject, organisation(answer))
-        return ok(subject, f"all {len({grant[:2] for grant in wanted})}, says IAM's simulator")
+        return ok(subject, f"all {len({grant[:2] for grant in grants})}, says IAM's simulator")
     return _by_reading(aws, deploy, base, subject)
 
 
@@ -268,8 +268,8 @@ def _by_reading(aws: Aws, deploy: Deploy, base: Path, subject: str) -> Finding:
     from reconciler.image.kind import ImageKind
 
     try:
-        here = prepare(deploy, aws, base, [ImageKind(None, lambda line: None)], skip_image=True)
-        here.observe()
+        deployment = prepare(deploy, aws, base, [ImageKind(None, lambda line: None)], skip_image=True)
+        deployment.observe()
     except Denied as error:
         return ng(
             subject, error.message, f"{error.hint}; python -m reconciler permissions --for plan prints the policy"

@@ -46,10 +46,10 @@ def subject(environ: Mapping[str, str]) -> str:
 
 def subject_of(token: str) -> str:
     """The `sub` of a token of GitHub's. Raises NoToken for anything else."""
-    issuer, named = claims_of(token)
+    issuer, token_subject = claims_of(token)
     if issuer.removeprefix("https://").partition("/")[0] != HOST:
         raise NoToken("the token isn't GitHub's")
-    return named
+    return token_subject
 
 
 def claims_of(token: str) -> tuple[str, str]:
@@ -57,18 +57,18 @@ def claims_of(token: str) -> tuple[str, str]:
     parts = token.split(".")
     try:
         payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        issuer, named = str(payload["iss"]), str(payload["sub"])
+        issuer, token_subject = str(payload["iss"]), str(payload["sub"])
     except (ValueError, IndexError, KeyError, TypeError, RecursionError):
         raise NoToken("what was given isn't a token") from None
-    return line(issuer), line(named)
+    return line(issuer), line(token_subject)
 
 
-def advice(github: GitHub, named: str) -> str:
+def advice(github: GitHub, token_subject: str) -> str:
     """What to change, so that the roles of the file trust a job of this subject; empty when one does."""
     contexts = [BRANCH + github.branch, *([PULL_REQUEST] if github.pull_requests else [])]
-    if named in {trusted for context in contexts for trusted in github.subjects(context)}:
+    if token_subject in {trusted for context in contexts for trusted in github.subjects(context)}:
         return ""
-    match = SUBJECT.fullmatch(named)
+    match = SUBJECT.fullmatch(token_subject)
     if match is None:
         return (
             "the repository has a template of its own for subjects: `gh api -X PUT "
@@ -94,19 +94,23 @@ def advice(github: GitHub, named: str) -> str:
     return f"under ci.github in deploy.yaml: {', '.join(lines)}{AGAIN}"
 
 
-def trusts(trust: Policy, named: str, host: str = HOST) -> bool:
+def trusts(trust: Policy, token_subject: str, host: str = HOST) -> bool:
     """Whether a role's trust lets a job of this subject become it. host: whose jobs they are."""
     key = f"{host}:sub".lower()
     for statement in trust.statements:
-        federated = any(who.endswith(f"oidc-provider/{host}") for who in statement.principals.get("Federated", ()))
+        federated = any(
+            provider.endswith(f"oidc-provider/{host}") for provider in statement.principals.get("Federated", ())
+        )
         if statement.denies or not federated:
             continue
-        wanted = {
+        conditions = {
             test: values for test, keys in statement.conditions.items() for name, values in keys.items() if name == key
         }
         if all(
-            named in values if test == "StringEquals" else any(matches(value, named) for value in values)
-            for test, values in wanted.items()
+            token_subject in values
+            if test == "StringEquals"
+            else any(matches(value, token_subject) for value in values)
+            for test, values in conditions.items()
         ):
             return True
     return False
@@ -115,30 +119,30 @@ def trusts(trust: Policy, named: str, host: str = HOST) -> bool:
 def explain(github: GitHub, environ: Mapping[str, str]) -> str:
     """Why a job may not become a role, and what to change; empty where that can't be told."""
     try:
-        named = subject(environ)
+        token_subject = subject(environ)
     except NoToken:
         return ""
-    change = advice(github, named)
+    change = advice(github, token_subject)
     if not change:
-        role = github.plan_role if named.endswith(f":{PULL_REQUEST}") else github.role
+        role = github.plan_role if token_subject.endswith(f":{PULL_REQUEST}") else github.role
         change = f"the file trusts that: is AWS_ROLE_ARN that of {role}, and was the file applied?"
-    return f"GitHub names this job {named}; {change}"
+    return f"GitHub names this job {token_subject}; {change}"
 
 
 def check(aws: Aws | None, github: GitHub, environ: Mapping[str, str]) -> Finding:
     """Whether this job may become a role of the file's. aws: to look at the role's own trust, or None."""
     try:
-        named = subject(environ)
+        token_subject = subject(environ)
     except NoToken as error:
         return skip(WHAT, str(error))
-    if change := advice(github, named):
-        return ng(WHAT, f"names this job {named}, which the file doesn't trust", change)
-    role = str(github.plan_role if named.endswith(f":{PULL_REQUEST}") else github.role)
+    if change := advice(github, token_subject):
+        return ng(WHAT, f"names this job {token_subject}, which the file doesn't trust", change)
+    role = str(github.plan_role if token_subject.endswith(f":{PULL_REQUEST}") else github.role)
     try:
         answer = aws.find("iam", "GetRole", RoleName=role) if aws is not None else None
     except AwsError:
         answer = None
-    if answer is not None and not trusts(policy(answer["Role"]["AssumeRolePolicyDocument"]), named):
-        says = f"names this job {named}, which the file trusts, and the role {role} doesn't"
+    if answer is not None and not trusts(policy(answer["Role"]["AssumeRolePolicyDocument"]), token_subject):
+        says = f"names this job {token_subject}, which the file trusts, and the role {role} doesn't"
         return ng(WHAT, says, "`apply` once with credentials of your own")
-    return ok(WHAT, f"names this job {named}, which {role if answer else 'the file'} trusts")
+    return ok(WHAT, f"names this job {token_subject}, which {role if answer else 'the file'} trusts")

@@ -18,9 +18,9 @@ SUBJECT = re.compile(r"project_path:(?P<project>[^:]+):ref_type:(?P<type>branch|
 AGAIN = "; then `apply` once with credentials of your own, since that role can't change itself"
 
 
-def advice(gitlab: GitLab, issuer: str, named: str) -> str:
+def advice(gitlab: GitLab, issuer: str, token_subject: str) -> str:
     """What to change, so that the role of the file trusts a job of this subject; empty when it does."""
-    match = SUBJECT.fullmatch(named)
+    match = SUBJECT.fullmatch(token_subject)
     if match is None:
         return (
             "the project has a template of its own for subjects: set its `ci_id_token_sub_claim_components` back to "
@@ -36,27 +36,29 @@ def advice(gitlab: GitLab, issuer: str, named: str) -> str:
 def explain(gitlab: GitLab, environ: Mapping[str, str]) -> str:
     """Why a job may not become the role, and what to change; empty where that can't be told."""
     try:
-        issuer, named = claims_of(new_token(environ))
+        issuer, token_subject = claims_of(new_token(environ))
     except NoToken:
         return ""
-    change = advice(gitlab, issuer, named)
+    change = advice(gitlab, issuer, token_subject)
     change = change or f"the file trusts that: is AWS_ROLE_ARN that of {gitlab.role}, and was the file applied?"
-    return f"GitLab names this job {named}; {change}"
+    return f"GitLab names this job {token_subject}; {change}"
 
 
 def check(aws: Aws | None, gitlab: GitLab, environ: Mapping[str, str]) -> Finding:
     """Whether this job may become the role of the file. aws: to look at the role's own trust, or None."""
     try:
-        issuer, named = claims_of(new_token(environ))
+        issuer, token_subject = claims_of(new_token(environ))
     except NoToken as error:
         return skip(WHAT, str(error))
-    if change := advice(gitlab, issuer, named):
-        return ng(WHAT, f"names this job {named}, which the file doesn't trust", change)
+    if change := advice(gitlab, issuer, token_subject):
+        return ng(WHAT, f"names this job {token_subject}, which the file doesn't trust", change)
     try:
         answer = aws.find("iam", "GetRole", RoleName=str(gitlab.role)) if aws is not None else None
     except AwsError:
         answer = None
-    if answer is not None and not trusts(policy(answer["Role"]["AssumeRolePolicyDocument"]), named, gitlab.host):
-        says = f"names this job {named}, which the file trusts, and the role {gitlab.role} doesn't"
+    if answer is not None and not trusts(
+        policy(answer["Role"]["AssumeRolePolicyDocument"]), token_subject, gitlab.host
+    ):
+        says = f"names this job {token_subject}, which the file trusts, and the role {gitlab.role} doesn't"
         return ng(WHAT, says, "`apply` once with credentials of your own")
-    return ok(WHAT, f"names this job {named}, which {gitlab.role if answer else 'the file'} trusts")
+    return ok(WHAT, f"names this job {token_subject}, which {gitlab.role if answer else 'the file'} trusts")

@@ -24,21 +24,23 @@ def check(live: Live) -> Finding:
         return group("image", skip("in the registry", f"{uri} isn't in ECR: whether it can be pulled shows in a run"))
     account, region, name = match["account"], match["region"], match["name"]
     if (account, region) != (live.names.facts.account, live.deploy.region):
-        there = skip("in the repository", f"{name} is of account {account} in {region}")
+        in_repository = skip("in the repository", f"{name} is of account {account} in {region}")
     else:
-        there = _there(live, name, match["digest"], match["tag"] or "latest", uri)
+        in_repository = _there(live, name, match["digest"], match["tag"] or "latest", uri)
     repository = f"arn:{live.names.facts.partition}:ecr:{region}:{account}:repository/{name}"
-    wanted = {"*": {"ecr:GetAuthorizationToken"}, repository: {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}}
-    pulled = may(live, "pullable", str(live.deploy.task.execution_role.name), wanted, f"{APPLY} attaches what it needs")
-    return group("image", there, pulled)
+    needs = {"*": {"ecr:GetAuthorizationToken"}, repository: {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}}
+    pullable = may(
+        live, "pullable", str(live.deploy.task.execution_role.name), needs, f"{APPLY} attaches what it needs"
+    )
+    return group("image", in_repository, pullable)
 
 
 def _there(live: Live, name: str, digest: str | None, tag: str, uri: str) -> Finding:
-    wanted = {"imageDigest": digest} if digest else {"imageTag": tag}
-    answer = live.aws.find("ecr", "DescribeImages", repositoryName=name, imageIds=[wanted])
+    image_id = {"imageDigest": digest} if digest else {"imageTag": tag}
+    answer = live.aws.find("ecr", "DescribeImages", repositoryName=name, imageIds=[image_id])
     details = (answer or {}).get("imageDetails")
     if not details:
         return ng("in the repository", f"{uri} isn't there", f"{APPLY} builds and pushes it")
     size = details[0].get("imageSizeInBytes") or 0
-    compressed = f", {size / 1e6:,.0f} MB compressed, which each task on Fargate pulls" if size >= 1e6 else ""
-    return ok("in the repository", f"{name}@{details[0]['imageDigest'][:19]}{compressed}")
+    size_text = f", {size / 1e6:,.0f} MB compressed, which each task on Fargate pulls" if size >= 1e6 else ""
+    return ok("in the repository", f"{name}@{details[0]['imageDigest'][:19]}{size_text}")

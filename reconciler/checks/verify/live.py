@@ -52,15 +52,20 @@ class Live:
 
 
 def may(
-    live: Live, subject: str, role: str, wanted: Mapping[str, set[str]], fix: str, more: Iterable[Grant] = ()
+    live: Live,
+    subject: str,
+    role: str,
+    needs: Mapping[str, set[str]],
+    fix: str,
+    conditional_grants: Iterable[Grant] = (),
 ) -> Finding:
     """Whether a role may do all of this (actions by ARN, and grants under a condition): by IAM's simulator, or else by
     its policies as they read.
     """
     arn = live.names.iam(f"role/{role}")
-    grants = [Grant(action, where) for where, actions in wanted.items() for action in actions]
+    grants = [Grant(action, resource) for resource, actions in needs.items() for action in actions]
     try:
-        answer = denied(live.aws, arn, [*grants, *more], must=True)
+        answer = denied(live.aws, arn, [*grants, *conditional_grants], must=True)
         missing, how = answer.missing, "says IAM's simulator"
         if answer.unsure and not missing:
             return skip(subject, organisation(answer))
@@ -71,12 +76,14 @@ def may(
                 return ng(subject, f"there is no role {role}", f"{APPLY} makes it")
             if observed.spec.boundary:
                 return skip(subject, f"{role} has a permissions boundary, and IAM's simulator may not be asked")
-            missing = _by_reading(_documents(live, observed.spec), [*grants, *more])
+            missing = _by_reading(_documents(live, observed.spec), [*grants, *conditional_grants])
         except Denied as error:
             return skip(subject, f"{error.hint} to check it")
         how = "read from its policies"
     if missing:
-        lacks = "; ".join(f"{', '.join(sorted(actions))} on {where}" for where, actions in sorted(missing.items()))
+        lacks = "; ".join(
+            f"{', '.join(sorted(actions))} on {resource}" for resource, actions in sorted(missing.items())
+        )
         return ng(subject, f"{role} lacks {lacks} ({how})", fix)
     return ok(subject, f"{role} may, {how}")
 
@@ -88,9 +95,9 @@ def _documents(live: Live, role: RoleSpec) -> list[Any]:
     return [json.loads(text) for text in (*texts, *(observed.spec.document.text() for observed in attached.values()))]
 
 
-def _by_reading(read: list[Any], wanted: Iterable[Grant]) -> dict[str, set[str]]:
+def _by_reading(documents: list[Any], grants: Iterable[Grant]) -> dict[str, set[str]]:
     lacks: dict[str, set[str]] = {}
-    for grant in wanted:
-        if decide(read, grant.action, grant.resource) != "allowed":
+    for grant in grants:
+        if decide(documents, grant.action, grant.resource) != "allowed":
             lacks.setdefault(grant.resource, set()).add(grant.action)
     return lacks

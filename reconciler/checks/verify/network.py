@@ -27,9 +27,9 @@ def check(live: Live) -> Finding:
     )
     subnets, groups = reads
     vpcs = sorted({str(subnet["VpcId"]) for subnet in subnets})
-    mine = [{"Name": "vpc-id", "Values": vpcs}]
-    tables = list(live.aws.pages("ec2", "DescribeRouteTables", "RouteTables", Filters=mine))
-    endpoints = list(live.aws.pages("ec2", "DescribeVpcEndpoints", "VpcEndpoints", Filters=mine))
+    vpc_filter = [{"Name": "vpc-id", "Values": vpcs}]
+    tables = list(live.aws.pages("ec2", "DescribeRouteTables", "RouteTables", Filters=vpc_filter))
+    endpoints = list(live.aws.pages("ec2", "DescribeVpcEndpoints", "VpcEndpoints", Filters=vpc_filter))
     inside = [
         _subnet(live, subnet, tables, endpoints)
         for subnet in sorted(subnets, key=lambda subnet: str(subnet["SubnetId"]))

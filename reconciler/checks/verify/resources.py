@@ -29,24 +29,26 @@ VCPUS = {"FARGATE": ("L-3032A538", "on demand"), "FARGATE_SPOT": ("L-36FBB829", 
 
 def task_definition(live: Live) -> Finding:
     """The task definition is active, with the file's roles and size."""
-    subject, task, wanted = "task definition", live.task, live.deploy.task
+    subject, task, section = "task definition", live.task, live.deploy.task
     if task is None:
-        return group(subject, ng("active", f"{wanted.family} has no active revision", f"{APPLY} registers one"))
+        return group(subject, ng("active", f"{section.family} has no active revision", f"{APPLY} registers one"))
     spec, names = task.spec, live.names
     family = ok("active", f"{spec.name}:{task.attributes['revision']}")
     expected = {
-        "cpu": (spec.cpu, wanted.cpu), "memory": (spec.memory, wanted.memory),
-        "execution role": (spec.execution_role, names.iam(f"role/{wanted.execution_role.name}")),
-        "task role": (spec.task_role, names.iam(f"role/{wanted.role.name}")),
+        "cpu": (spec.cpu, section.cpu), "memory": (spec.memory, section.memory),
+        "execution role": (spec.execution_role, names.iam(f"role/{section.execution_role.name}")),
+        "task role": (spec.task_role, names.iam(f"role/{section.role.name}")),
     }  # fmt: skip
-    container = next((c for c in spec.containers if c.name == wanted.container), None)
+    container = next((c for c in spec.containers if c.name == section.container), None)
     if container is None:
         return group(
-            subject, family, ng("container", f"it has none named {wanted.container}", f"{APPLY} registers another")
+            subject, family, ng("container", f"it has none named {section.container}", f"{APPLY} registers another")
         )
     if live.deploy.image.uri is not None:
         expected["image"] = (str(container.image), live.deploy.image.uri)
-    wrong = [f"{name} is {there}, not {here}" for name, (there, here) in expected.items() if there != here]
+    wrong = [
+        f"{name} is {actual}, not {declared}" for name, (actual, declared) in expected.items() if actual != declared
+    ]
     if wrong:
         return group(subject, family, ng("as the file says", "; ".join(wrong), f"{APPLY} registers the next revision"))
     return group(subject, family, ok("as the file says", "image, roles and size"))
@@ -64,49 +66,51 @@ def data(live: Live) -> Finding:
         if file.tree:
             continue
         path, name = live.base / file.file, f"{live.names.bucket}/{file.key}"
-        here = path.is_file()
-        size = path.stat().st_size if here else 0
-        wants.append(ObjectSpec(name=name, file=str(path) if here else "", sha256=_sum(str(path), here), size=size))
+        is_here = path.is_file()
+        size = path.stat().st_size if is_here else 0
+        wants.append(
+            ObjectSpec(name=name, file=str(path) if is_here else "", sha256=_sum(str(path), is_here), size=size)
+        )
     observed = Object().observe(live.aws, wants)
     for want in wants:
-        subject, there = f"s3://{want.name}", observed.get(want.name)
-        if there is None:
+        subject, stored = f"s3://{want.name}", observed.get(want.name)
+        if stored is None:
             inside.append(ng(subject, "isn't there", f"{APPLY} uploads it"))
         elif not want.sha256:
-            inside.append(ok(subject, f"{there.spec.size:,} bytes; its file isn't here to compare"))
-        elif there.spec.sha256 != want.sha256:
+            inside.append(ok(subject, f"{stored.spec.size:,} bytes; its file isn't here to compare"))
+        elif stored.spec.sha256 != want.sha256:
             inside.append(ng(subject, "has other content than the file here", f"{APPLY} uploads it again"))
         else:
             inside.append(ok(subject, f"SHA-256 {want.sha256[:12]}, as the file here"))
-    return group("data", *inside, *(_given(live, given) for given in live.given_data))
+    return group("data", *inside, *(_given(live, source) for source in live.given_data))
 
 
-def _given(live: Live, given: GivenData) -> Finding:
+def _given(live: Live, source: GivenData) -> Finding:
     """Data that is in S3 already: there, and readable as the program would read it, by a byte of its first object."""
-    subject = given.place.uri
-    if given.trouble:
-        return ng(subject, given.trouble.removeprefix(f"data: {subject}: "), given.fix)
-    first = {"Bucket": given.place.bucket, "Key": given.first_key}
+    subject = source.place.uri
+    if source.trouble:
+        return ng(subject, source.trouble.removeprefix(f"data: {subject}: "), source.fix)
+    first = {"Bucket": source.place.bucket, "Key": source.first_key}
     try:
-        live.aws.call("s3", "GetObject", **first, **({"Range": "bytes=0-0"} if given.size else {}))
+        live.aws.call("s3", "GetObject", **first, **({"Range": "bytes=0-0"} if source.size else {}))
     except Denied as error:
-        why = f"{given.first_key} may not be read: {error.reason or error.code}"
+        why = f"{source.first_key} may not be read: {error.reason or error.code}"
         return ng(subject, why, f"{error.hint}; under a KMS key, kms:Decrypt too, and kms_key: beside the URI")
     except Gone:
-        return ng(subject, f"{given.first_key} is gone since it was listed", "run this again")
-    return ok(subject, given.text)
+        return ng(subject, f"{source.first_key} is gone since it was listed", "run this again")
+    return ok(subject, source.text)
 
 
 def _folder(live: Live, data: DataFile) -> Finding:
     subject = f"s3://{live.names.bucket}/{data.prefix}"
-    here = (live.base / data.folder).is_dir()
-    want = folder_of(subject.removeprefix("s3://"), data, files_of(data, live.base) if here else (), {})
-    there = Folder().observe(live.aws, [want]).get(want.name)
-    if there is None:
+    is_here = (live.base / data.folder).is_dir()
+    want = folder_of(subject.removeprefix("s3://"), data, files_of(data, live.base) if is_here else (), {})
+    stored = Folder().observe(live.aws, [want]).get(want.name)
+    if stored is None:
         return ng(subject, "has none of the files", f"{APPLY} uploads them")
-    if not here:
-        return ok(subject, f"{len(there.spec.others):,} files; the folder isn't here to compare")
-    wrong = sorted(key for key, sha in want.files.items() if there.spec.files.get(key) != sha)
+    if not is_here:
+        return ok(subject, f"{len(stored.spec.others):,} files; the folder isn't here to compare")
+    wrong = sorted(key for key, sha in want.files.items() if stored.spec.files.get(key) != sha)
     if wrong:
         return ng(
             subject,
@@ -116,21 +120,21 @@ def _folder(live: Live, data: DataFile) -> Finding:
     return ok(subject, f"{len(want.files):,} files, as here")
 
 
-def _sum(file: str, here: bool) -> str:
-    return sha256_of(file) if here else ""
+def _sum(file: str, is_here: bool) -> str:
+    return sha256_of(file) if is_here else ""
 
 
 def log(live: Live) -> Finding:
     """The group is there, and the execution role may write to it."""
     name = str(live.deploy.logs.group)
-    there = LogGroup().observe(live.aws, [LogGroupSpec(name=name)])
+    groups = LogGroup().observe(live.aws, [LogGroupSpec(name=name)])
     stream = live.names.arn("logs", f"log-group:{name}:log-stream:{live.deploy.logs.stream_prefix}/main/id")
-    wanted = {stream: {"logs:CreateLogStream", "logs:PutLogEvents"}}
+    needs = {stream: {"logs:CreateLogStream", "logs:PutLogEvents"}}
     role = str(live.deploy.task.execution_role.name)
     return group(
         "log",
-        ok("group", name) if name in there else ng("group", f"there is no log group {name}", f"{APPLY} makes it"),
-        may(live, "writable", role, wanted, f"{APPLY} attaches what it needs"),
+        ok("group", name) if name in groups else ng("group", f"there is no log group {name}", f"{APPLY} makes it"),
+        may(live, "writable", role, needs, f"{APPLY} attaches what it needs"),
     )
 
 
@@ -151,16 +155,16 @@ def secrets(live: Live) -> Finding:
     if not arns:
         return group("secrets", skip("secrets", "deploy.yaml names none"))
     inside = [_there(live.aws, variable, arn) for variable, arn in arns.items()]
-    wanted: dict[str, set[str]] = {}
+    needs: dict[str, set[str]] = {}
     for arn in arns.values():
         action = "ssm:GetParameters" if ":ssm:" in arn else "secretsmanager:GetSecretValue"
-        wanted.setdefault(":".join(arn.split(":")[:7]), set()).add(action)
+        needs.setdefault(":".join(arn.split(":")[:7]), set()).add(action)
     of_parameters = [parameter.kms_key for parameter in live.deploy.parameters.values() if parameter.kms_key]
     for key in (*live.deploy.task.secret_keys, *of_parameters):
         if ":alias/" not in key:
-            wanted.setdefault(key, set()).add(keys.DECRYPT)
+            needs.setdefault(key, set()).add(keys.DECRYPT)
     role = str(live.deploy.task.execution_role.name)
-    return group("secrets", *inside, may(live, "readable", role, wanted, f"{APPLY} lets it read them"))
+    return group("secrets", *inside, may(live, "readable", role, needs, f"{APPLY} lets it read them"))
 
 
 def _there(aws: Aws, variable: str, arn: str) -> Finding:
@@ -182,29 +186,29 @@ def _there(aws: Aws, variable: str, arn: str) -> Finding:
 
 def vcpus(deploy: Deploy) -> dict[str, float]:
     """How many vCPUs a run needs of each capacity provider at most: where all its tasks and workers are there."""
-    run, needed = deploy.run, dict[str, float]()
+    run, by_provider = deploy.run, dict[str, float]()
     tasks = [(run.capacity, run.sweep.max_parallel if run.sweep else 1, deploy.task.cpu)]
     if workers := run.workers:
         tasks.append((workers.capacity, workers.count, workers.cpu or deploy.task.cpu))
     for providers, count, cpu in tasks:
         for provider in dict.fromkeys(providers):
-            needed[provider] = needed.get(provider, 0.0) + count * cpu / 1024
-    return needed
+            by_provider[provider] = by_provider.get(provider, 0.0) + count * cpu / 1024
+    return by_provider
 
 
 def quotas(live: Live) -> Finding:
     """As many vCPUs of Fargate at a time as the file asks for."""
     deploy, inside = live.deploy, []
-    for provider, needed in vcpus(deploy).items():
+    for provider, vcpu_count in vcpus(deploy).items():
         if provider not in VCPUS:
             inside.append(skip(provider, "its instances decide"))
             continue
         code, how = VCPUS[provider]
-        inside.append(_quota(live.aws, f"Fargate vCPUs {how}", code, needed, deploy.region))
+        inside.append(_quota(live.aws, f"Fargate vCPUs {how}", code, vcpu_count, deploy.region))
     return group("quotas", *inside)
 
 
-def _quota(aws: Aws, subject: str, code: str, needed: float, region: str) -> Finding:
+def _quota(aws: Aws, subject: str, code: str, vcpu_count: float, region: str) -> Finding:
     try:
         answer = aws.find("service-quotas", "GetServiceQuota", ServiceCode="fargate", QuotaCode=code)
     except Denied as error:
@@ -214,8 +218,8 @@ def _quota(aws: Aws, subject: str, code: str, needed: float, region: str) -> Fin
     if answer is None:
         return skip(subject, "AWS doesn't say what the quota is")
     value = float(answer["Quota"]["Value"])
-    if value < needed:
+    if value < vcpu_count:
         fix = f"aws service-quotas request-service-quota-increase --service-code fargate --quota-code {code} "
-        fix += f"--desired-value {needed:g} --region {region}; or a smaller task, or fewer at a time"
-        return ng(subject, f"{value:g} may run at a time, and a run needs {needed:g}", fix)
-    return ok(subject, f"{value:g} may run at a time, a run needs {needed:g}")
+        fix += f"--desired-value {vcpu_count:g} --region {region}; or a smaller task, or fewer at a time"
+        return ng(subject, f"{value:g} may run at a time, and a run needs {vcpu_count:g}", fix)
+    return ok(subject, f"{value:g} may run at a time, a run needs {vcpu_count:g}")

@@ -18,21 +18,21 @@ SERVICE = "ecs-tasks.amazonaws.com"
 def check(live: Live) -> Finding:
     """Check that each role is there, trusts ECS, and may do what a run needs."""
     task, names = live.deploy.task, live.names
-    own = str(task.role.name)
-    wanted = {names.s3(file.readable): {"s3:GetObject"} for file in live.deploy.data.uploads}
+    role_name = str(task.role.name)
+    needs = {names.s3(file.readable): {"s3:GetObject"} for file in live.deploy.data.uploads}
     for data in live.given_data:
-        wanted[data.place.arns(names.facts.partition)[1][0]] = {"s3:GetObject"}
-    wanted[names.s3(f"{RUNS}/ID/output/metrics.json")] = {"s3:PutObject"}
+        needs[data.place.arns(names.facts.partition)[1][0]] = {"s3:GetObject"}
+    needs[names.s3(f"{RUNS}/ID/output/metrics.json")] = {"s3:PutObject"}
     if live.deploy.run.promote:
-        wanted |= {names.s3(path): set(actions) for path, actions in promotion.NEEDED.items()}
+        needs |= {names.s3(path): set(actions) for path, actions in promotion.NEEDED.items()}
     if live.deploy.run.checkpoint:
-        wanted |= {names.s3(path): set(actions) for path, actions in checkpoints.NEEDED.items()}
+        needs |= {names.s3(path): set(actions) for path, actions in checkpoints.NEEDED.items()}
     fix = f"{APPLY} puts its policy right; task.role.read and .write in deploy.yaml say what is in it"
     return group(
         "roles",
         _assumable(live, "execution role", str(task.execution_role.name)),
-        _assumable(live, "task role", own),
-        may(live, "task role reads the data and writes runs", own, wanted, fix, _key(live)),
+        _assumable(live, "task role", role_name),
+        may(live, "task role reads the data and writes runs", role_name, needs, fix, _key(live)),
     )
 
 
