@@ -106,12 +106,12 @@ def _from_copilot(options: Arguments, region: str, terminal: Terminal) -> int:
     _write(out, typed_comments(made.text))
     wrong = remaining_problems(out, made.environments, os.environ)
     if options.json:
-        terminal.json(Written(str(out), [Resource("job", made.job)], [*made.left, *wrong], made.notes))
+        terminal.json(Written(str(out), [Resource("job", made.job)], [*made.omissions, *wrong], made.notes))
         return 0
     terminal.say(f"  {'job':<16} {made.job}")
     for note in made.notes:
         terminal.print(terminal.fold("note: ", note))
-    for head, lines in (("Not carried over:", made.left), ("Correct this before you use the file:", wrong)):
+    for head, lines in (("Not carried over:", made.omissions), ("Correct this before you use the file:", wrong)):
         if lines:
             terminal.print(head)
         for line in lines:

@@ -77,7 +77,7 @@ def import_deploy(
     differences = [line for step in plan.changes for line in _lines(step)]
     planned = {step.address for step in plan.steps}
     differences += [
-        f"{address} exists, but isn't in this file" for address in inventory.others if address not in planned
+        f"{address} exists, but isn't in this file" for address in inventory.other_addresses if address not in planned
     ]
     tree.notes += [f"whether there are others of the kind {kind} may not be read" for kind in inventory.unread]
     header = [
@@ -102,8 +102,8 @@ def _plan(deploy: Deploy, aws: Aws, inventory: Inventory, data: Path | None) -> 
         objects = (spec,)
     kinds: dict[str, Any] = {kind.spec.kind: kind for kind in EVERY_KIND}
     stored: tuple[DataSpec, ...] = (*objects, *read_given_data(aws, deploy))
-    here = Deployment(deploy, aws, names, lower(deploy, facts, stored), kinds, stored, None)
-    return here.plan(here.observe())
+    deployment = Deployment(deploy, aws, names, lower(deploy, facts, stored), kinds, stored, None)
+    return deployment.plan(deployment.observe())
 
 
 def _attached(plan: Plan) -> dict[str, list[str]]:

@@ -38,7 +38,7 @@ _RENAMED = ("image", "build"), ("image", "location")  # of which an environment 
 
 @dataclass(frozen=True)
 class FromCopilot:
-    """text: the deploy.yaml. job: its name. environments: which it has. left: what isn't carried over, and where.
+    """text: the deploy.yaml. job: its name. environments: which it has. omissions: what isn't carried over, and where.
 
     notes: what to know besides.
     """
@@ -46,7 +46,7 @@ class FromCopilot:
     text: str
     job: str
     environments: tuple[str, ...]
-    left: tuple[str, ...]
+    omissions: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -58,7 +58,7 @@ class _Job:
     document: Document
     application: str
     places: dict[str, Place] = field(default_factory=dict)
-    left: dict[str, None] = field(default_factory=dict)  # in order, each once
+    omissions: dict[str, None] = field(default_factory=dict)  # in order, each once
 
 
 def import_job(
@@ -71,17 +71,17 @@ def import_job(
     """
     job = _find(folder, take)
     tree = Tree()
-    known = _environments(job, tree)
+    environments = _environments(job, tree)
     root = os.path.relpath(job.workspace.absolute().parent, base.absolute())
-    tree.values = _base(job, known, root, tree)
+    tree.values = _base(job, environments, root, tree)
     valid(tree, environ)
     first = {"name": tree.values.pop("name"), "region": region} | ({"data": data} if data else {})
     tree.values = first | tree.values
     overlays: dict[str, Any] = {}
-    for environment in known:
-        tree.kept = {}  # only one of the environments is read at a time
-        made = Tree(_converted(job, environment, root, tree), notes=tree.notes)
-        valid(made, environ)
+    for environment in environments:
+        tree.secrets = {}  # only one of the environments is read at a time
+        environment_tree = Tree(_converted(job, environment, root, tree), notes=tree.notes)
+        valid(environment_tree, environ)
         overlays[environment] = {}
         if environment in PINNED:
             overlays[environment]["account"] = ACCOUNT
@@ -89,14 +89,14 @@ def import_job(
             tree.notes.append(
                 f"{OVERLAYS}.{environment}.account: write its account's number, which isn't in Copilot's files"
             )
-        same = {key: tree.values[key] for key in ("region", "data") if key in tree.values}
-        overlays[environment] |= _difference(tree.values, made.values | same)
-    if known:
+        common = {key: tree.values[key] for key in ("region", "data") if key in tree.values}
+        overlays[environment] |= _difference(tree.values, environment_tree.values | common)
+    if environments:
         tree.values[OVERLAYS] = overlays
         tree.notes.append("each environment has its own region in Copilot: write region: to those that are elsewhere")
-    left = tuple(job.left)
-    text = write(tree.values, tree.comments, _header(job, name, left))
-    return FromCopilot(text, str(tree.values["name"]), tuple(known), left, tuple(dict.fromkeys(tree.notes)))
+    omissions = tuple(job.omissions)
+    text = write(tree.values, tree.comments, _header(job, name, omissions))
+    return FromCopilot(text, str(tree.values["name"]), tuple(environments), omissions, tuple(dict.fromkeys(tree.notes)))
 
 
 def remaining_problems(out: Path, environments: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
@@ -110,12 +110,12 @@ def remaining_problems(out: Path, environments: tuple[str, ...], environ: Mappin
     return list(problems)
 
 
-def _header(job: _Job, name: str, left: tuple[str, ...]) -> list[str]:
+def _header(job: _Job, name: str, omissions: tuple[str, ...]) -> list[str]:
     header = [
         f"Imported from AWS Copilot's {job.document.file}. docs/from-copilot.md says what becomes of each key.",
         f"`python -m reconciler plan {printable(name)}` shows what would be made; Copilot's resources aren't changed.",
     ]
-    return header if not left else [*header, "", "Not carried over:", *(f"  {line}" for line in left)]
+    return header if not omissions else [*header, "", "Not carried over:", *(f"  {line}" for line in omissions)]
 
 
 def _find(folder: Path, take: str) -> _Job:
@@ -131,9 +131,9 @@ def _find(folder: Path, take: str) -> _Job:
     documents = {name: read_texts(workspace / name / "manifest.yml") for name in names if name not in _NOT_JOBS}
     jobs = {name: document for name, document in documents.items() if document.tree.get("type") == TYPE}
     if not jobs:
-        others = f"; it has {', '.join(documents)}, which are services" if documents else ""
+        services = f"; it has {', '.join(documents)}, which are services" if documents else ""
         hint = f"only manifests of `type: {TYPE}` are read: services stay where they are"
-        raise UserError(f"--copilot {folder}: {workspace} has no scheduled job{others}", hint=hint)
+        raise UserError(f"--copilot {folder}: {workspace} has no scheduled job{services}", hint=hint)
     if take and take not in jobs:
         raise UserError(f"--take job.{take}: there is no such job", hint=f"the jobs are {', '.join(jobs)}")
     if len(jobs) > 1 and not take:
@@ -146,29 +146,29 @@ def _find(folder: Path, take: str) -> _Job:
     if (workspace / ".workspace").is_file():
         application = read_texts(workspace / ".workspace").tree.get("application")
         job.application = application if isinstance(application, str) else ""
-    own = workspace / (take or next(iter(jobs)))
+    job_folder = workspace / (take or next(iter(jobs)))
     for extra, why in (("addons", "make its resources elsewhere"), ("overrides", "CloudFormation isn't used")):
-        if (own / extra).is_dir():
-            job.left[f"{printable(str(own / extra))}: not read: {why}"] = None
+        if (job_folder / extra).is_dir():
+            job.omissions[f"{printable(str(job_folder / extra))}: not read: {why}"] = None
     return job
 
 
 def _environments(job: _Job, tree: Tree) -> list[str]:
     """The environments of the manifest, and those that have a manifest of their own; what that says of the network."""
     overrides = job.document.tree.get(OVERLAYS)
-    known = list(overrides) if isinstance(overrides, dict) else []
+    names = list(overrides) if isinstance(overrides, dict) else []
     folder = job.workspace / OVERLAYS
     if folder.is_dir():
-        own = sorted(path.name for path in folder.iterdir() if (path / "manifest.yml").is_file())
-        known += [environment for environment in own if environment not in known]
-        for environment in own:
+        folders = sorted(path.name for path in folder.iterdir() if (path / "manifest.yml").is_file())
+        names += [environment for environment in folders if environment not in names]
+        for environment in folders:
             job.places[environment] = _place(job, read_texts(folder / environment / "manifest.yml"))
-    wrong = [environment for environment in known if ENVIRONMENT.problem(environment)]
+    wrong = [environment for environment in names if ENVIRONMENT.problem(environment)]
     tree.notes += [
         f"environment {printable(environment)} is left out: its name must be {ENVIRONMENT.rule}"
         for environment in wrong
     ]
-    return [environment for environment in known if environment not in wrong]
+    return [environment for environment in names if environment not in wrong]
 
 
 def _place(job: _Job, document: Document) -> Place:
@@ -185,27 +185,27 @@ def _place(job: _Job, document: Document) -> Place:
 
 
 def _ids(manifest: Manifest, at: Keys) -> tuple[str, ...]:
-    listed = manifest.peek(*at)
+    value = manifest.peek(*at)
     ids = (
-        [str(entry["id"]) for entry in listed if isinstance(entry, dict) and "id" in entry]
-        if isinstance(listed, list)
+        [str(entry["id"]) for entry in value if isinstance(entry, dict) and "id" in entry]
+        if isinstance(value, list)
         else []
     )
     if ids:
-        manifest.used.add(at)
+        manifest.used_paths.add(at)
     return tuple(ids)
 
 
-def _base(job: _Job, known: list[str], root: str, tree: Tree) -> dict[str, Any]:
+def _base(job: _Job, environments: list[str], root: str, tree: Tree) -> dict[str, Any]:
     """The tree of what is the same in all environments."""
     plain = {key: value for key, value in job.document.tree.items() if key != OVERLAYS}
     unknown: list[Keys] = []
     manifest = Manifest(_expanded(plain, job.application, "", (), unknown))
     values = tree_of_job(manifest, Place(), root, tree)
     for path, why in manifest.left():
-        if path not in unknown and not (known and path == ("network", "vpc", "placement")):
+        if path not in unknown and not (environments and path == ("network", "vpc", "placement")):
             _leave(job, job.document, path, why)
-    for path in () if known else unknown:
+    for path in () if environments else unknown:
         _leave(job, job.document, path, "it has the name of the application or environment in it, which isn't known")
     return values
 
@@ -230,20 +230,20 @@ def _converted(job: _Job, environment: str, root: str, tree: Tree) -> dict[str, 
 def _leave(job: _Job, document: Document, path: Keys, why: str) -> None:
     line = document.spot(path).line + 1
     # Never `KEY: REASON`: behind a key that is named like a secret, a file that can't be read has a secret.
-    job.left[f"{document.file}:{line}: {show_path(path)} ({why})"] = None
+    job.omissions[f"{document.file}:{line}: {show_path(path)} ({why})"] = None
 
 
 def _merged(base: dict[str, Any], over: Mapping[str, Any], at: Keys = ()) -> dict[str, Any]:
     """A manifest with an environment's part laid over it, as Copilot does: null changes nothing."""
-    made = dict(base)
+    merged = dict(base)
     for key, value in over.items():
         if value is None:
             continue
         if (*at, key) in _RENAMED:
-            made.pop("location" if key == "build" else "build", None)
-        old = made.get(key)
-        made[key] = _merged(old, value, (*at, key)) if isinstance(old, dict) and isinstance(value, dict) else value
-    return made
+            merged.pop("location" if key == "build" else "build", None)
+        old = merged.get(key)
+        merged[key] = _merged(old, value, (*at, key)) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def _expanded(value: Any, application: str, environment: str, at: Keys, unknown: list[Keys]) -> Any:
@@ -255,16 +255,16 @@ def _expanded(value: Any, application: str, environment: str, at: Keys, unknown:
         return [_expanded(part, application, environment, at, unknown) for part in value]
     if not isinstance(value, str) or "${" not in value:
         return value
-    own = {_APPLICATION: application, _ENVIRONMENT: environment}
+    own_variables = {_APPLICATION: application, _ENVIRONMENT: environment}
     names = {match[2] for match in _VARIABLE.finditer(value) if match[2] and not match[1]}
-    if any(not own.get(name, "set") for name in names):
+    if any(not own_variables.get(name, "set") for name in names):
         unknown.append(at)
         return None
-    text = "".join(_pieces(value, own, variable := bool(names - own.keys())))
+    text = "".join(_pieces(value, own_variables, variable := bool(names - own_variables.keys())))
     return Variable(text) if variable else text
 
 
-def _pieces(value: str, own: Mapping[str, str], variable: bool) -> Iterator[str]:
+def _pieces(value: str, own_variables: Mapping[str, str], variable: bool) -> Iterator[str]:
     """The parts of a text; a literal ${ is doubled in one that has a variable, since deploy.yaml expands that."""
     at, literal = 0, "$${" if variable else "${"
     for match in _VARIABLE.finditer(value):
@@ -275,31 +275,31 @@ def _pieces(value: str, own: Mapping[str, str], variable: bool) -> Iterator[str]
         elif match[1]:
             yield f"{literal}{match[2]}}}"
         else:
-            yield own.get(match[2]) or match[0]
+            yield own_variables.get(match[2]) or match[0]
     yield value[at:]
 
 
 def _difference(base: Mapping[str, Any], other: Mapping[str, Any], at: Keys = ()) -> dict[str, Any]:
     """What has to be laid over `base` to make `other`."""
-    made: dict[str, Any] = {}
+    overlay: dict[str, Any] = {}
     for key in (*base, *(key for key in other if key not in base)):
-        here, old, value = (*at, key), base.get(key), other.get(key)
+        path, old, value = (*at, key), base.get(key), other.get(key)
         if key in other and not isinstance(value, dict):
-            made |= {key: value} if value != old else {}
-        elif value is None and _may_be_null(here):
-            made[key] = None
+            overlay |= {key: value} if value != old else {}
+        elif value is None and _may_be_null(path):
+            overlay[key] = None
         elif isinstance(old or value, dict):
-            inner = _difference(old if isinstance(old, dict) else {}, value or {}, here)
-            made |= {key: inner} if inner else {}
-        elif (known := table().get(here)) is not None:
-            made[key] = known.default
-    return made
+            inner = _difference(old if isinstance(old, dict) else {}, value or {}, path)
+            overlay |= {key: inner} if inner else {}
+        elif (field_info := table().get(path)) is not None:
+            overlay[key] = field_info.default
+    return overlay
 
 
 def _may_be_null(at: Keys) -> bool:
     """Whether null at this place takes away what is there."""
-    known = table().get(at)
-    return known is not None and type(None) in get_args(known.annotation)
+    field_info = table().get(at)
+    return field_info is not None and type(None) in get_args(field_info.annotation)
 
 
 def job_of(take: tuple[str, ...]) -> str:

@@ -42,10 +42,10 @@ WHY: dict[Path, str] = {
 
 @dataclass
 class Manifest:
-    """A manifest whose scalars are texts. used: the places of what was carried over. why: of what couldn't be."""
+    """A manifest whose scalars are texts. used_paths: of what was carried over. why: of what couldn't be."""
 
     tree: dict[str, Any]
-    used: set[Path] = field(default_factory=set)
+    used_paths: set[Path] = field(default_factory=set)
     why: dict[Path, str] = field(default_factory=dict)
 
     def peek(self, *path: str) -> Any:
@@ -60,7 +60,7 @@ class Manifest:
         value = self.peek(*path)
         if not isinstance(value, str):
             return None
-        self.used.add(path)
+        self.used_paths.add(path)
         return value
 
     def mapping(self, *path: str) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Manifest:
 
     def refuse(self, path: Path, why: str) -> None:
         """Say why what is at a place can't be carried over."""
-        self.used.discard(path)
+        self.used_paths.discard(path)
         self.why[path] = why
 
     def left(self) -> Iterator[tuple[Path, str]]:
@@ -79,14 +79,16 @@ class Manifest:
 
     def _left(self, value: dict[str, Any], at: Path) -> Iterator[tuple[Path, str]]:
         for key, part in value.items():
-            here = (*at, key)
-            if here in self.used or part is None or part == {}:
+            key_path = (*at, key)
+            if key_path in self.used_paths or part is None or part == {}:
                 continue
-            inside = any(path[: len(here)] == here for path in (*self.used, *self.why, *WHY) if path != here)
+            inside = any(
+                path[: len(key_path)] == key_path for path in (*self.used_paths, *self.why, *WHY) if path != key_path
+            )
             if isinstance(part, dict) and inside:
-                yield from self._left(part, here)
+                yield from self._left(part, key_path)
             else:
-                yield here, self._why(here)
+                yield key_path, self._why(key_path)
 
     def _why(self, path: Path) -> str:
         ends = (path[:end] for end in range(len(path), 0, -1))
@@ -159,11 +161,11 @@ def _task(job: Manifest, tree: Tree) -> dict[str, Any]:
         processor = job.text("platform", "architecture") or "x86_64"
     else:
         system, _, processor = (job.text("platform") or "linux/x86_64").partition("/")
-    known = {"x86_64": "X86_64", "amd64": "X86_64", "arm64": "ARM64", "arm": "ARM64"}.get(processor.lower())
-    if system.lower() != "linux" or known is None:
-        job.used = {path for path in job.used if path[0] != "platform"}
+    architecture = {"x86_64": "X86_64", "amd64": "X86_64", "arm64": "ARM64", "arm": "ARM64"}.get(processor.lower())
+    if system.lower() != "linux" or architecture is None:
+        job.used_paths = {path for path in job.used_paths if path[0] != "platform"}
     elif platform:
-        section["platform"] = known
+        section["platform"] = architecture
     if disk := job.text("storage", "ephemeral"):
         section["ephemeral_storage"] = _number(disk) if disk != "20" else None  # Fargate's own
     for key in ("entrypoint", "command"):
@@ -189,7 +191,7 @@ def _words(job: Manifest, key: str) -> list[str]:
     """A list of words, or one text that is split as a shell does it."""
     value = job.peek(key)
     if isinstance(value, list) and all(isinstance(word, str) for word in value):
-        job.used.add((key,))
+        job.used_paths.add((key,))
         return list(value)
     text = job.text(key) or ""
     try:
@@ -209,7 +211,7 @@ def _secrets(job: Manifest) -> Iterator[tuple[str, str]]:
         bare = value.strip("'\"")
         text = type(value)(bare)
         if text.startswith(("arn:", "/")):
-            job.used.add(at)
+            job.used_paths.add(at)
             yield key, text
         else:
             arn = f"arn:aws:ssm:REGION:ACCOUNT:parameter/{bare.lstrip('/')}"
@@ -238,7 +240,7 @@ def _network(job: Manifest, place: Place) -> dict[str, Any]:
     at = ("network", "vpc", "placement")
     ids = job.peek(*at, "subnets")
     if isinstance(ids, list) and all(isinstance(subnet, str) for subnet in ids):
-        job.used |= {at, (*at, "subnets")}
+        job.used_paths |= {at, (*at, "subnets")}
         return ({"vpc": place.vpc} if place.vpc else {}) | {"subnets": list(ids), "public_ip": False}
     placement = job.peek(*at) or "public"
     subnets = {"public": place.public, "private": place.private}.get(placement) if isinstance(placement, str) else ()

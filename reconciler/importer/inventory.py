@@ -80,7 +80,7 @@ class Inventory:
     gitlab_provider: OidcProviderSpec | None = None
     bucket: BucketSpec | None = None
     key: str = ""
-    given: str = ""  # the URI of data in a bucket that isn't the deploy's
+    data_uri: str = ""  # the URI of data in a bucket that isn't the deploy's
     other_objects: int = 0
     repository: RepositorySpec | None = None
     log_group: LogGroupSpec | None = None
@@ -88,7 +88,7 @@ class Inventory:
     cluster: ClusterSpec | None = None
     managed: CapacityProviderSpec | None = None  # managed instances
     managed_spot: CapacityProviderSpec | None = None
-    others: tuple[Address, ...] = ()  # that have the prefix in their names too
+    other_addresses: tuple[Address, ...] = ()  # that have the prefix in their names too
     unread: tuple[str, ...] = ()  # kinds that may not be listed
 
     @property
@@ -127,12 +127,12 @@ class Finder:
     def find(self) -> Inventory:
         """The deployment. Raises UserError when there is nothing, or when several could be meant; AwsError."""
         listed_names = self.aws.each(lambda kind: sorted({*kind.listed(self.aws)}), LISTED)
-        listed = {kind.spec.kind: names for kind, names in zip(LISTED, listed_names, strict=True)}
+        names_by_kind = {kind.spec.kind: names for kind, names in zip(LISTED, listed_names, strict=True)}
         self.candidates = {
-            kind: [name for name in names if belongs(name, self.prefix)] for kind, names in listed.items()
+            kind: [name for name in names if belongs(name, self.prefix)] for kind, names in names_by_kind.items()
         }
         for kind, name in self.take.items():
-            if name not in listed.get(kind, ()):
+            if name not in names_by_kind.get(kind, ()):
                 raise UserError(f"--take {kind}.{name}: there is no such resource in account {self.inventory.account}")
         if not any(self.candidates.values()) and not self.take:
             raise UserError(
@@ -144,25 +144,25 @@ class Finder:
         self._network()
         self._ci()
         self._capacity()
-        self._others(listed)
+        self._others(names_by_kind)
         return self.inventory
 
-    def _others(self, listed: Mapping[str, Collection[str]]) -> None:
+    def _others(self, names_by_kind: Mapping[str, Collection[str]]) -> None:
         """What has such a name, or is in the cluster, and belongs to none of the parts."""
-        more_kinds = [kind for kind in KINDS if kind.spec.kind not in listed and not kind.spec.part_of]
+        more_kinds = [kind for kind in KINDS if kind.spec.kind not in names_by_kind and not kind.spec.part_of]
         names = self.aws.each(lambda kind: _unless_denied(kind, self.aws), more_kinds)
         self.inventory.unread = tuple(
             kind.spec.kind for kind, kind_names in zip(more_kinds, names, strict=True) if kind_names is None
         )
-        there = {
-            **listed,
+        all_names = {
+            **names_by_kind,
             **{kind.spec.kind: kind_names or () for kind, kind_names in zip(more_kinds, names, strict=True)},
         }
         parts = {spec.address for spec in self.inventory.specs}
         cluster = f"{self.inventory.cluster.name}/" if self.inventory.cluster else None
-        self.inventory.others = tuple(
+        self.inventory.other_addresses = tuple(
             Address(kind, name)
-            for kind, kind_names in sorted(there.items())
+            for kind, kind_names in sorted(all_names.items())
             for name in sorted(kind_names)
             if Address(kind, name) not in parts and not name.startswith(OURS) and not _continues(kind, name, parts)
             and (belongs(name, self.prefix) or (cluster is not None and kind == "service" and name.startswith(cluster)))
@@ -201,14 +201,14 @@ class Finder:
         bucket = str(environment.get("S3_BUCKET", ""))
         if bucket and self._only_reads(bucket):
             place = Place(bucket, str(environment.get("S3_PREFIX", environment.get("S3_KEY", ""))))
-            inventory.given, bucket = place.uri, ""
+            inventory.data_uri, bucket = place.uri, ""
         inventory.bucket = (self._observe(BucketSpec(name=bucket)) if bucket else None) or self._single(BucketSpec)
         if inventory.bucket:
             pages = self.aws.call("s3", "ListObjectsV2", Bucket=inventory.bucket.name)
             keys = [entry["Key"] for entry in pages.get("Contents", ())]
-            wanted = "" if inventory.given else str(environment.get("S3_KEY", ""))
-            there = wanted and self.aws.find("s3", "HeadObject", Bucket=inventory.bucket.name, Key=wanted)
-            inventory.key = wanted if there else ""
+            data_key = "" if inventory.data_uri else str(environment.get("S3_KEY", ""))
+            response = data_key and self.aws.find("s3", "HeadObject", Bucket=inventory.bucket.name, Key=data_key)
+            inventory.key = data_key if response else ""
             inventory.other_objects = len([key for key in keys if key != inventory.key])
         registry = f"{inventory.account}.dkr.ecr.{inventory.region}."
         image = str(container.image) if container else ""
@@ -237,15 +237,17 @@ class Finder:
         default = aws.call("ec2", "DescribeVpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
         if group and group.vpc and group.vpc not in [vpc["VpcId"] for vpc in default]:
             inventory.vpc = group.vpc
-            here = [{"Name": "vpc-id", "Values": [group.vpc]}]
-            subnets = aws.pages("ec2", "DescribeSubnets", "Subnets", Filters=here)
+            vpc_filter = [{"Name": "vpc-id", "Values": [group.vpc]}]
+            subnets = aws.pages("ec2", "DescribeSubnets", "Subnets", Filters=vpc_filter)
             inventory.subnets = tuple(sorted(str(subnet["SubnetId"]) for subnet in subnets))
 
     def _ci(self) -> None:
         inventory = self.inventory
         inventory.user = self._single(UserSpec)
-        taken = {role.name for role in (inventory.execution_role, inventory.task_role) if role}
-        roles = [self._observe(RoleSpec(name=name)) for name in self.candidates[RoleSpec.kind] if name not in taken]
+        task_roles = {role.name for role in (inventory.execution_role, inventory.task_role) if role}
+        roles = [
+            self._observe(RoleSpec(name=name)) for name in self.candidates[RoleSpec.kind] if name not in task_roles
+        ]
         github = [role for role in roles if role and f"/{GITHUB}" in role.trust.text()]
         plans = [role for role in github if any(map(PULLS.search, subjects_of(role)))]
         inventory.plan_role = self._pick(RoleSpec.kind, plans)
@@ -257,8 +259,8 @@ class Finder:
         )
         if inventory.ci_role:
             inventory.provider = self._observe(OidcProviderSpec(name=GITHUB))
-        if inventory.gitlab_role and (trusted := gitlab_of(inventory.gitlab_role)):
-            inventory.gitlab_provider = self._observe(OidcProviderSpec(name=trusted[0]))
+        if inventory.gitlab_role and (gitlab := gitlab_of(inventory.gitlab_role)):
+            inventory.gitlab_provider = self._observe(OidcProviderSpec(name=gitlab[0]))
 
     def _capacity(self) -> None:
         inventory = self.inventory
@@ -270,8 +272,8 @@ class Finder:
 
     def _policy(self, holder: RoleSpec | UserSpec | None) -> PolicySpec | None:
         """The policy of the account that is attached to a role or user; of several, one of our name."""
-        own = f":{self.inventory.account}:policy/"
-        attached = [arn for arn in holder.managed_policies if own in arn] if holder else []
+        account_part = f":{self.inventory.account}:policy/"
+        attached = [arn for arn in holder.managed_policies if account_part in arn] if holder else []
         attached.sort(key=lambda arn: not belongs(_last(arn), self.prefix))
         first = self._observe(PolicySpec(name=_last(attached[0]), arn=attached[0])) if attached else None
         further = [arn for arn in attached[1:] if first and re.fullmatch(r"\.\d+", _last(arn).removeprefix(first.name))]
@@ -286,12 +288,12 @@ class Finder:
         return self._pick(kind, [candidate for candidate in candidates if candidate is not None])
 
     def _pick(self, kind: str, candidates: list[Any]) -> Any:
-        taken = [candidate for candidate in candidates if candidate.name == self.take.get(kind)]
-        if len(taken or candidates) <= 1:
-            return next(iter(taken or candidates), None)
-        listed = ", ".join(candidate.name for candidate in candidates)
+        choices = [candidate for candidate in candidates if candidate.name == self.take.get(kind)]
+        if len(choices or candidates) <= 1:
+            return next(iter(choices or candidates), None)
+        name_list = ", ".join(candidate.name for candidate in candidates)
         raise UserError(
-            f"several resources of the kind {kind} have {self.prefix!r} in their name: {listed}",
+            f"several resources of the kind {kind} have {self.prefix!r} in their name: {name_list}",
             hint=f"say which one: --take {kind}.{candidates[0].name}",
         )
 
@@ -309,8 +311,8 @@ def subjects_of(role: RoleSpec) -> list[str]:
 def gitlab_of(role: RoleSpec) -> tuple[str, list[str]] | None:
     """The GitLab that a role trusts, as IAM's provider is named, and the subjects of its tokens; None for others."""
     for statement in role.trust.statements:
-        for who in statement.principals.get("Federated", ()):
-            host = who.partition(":oidc-provider/")[2]
+        for provider in statement.principals.get("Federated", ()):
+            host = provider.partition(":oidc-provider/")[2]
             keys = [(key, values) for test in statement.conditions.values() for key, values in test.items()]
             subjects = [subject for key, values in keys if key == f"{host}:sub".lower() for subject in values]
             if any(subject.startswith("project_path:") for subject in subjects):

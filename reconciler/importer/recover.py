@@ -34,21 +34,24 @@ class Recovered:
     unread: dict[str, str]
 
 
-def recover(here: Deployment) -> Recovered:
+def recover(deployment: Deployment) -> Recovered:
     """Find what is this deploy's. Reads only. Raises AwsError."""
-    aws, deploy = here.aws, here.deploy.name
+    aws, deploy = deployment.aws, deployment.deploy.name
     old = read_record(aws, deploy)
-    tagged, unread = _tagged(aws, deploy)
-    wanted = [node.spec for node in here.graph.nodes.values()]
-    more = (tagged | old) - here.graph.nodes.keys()
-    specs = [*wanted, *(_spec(here, a) for a in sorted(more) if a.kind in here.kinds)]
-    seen = _observe(here, specs, unread)
-    record = set(owned(deploy, here.graph, seen, old)) | (tagged & seen.keys())
-    record |= _inside(here, record, unread)
-    kept = {address for address in old - record if address.kind in unread or str(address) in unread}
-    dropped = {a: _why(a, seen.get(a)) for a in sorted(old - record - kept)}
-    recovered = frozenset(record | kept)
-    return Recovered(recovered, recovered - old, dropped, unread)
+    by_tag, unread = _tagged(aws, deploy)
+    graph_specs = [node.spec for node in deployment.graph.nodes.values()]
+    others = (by_tag | old) - deployment.graph.nodes.keys()
+    specs = [
+        *graph_specs,
+        *(_spec(deployment, address) for address in sorted(others) if address.kind in deployment.kinds),
+    ]
+    observed = _observe(deployment, specs, unread)
+    record = set(owned(deploy, deployment.graph, observed, old)) | (by_tag & observed.keys())
+    record |= _inside(deployment, record, unread)
+    unreadable = {address for address in old - record if address.kind in unread or str(address) in unread}
+    dropped = {address: _why(address, observed.get(address)) for address in sorted(old - record - unreadable)}
+    new_record = frozenset(record | unreadable)
+    return Recovered(new_record, new_record - old, dropped, unread)
 
 
 def _tagged(aws: Aws, deploy: str) -> tuple[set[Address], dict[str, str]]:
@@ -62,7 +65,7 @@ def _tagged(aws: Aws, deploy: str) -> tuple[set[Address], dict[str, str]]:
             return [Address(kind.spec.kind, name) for name in _one_by_one(aws, kind, deploy)], why
 
     answers = {kind.spec.kind: answer for kind, answer in zip(KINDS, aws.each(list_tagged, KINDS), strict=True)}
-    addresses = {address for tagged, _ in answers.values() for address in tagged}
+    addresses = {address for of_kind, _ in answers.values() for address in of_kind}
     return addresses, {kind: why for kind, (_, why) in answers.items() if why}
 
 
@@ -82,29 +85,29 @@ def _one_by_one(aws: Aws, kind: AnyKind, deploy: str) -> list[str]:
     return [name for name, owner_name in zip(names, aws.each(owner, names), strict=True) if owner_name == deploy]
 
 
-def _inside(here: Deployment, record: Iterable[Address], unread: dict[str, str]) -> set[Address]:
+def _inside(deployment: Deployment, record: Iterable[Address], unread: dict[str, str]) -> set[Address]:
     """What our buckets and repositories have in them. What can't say by itself whose it is belongs to its holder's."""
     specs = list[Any]()
-    for kind in (kind for kind in here.kinds.values() if kind.spec.part_of):
+    for kind in (kind for kind in deployment.kinds.values() if kind.spec.part_of):
         for holder in (holder for holder in record if holder.kind == kind.spec.part_of):
             try:
-                specs += [kind.spec(name=name) for name in kind.inside(here.aws, holder.name)]
+                specs += [kind.spec(name=name) for name in kind.inside(deployment.aws, holder.name)]
             except Denied as error:
                 unread[str(holder)] = f"{error.service}:{error.operation} is denied"
-    contents = _observe(here, specs, unread).items()
-    own = here.deploy.name
+    contents = _observe(deployment, specs, unread).items()
+    deploy = deployment.deploy.name
     return {
         address
         for address, observed in contents
-        if observed.owner == own or (not observed.spec.marked and observed.owner is None)
+        if observed.owner == deploy or (not observed.spec.marked and observed.owner is None)
     }
 
 
-def _spec(here: Deployment, address: Address) -> Any:
-    return here.kinds[address.kind].spec(name=address.name)
+def _spec(deployment: Deployment, address: Address) -> Any:
+    return deployment.kinds[address.kind].spec(name=address.name)
 
 
-def _observe(here: Deployment, specs: Iterable[Any], unread: dict[str, str]) -> dict[Address, Observed[Any]]:
+def _observe(deployment: Deployment, specs: Iterable[Any], unread: dict[str, str]) -> dict[Address, Observed[Any]]:
     """What is there of these. unread: gets those that may not be read, each of which hides no other."""
     by_kind: dict[str, list[Any]] = {}
     for spec in specs:
@@ -112,14 +115,16 @@ def _observe(here: Deployment, specs: Iterable[Any], unread: dict[str, str]) -> 
 
     def seen(several: Sequence[Any]) -> list[Observed[Any]]:
         try:
-            return [*here.kinds[several[0].kind].observe(here.aws, several).values()]
+            return [*deployment.kinds[several[0].kind].observe(deployment.aws, several).values()]
         except Denied as error:
             if len(several) == 1:
                 unread[str(several[0].address)] = f"{error.service}:{error.operation} is denied"
                 return []
             return [observed for spec in several for observed in seen([spec])]
 
-    return {observed.spec.address: observed for answer in here.aws.each(seen, by_kind.values()) for observed in answer}
+    return {
+        observed.spec.address: observed for answer in deployment.aws.each(seen, by_kind.values()) for observed in answer
+    }
 
 
 def _why(address: Address, observed: Observed[Any] | None) -> str:

@@ -34,19 +34,19 @@ ONE_BRANCH = re.compile(
 @dataclass
 class Tree:
     """values: what deploy.yaml says. comments: by the path of the key that they stand behind. notes: what to know.
-    kept: the variables of the environment that secrets are left in, each with its secret.
+    secrets: the variables of the environment that secrets are left in, each with its secret.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     comments: dict[Path, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    kept: dict[str, str] = field(default_factory=dict, repr=False)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
     def keep(self, text: str, secret: str) -> str:
         """The name of the variable that a secret is left in, made of `text`; of another secret it is never that."""
         name = re.sub(r"[^A-Za-z0-9_]", "_", text).strip("_").lstrip("0123456789") or "SECRET"
         names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
-        return next(name for name in names if self.kept.setdefault(name, secret) == secret)
+        return next(name for name in names if self.secrets.setdefault(name, secret) == secret)
 
 
 def tree_of(inventory: Inventory, prefix: str, data: str | None) -> Tree:
@@ -76,10 +76,10 @@ def tree_of(inventory: Inventory, prefix: str, data: str | None) -> Tree:
 
 def _tags(inventory: Inventory, tree: Tree) -> dict[str, str]:
     """The tags that everything has. Those of some only are named, since adoption would take them away."""
-    tagged = [spec for spec in inventory.specs if not isinstance(spec, OidcProviderSpec)]
-    own_tags = [{k: v for k, v in spec.tags.items() if not k.startswith("reconciler:")} for spec in tagged]
+    specs = [spec for spec in inventory.specs if not isinstance(spec, OidcProviderSpec)]
+    own_tags = [{k: v for k, v in spec.tags.items() if not k.startswith("reconciler:")} for spec in specs]
     common = dict(set.intersection(*(set(tags.items()) for tags in own_tags))) if own_tags else {}
-    for spec, tags in zip(tagged, own_tags, strict=True):
+    for spec, tags in zip(specs, own_tags, strict=True):
         if extra := ", ".join(sorted(tags.keys() - common.keys())):
             tree.notes.append(f"{spec.address} has tags of its own, which `apply --adopt` would take away: {extra}")
     return dict(sorted(common.items()))
@@ -97,14 +97,14 @@ def _data(inventory: Inventory, tree: Tree, data: str | None) -> dict[str, Any]:
             "lifecycle": [rule.model_dump(exclude_defaults=True) for rule in bucket.lifecycle if _sayable(rule)],
         }
         tree.comments[("data", "bucket", "block_public_access")] = "as found; true is safer"
-        if left := [rule.identity for rule in bucket.lifecycle if not _sayable(rule) and rule != LEFT]:
+        if omitted := [rule.identity for rule in bucket.lifecycle if not _sayable(rule) and rule != LEFT]:
             why = "says more than deploy.yaml can, and is left out whole: a part of it would delete more"
-            tree.notes += [f"bucket {bucket.name}: its lifecycle rule for {identity} {why}" for identity in left]
+            tree.notes += [f"bucket {bucket.name}: its lifecycle rule for {identity} {why}" for identity in omitted]
         if inventory.other_objects:
             count = str(inventory.other_objects) if inventory.other_objects < PAGE - 1 else "very many"
             tree.notes.append(f"bucket {bucket.name} has {count} other objects, which stay as they are")
-    if inventory.given:
-        section["files"] = [inventory.given]
+    if inventory.data_uri:
+        section["files"] = [inventory.data_uri]
     elif inventory.key:
         section["files"] = [{"file": data or Variable("${DATA_FILE}"), "key": inventory.key}]
         if data is None:
@@ -138,8 +138,8 @@ def _instances(inventory: Inventory) -> dict[str, Any]:
     provider = inventory.managed or inventory.managed_spot
     if provider is None:
         return {}
-    asked = inventory.container.extra.get("resourceRequirements", ()) if inventory.container else ()
-    gpus = [int(requirement["value"]) for requirement in asked if requirement.get("type") == "GPU"]
+    requirements = inventory.container.extra.get("resourceRequirements", ()) if inventory.container else ()
+    gpus = [int(requirement["value"]) for requirement in requirements if requirement.get("type") == "GPU"]
     types = [str(gpu_type) for gpu_type in provider.requirements.get("acceleratorNames", ())]
     return {
         **({"gpu": gpus[0]} if gpus else {}),
@@ -155,12 +155,12 @@ def _image(inventory: Inventory, tree: Tree) -> dict[str, Any]:
         section["uri"] = str(container.image)
         tree.comments[("image", "uri")] = "as found; to build it here, write instead  context: ."
     if repository:
-        fixed = repository.tag_mutability.startswith("IMMUTABLE")
+        immutable = repository.tag_mutability.startswith("IMMUTABLE")
         section["repository"] = {
             "name": repository.name,
             "scan_on_push": repository.scan_on_push,
-            **({"immutable_tags": True} if fixed else {}),
-            **({"moving_tags": list(repository.tag_exclusions)} if fixed and repository.tag_exclusions else {}),
+            **({"immutable_tags": True} if immutable else {}),
+            **({"moving_tags": list(repository.tag_exclusions)} if immutable and repository.tag_exclusions else {}),
             "keep_images": repository.keep_images,
         }
         if repository.keep_images is None:
@@ -191,14 +191,14 @@ def _task(inventory: Inventory, tree: Tree) -> dict[str, Any]:
         tree.comments[("task", "execution_role", "managed_policy")] = "as found; without it, this image and log alone"
         tree.comments[("task", "execution_role", "source_account")] = "as found; true is safer"
     if role := inventory.task_role:
-        own = _named(role) | _trust(role)
+        role_section = _named(role) | _trust(role)
         tree.comments[("task", "role", "source_account")] = "as found; true is safer"
         if policy := inventory.task_policy:
-            own |= {"policy_name": policy.name, "policy": _document(policy)}
+            role_section |= {"policy_name": policy.name, "policy": _document(policy)}
             tree.comments[("task", "role", "policy")] = "as found; `read:` and `write:` of paths allow less"
         else:
-            own |= {"read": [], "write": []}
-        section["role"] = own
+            role_section |= {"read": [], "write": []}
+        section["role"] = role_section
     return section
 
 
@@ -238,12 +238,12 @@ def variable(name: str, value: str, tree: Tree, at: Path = ("task", "environment
 def command(key: str, words: Sequence[str], tree: Tree) -> list[str]:
     """A command; of a word that looks like a secret, or holds one, the secret is left in the environment."""
     out: list[str] = []
-    for word, shown in zip(words, KNOWN.words(words), strict=True):
+    for word, masked in zip(words, KNOWN.words(words), strict=True):
         last = out[-1] if out else ""
         out.append(word)
-        if word != shown and not isinstance(word, Variable):
-            option = GIVEN.match(shown) or GIVEN.fullmatch("" if isinstance(last, Variable) else f"{last}=")
-            before, after = shown.split(MASK) if shown.count(MASK) == 1 else ("", "")
+        if word != masked and not isinstance(word, Variable):
+            option = GIVEN.match(masked) or GIVEN.fullmatch("" if isinstance(last, Variable) else f"{last}=")
+            before, after = masked.split(MASK) if masked.count(MASK) == 1 else ("", "")
             name = tree.keep(option[1].upper() if option else "", word[len(before) : len(word) - len(after)])
             out[-1] = Variable(f"{before.replace('${', '$${')}${{{name}}}{after.replace('${', '$${')}")
             tree.notes.append(f"task.{key} has what looks like a secret, which isn't written: set ${name} to it")
@@ -264,8 +264,8 @@ def _logs(inventory: Inventory, tree: Tree) -> dict[str, Any]:
         section |= {"stream_prefix": prefix} if prefix != "ecs" else {}
         mode = container.log_options.get(MODE, "account")
         section |= {"mode": mode} if container.log_driver and mode != BLOCKING else {}
-        given = {k: v for k, v in container.log_options.items() if k not in LOG_OPTIONS}
-        options = {k: variable(k, v, tree, ("logs", "options")) for k, v in given.items()}
+        other_options = {k: v for k, v in container.log_options.items() if k not in LOG_OPTIONS}
+        options = {k: variable(k, v, tree, ("logs", "options")) for k, v in other_options.items()}
         section |= {"options": options} if options else {}
     return section
 

@@ -157,8 +157,8 @@ def test_each_key_is_carried_over_or_named(
     assert isinstance(expected, dict)
     expected["image"] = {key: value for key, value in expected["image"].items() if value is not None}
     assert yaml.safe_load(imported.text) == expected
-    assert [line.removeprefix("copilot/report/manifest.yml:") for line in imported.left] == left
-    assert all(f"#   {line}" in imported.text for line in imported.left)
+    assert [line.removeprefix("copilot/report/manifest.yml:") for line in imported.omissions] == left
+    assert all(f"#   {line}" in imported.text for line in imported.omissions)
     out = tmp_path / "deploy.yaml"
     out.write_text(imported.text)
     for environment in imported.environments or ("",):
@@ -194,7 +194,7 @@ def test_schedules(copilot: str, ours: str, tmp_path: Path, monkeypatch: pytest.
     assert expression(copilot) == ours
     monkeypatch.chdir(workspace(tmp_path, START.replace("@daily", copilot)))
     imported = made(Path())
-    assert not imported.left
+    assert not imported.omissions
     assert yaml.safe_load(imported.text).get("schedule") == ({"when": ours} if ours else None)
     steps = copilot in ("0 9 */2 * *", "0 9 * * */2")
     assert any("Copilot made" in note for note in imported.notes) is steps
@@ -209,7 +209,7 @@ def test_a_wrong_schedule_is_left_out_and_named(text: str, tmp_path: Path, monke
     monkeypatch.chdir(workspace(tmp_path, START.replace("@daily", text)))
     imported = made(Path())
     assert "schedule" not in yaml.safe_load(imported.text)
-    assert [line for line in imported.left if ":3: on.schedule (" in line]
+    assert [line for line in imported.omissions if ":3: on.schedule (" in line]
 
 
 @pytest.mark.parametrize(("text", "count"), [("1h30m", 5400), ("90s", 90), ("1.5h", 5400), ("1000ms", 1)])
@@ -234,7 +234,7 @@ def test_what_an_environment_has_of_its_own(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(workspace(tmp_path, manifest, prod=place, test="name: test\ntype: Environment\n"))
     imported = made(Path())
     assert imported.environments == ("prod", "test")
-    assert imported.left == ("copilot/environments/prod/manifest.yml:3: cdn (deploy.yaml has nothing like it)",)
+    assert imported.omissions == ("copilot/environments/prod/manifest.yml:3: cdn (deploy.yaml has nothing like it)",)
     assert yaml.safe_load(imported.text)["environments"] == {
         "prod": {
             "account": "000000000000",
