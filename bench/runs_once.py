@@ -10,9 +10,9 @@ from pathlib import Path
 
 from reconciler.cli.github import HISTORY
 from reconciler.cli.markdown import plots
-from reconciler.cli.past_runs import past, whole_runs
+from reconciler.cli.past_runs import past_of, whole_runs
 from reconciler.cli.runs import Arguments
-from reconciler.cli.target import target
+from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
 
 FINGERPRINT = "9e3779b1" * 8  # of the second record of `bench.runs_lab`
@@ -24,10 +24,10 @@ def main() -> int:
         json=False, file=Path("deploy.yaml"), environment="", local=False, quiet=True, deploy=None, verb="list",
         names=(), lowest=False, limit=None, rebuild=False,
     )  # fmt: skip
-    here = past(target(options), Terminal())
+    past = past_of(target_of(options), Terminal())
     if sys.argv[1] == "look-up":
-        return int(here.runs.latest(FINGERPRINT) is None)
-    catalog = here.runs.catalog()
+        return int(past.runs.latest(FINGERPRINT) is None)
+    catalog = past.runs.catalog()
     runs = catalog.newest(HISTORY)
     # One with metrics, as the run has that has just ended.
     with_metrics = whole_runs(catalog.whole_runs([run for run in runs if run.metrics][:1]))

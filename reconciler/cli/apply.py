@@ -23,10 +23,10 @@ from reconciler.cli.target import (
     Target,
     command_line,
     data_lines,
-    deployment,
+    deployment_of,
     locking,
     plan_options,
-    target,
+    target_of,
     warn,
     where_line,
 )
@@ -74,13 +74,13 @@ def run(options: Arguments, terminal: Terminal) -> int:
         like.check_alone(options, saved=saved is not None)
     if saved is not None:
         options = saved.options(options)
-    where = target(options, engine=options.engine)
-    on_interrupt(where.stop.set)
+    target = target_of(options, engine=options.engine)
+    on_interrupt(target.stop.set)
     live = LiveLine(terminal)
     build = BuildOutput(terminal, live, verbose=options.verbose)
-    here = deployment(
-        where,
-        where.aws(terminal),
+    deployment = deployment_of(
+        target,
+        target.aws(terminal),
         terminal,
         "apply",
         skip_image=options.skip_image or bool(options.like),
@@ -90,51 +90,53 @@ def run(options: Arguments, terminal: Terminal) -> int:
         build=build,
     )
     if saved:
-        saved.check_place(here)
-    warn(terminal, here)
-    allowed, work = _asked(options, where, here, terminal)
+        saved.check_place(deployment)
+    warn(terminal, deployment)
+    allowed, work = _asked(options, target, deployment, terminal)
     lock = Lock(
-        here.aws.unguarded(),
-        here.deploy.name,
+        deployment.aws.unguarded(),
+        deployment.deploy.name,
         locking("apply", options.file),
         wait=options.wait_for_lock,
         on_wait=lambda holder: terminal.note(f"waiting for the lock, held by {holder}"),
     )
     try:
         applied = engine.apply(
-            here,
+            deployment,
             allowed,
-            _Shown(terminal, live, build, where, here, saved, verbose=options.verbose),
+            _Shown(terminal, live, build, target, deployment, saved, verbose=options.verbose),
             lock=lock,
-            work=_Starting(work, where, here, terminal) if work is not None else None,
-            engine=lambda: where.engine(here.aws, here.image, command=options.command or ()),
-            stop=where.stop,
+            work=_Starting(work, target, deployment, terminal) if work is not None else None,
+            engine=lambda: target.engine(deployment.aws, deployment.image, command=options.command or ()),
+            stop=target.stop,
             ask_iam=not options.skip_permission_check,
         )
     except Interrupted as error:
         error.hint = error.hint or f"to continue: {command_line()}"
         raise
     show_outcome(terminal, applied.outcome, command_line())
-    if where.stop.is_set():
+    if target.stop.is_set():
         raise Interrupted("interrupted", hint=f"what was done is kept; to continue: {command_line()}")
     code = 0 if applied.outcome.ok else NOT_LAUNCHED
     if work is not None and applied.outcome.ok:
         code = work.finish()
-    answer = _summary(here, applied, work, code)
-    github.applied(terminal, here, where, applied.outcome, plain(answer))
+    answer = _summary(deployment, applied, work, code)
+    github.applied(terminal, deployment, target, applied.outcome, plain(answer))
     if options.json:
         terminal.json(answer)
     return code
 
 
-def _asked(options: Arguments, where: Target, here: Deployment, terminal: Terminal) -> tuple[Options, Work | None]:
+def _asked(
+    options: Arguments, target: Target, deployment: Deployment, terminal: Terminal
+) -> tuple[Options, Work | None]:
     """What the command line allows, and what is to be run then."""
-    allowed = plan_options(options, list(here.graph.nodes))
+    allowed = plan_options(options, list(deployment.graph.nodes))
     if options.skip_run or (allowed.targets is not None and not options.like):
         return allowed, None
     if options.like:
-        allowed = replace(allowed, targets=like.around(here))
-    return allowed, work_of(where, here, options, terminal)
+        allowed = replace(allowed, targets=like.around(deployment))
+    return allowed, work_of(target, deployment, options, terminal)
 
 
 class _Shown(Steps):
@@ -145,24 +147,24 @@ class _Shown(Steps):
         terminal: Terminal,
         live: LiveLine,
         build: BuildOutput,
-        where: Target,
-        here: Deployment,
+        target: Target,
+        deployment: Deployment,
         saved: SavedPlan | None,
         *,
         verbose: bool,
     ) -> None:
         super().__init__(terminal, live, build)
-        self.where, self.here, self.saved, self.verbose = where, here, saved, verbose
+        self.target, self.deployment, self.saved, self.verbose = target, deployment, saved, verbose
 
     def planned(self, plan: Plan) -> None:
         """Show the plan. Raises PlanDrift when it does more than the one that was saved."""
-        for line in (where_line(self.here, self.where), *data_lines(self.here)):
+        for line in (where_line(self.deployment, self.target), *data_lines(self.deployment)):
             self.terminal.say(self.terminal.fold("", line))
-        if self.here.dirty:
-            self.terminal.say(f"the image holds changes that aren't committed: {', '.join(self.here.dirty[:5])}")
+        if self.deployment.dirty:
+            self.terminal.say(f"the image holds changes that aren't committed: {', '.join(self.deployment.dirty[:5])}")
         show_plan(self.terminal, plan, verbose=self.verbose)
         if self.saved:
-            self.saved.check(self.terminal, plan, self.here)
+            self.saved.check(self.terminal, plan, self.deployment)
 
     def executing(self) -> None:
         """An empty line before the steps."""
@@ -178,8 +180,8 @@ class _Starting:
     """The work of the command line, as `reconciler.engine.apply.Work` has it."""
 
     work: Work
-    where: Target
-    here: Deployment
+    target: Target
+    deployment: Deployment
     terminal: Terminal
 
     def decide(self) -> None:
@@ -194,15 +196,15 @@ class _Starting:
     def start(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
         """Launch it, unless what the scanner found in an image of ours forbids that. Raises ReconcilerError."""
         repeats = isinstance(self.work, like.LikeWork)
-        there = like.with_definition(self.here, attributes) if repeats else attributes
-        launch = launch_of(self.here, there, "" if repeats else commit_or_none(self.where.base))
+        there = like.with_definition(self.deployment, attributes) if repeats else attributes
+        launch = launch_of(self.deployment, there, "" if repeats else commit_or_none(self.target.base))
         self._say_what_is_not_done(attributes)
         self.work.start(launch, lambda: self._check_scan(attributes))
 
     def _say_what_is_not_done(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
         """What this machine doesn't do of the file and the Dockerfile, before the program runs without it."""
-        image, home = self.here.image, self.where.local
-        if home is not None and (wanted := self.here.deploy.task.gpu):
+        image, home = self.deployment.image, self.target.local
+        if home is not None and (wanted := self.deployment.deploy.task.gpu):
             from reconciler.local.gpus import present
 
             if (there := len(present())) < wanted:
@@ -213,7 +215,7 @@ class _Starting:
             return
         from reconciler.local.process_engine import left_undone, made_for
 
-        made, asked = made_for(home / "images", digest), self.where.engine_choice
+        made, asked = made_for(home / "images", digest), self.target.engine_choice
         if made and asked in ("docker", "process") and made != asked:
             raise UserError(
                 f"--engine {asked}: this image was made for {made} by an earlier apply, and stays so until what goes "
@@ -229,13 +231,13 @@ class _Starting:
             self.terminal.say()
 
     def _check_scan(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
-        image = self.here.image
+        image = self.deployment.image
         if image is not None and (digest := attributes.get(image.address, {}).get("digest")):
-            check(self.here.aws, image.name, digest, self.here.deploy.image.fail_on, self.terminal.say)
+            check(self.deployment.aws, image.name, digest, self.deployment.deploy.image.fail_on, self.terminal.say)
 
 
-def _summary(here: Deployment, applied: engine.Applied, work: Work | None, code: int) -> Applied:
+def _summary(deployment: Deployment, applied: engine.Applied, work: Work | None, code: int) -> Applied:
     ended = work.ended(code) if work is not None else Ended(verdict(None, code), run=None)
     parts = outcome_json(applied.outcome)
-    plan = plan_json(applied.plan, here.given_data)
+    plan = plan_json(applied.plan, deployment.given_data)
     return Applied(plan, *parts, verdict=ended.verdict, run=ended.run, sweep=ended.sweep)

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws
-from reconciler.cli.past_runs import Past, past
-from reconciler.cli.target import Target, target
+from reconciler.cli.past_runs import Past, past_of
+from reconciler.cli.target import Target, target_of
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.config.data_tree import files_of
 from reconciler.core import prices
@@ -85,11 +85,11 @@ class Arguments(InAws):
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Print the costs. Reads the record of runs and the size of the image, when AWS can be asked; changes nothing."""
-    where = target(options)
-    span, image, note = _look(options, terminal, where)
-    deploy = where.deploy
-    often = _often(options, where)
-    files = [file.path for upload in deploy.data.uploads for file in files_of(upload, where.base)]
+    target = target_of(options)
+    span, image, note = _look(options, terminal, target)
+    deploy = target.deploy
+    often = _often(options, target)
+    files = [file.path for upload in deploy.data.uploads for file in files_of(upload, target.base)]
     amounts = Amounts(
         seconds=span.value * 60,
         runs=often.value,
@@ -101,7 +101,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     log = Known(amounts.log * 1024, "assumed" if options.log_mb is None else "given")
     if options.json:
         terminal.json(
-            _answer(where, once, month, {"minutes": span, "runs_per_month": often, "image_gb": image, "log_mb": log})
+            _answer(target, once, month, {"minutes": span, "runs_per_month": often, "image_gb": image, "log_mb": log})
         )
         return 0
     task = deploy.task
@@ -137,19 +137,19 @@ def run(options: Arguments, terminal: Terminal) -> int:
     return 0
 
 
-def _look(options: Arguments, terminal: Terminal, where: Target) -> tuple[Known, Known, str]:
+def _look(options: Arguments, terminal: Terminal, target: Target) -> tuple[Known, Known, str]:
     """How long a run is and how large the images are: as given, as it was, or assumed. And why AWS wasn't asked."""
     span = None if options.minutes is None else Known(options.minutes, "given")
     image = None if options.image_gb is None else Known(options.image_gb, "given")
     note = ""
     if (span is None or image is None) and not options.offline:
         try:
-            here = past(where, terminal)
-            if span is None and (good := _last_good(here)):
+            past = past_of(target, terminal)
+            if span is None and (good := _last_good(past)):
                 span = Known(statistics.median(good) / 60, _of_good(len(good)))
-            repository = where.deploy.image.repository
+            repository = target.deploy.image.repository
             if image is None and repository is not None:
-                images = here.aws.find_all("ecr", "DescribeImages", "imageDetails", repositoryName=str(repository.name))
+                images = past.aws.find_all("ecr", "DescribeImages", "imageDetails", repositoryName=str(repository.name))
                 if sizes := [int(details.get("imageSizeInBytes", 0)) for details in images or ()]:
                     image = Known(sum(sizes) / GB, f"as it is ({len(sizes)} kept)")
         except ReconcilerError as error:
@@ -166,22 +166,22 @@ def _stored(dollars: float) -> str:
     return f"${dollars:.4f}" if dollars >= 0.0001 else "less than $0.0001"
 
 
-def _last_good(here: Past) -> list[float]:
+def _last_good(past: Past) -> list[float]:
     """How long the last runs took that succeeded."""
     durations: list[float] = []
-    for batch in here.runs.catalog().batches():
-        good = (run.seconds for run in here.ends(batch) if run.state is State.SUCCEEDED)
+    for batch in past.runs.catalog().batches():
+        good = (run.seconds for run in past.ends(batch) if run.state is State.SUCCEEDED)
         durations += [taken for taken in good if taken is not None]
         if len(durations) >= LAST:
             break
     return durations[:LAST]
 
 
-def _often(options: Arguments, where: Target) -> Known:
+def _often(options: Arguments, target: Target) -> Known:
     """Runs a month: as given, or as the schedule has them."""
     if options.runs_per_month is not None:
         return Known(options.runs_per_month, "given")
-    schedule = where.deploy.schedule
+    schedule = target.deploy.schedule
     if schedule is None or not schedule.enabled:
         return Known(0.0, "--runs-per-month N")
     runs = a_month(schedule.when)
@@ -199,7 +199,7 @@ def _table(terminal: Terminal, lines: list[Line], name: str) -> None:
     terminal.print(terminal.style(f"  {name:<14} {'':<44} {amount:>12}", "bold"))
 
 
-def _answer(where: Target, once: list[Line], month: list[Line], known: dict[str, Known]) -> Costs:
+def _answer(target: Target, once: list[Line], month: list[Line], known: dict[str, Known]) -> Costs:
     table = Prices(prices.DATE, prices.INSTANCE_DATE, prices.SOURCES)
     of_month = OfMonth(known["runs_per_month"].value, total(month), month)
-    return Costs(where.deploy.name, where.deploy.region, table, known, OfRun(total(once), once), of_month)
+    return Costs(target.deploy.name, target.deploy.region, table, known, OfRun(total(once), once), of_month)

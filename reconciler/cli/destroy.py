@@ -9,7 +9,7 @@ from reconciler.cli.options import InAws
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
-from reconciler.cli.target import Target, command_line, confirmed, deployment, locking, target, where_line
+from reconciler.cli.target import Target, command_line, confirmed, deployment_of, locking, target_of, where_line
 from reconciler.cli.task import copy_results
 from reconciler.cli.terminal import Terminal, attended
 from reconciler.core.errors import Interrupted, ReconcilerError, UserError
@@ -44,21 +44,26 @@ ANSWERS = (Destroyed,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Destroy. Returns 0, or 1 when a step failed."""
-    where = target(options)
-    on_interrupt(where.stop.set)
-    here = deployment(where, where.aws(terminal), terminal, "destroy", skip_image=True, removing=True)
+    target = target_of(options)
+    on_interrupt(target.stop.set)
+    deployment = deployment_of(target, target.aws(terminal), terminal, "destroy", skip_image=True, removing=True)
     again = command_line()
     applied = engine.destroy(
-        here,
+        deployment,
         Options(delete_data=options.delete_data, confirm=confirmed(options.confirm)),
-        _Shown(terminal, where, here, ask=not options.yes, data=options.delete_data),
-        lock=Lock(here.aws.unguarded(), here.deploy.name, locking("destroy", options.file), wait=options.wait_for_lock),
-        stop=where.stop,
+        _Shown(terminal, target, deployment, ask=not options.yes, data=options.delete_data),
+        lock=Lock(
+            deployment.aws.unguarded(),
+            deployment.deploy.name,
+            locking("destroy", options.file),
+            wait=options.wait_for_lock,
+        ),
+        stop=target.stop,
         ask_iam=not options.skip_permission_check,
     )
     outcome = applied.outcome
     show_outcome(terminal, outcome, again)
-    if where.stop.is_set():
+    if target.stop.is_set():
         raise Interrupted("interrupted", hint=f"what was deleted stays deleted; to continue: {again}")
     if options.json:
         terminal.json(Destroyed(plan_json(applied.plan), *outcome_json(outcome)))
@@ -70,16 +75,16 @@ def run(options: Arguments, terminal: Terminal) -> int:
 class _Shown(Steps):
     """A destroy at the terminal: its plan, the question, then each step."""
 
-    def __init__(self, terminal: Terminal, where: Target, here: Deployment, *, ask: bool, data: bool) -> None:
+    def __init__(self, terminal: Terminal, target: Target, deployment: Deployment, *, ask: bool, data: bool) -> None:
         super().__init__(terminal)
-        self.where, self.here, self.ask = where, here, ask
-        self.runs = runs_of(here.aws, here.names, terminal.note)
+        self.target, self.deployment, self.ask = target, deployment, ask
+        self.runs = runs_of(deployment.aws, deployment.names, terminal.note)
         # Read while the plan is made: only what deletes data is asked for them.
-        self.early = here.aws.start(self._under_way) if data else None
+        self.early = deployment.aws.start(self._under_way) if data else None
 
     def planned(self, plan: Plan) -> None:
         """Show the plan and ask. Raises UserError when there is nobody to ask, ReconcilerError for a no."""
-        self.terminal.say(self.terminal.fold("", where_line(self.here, self.where)))
+        self.terminal.say(self.terminal.fold("", where_line(self.deployment, self.target)))
         if not plan.steps:
             self.terminal.say("Nothing to destroy: nothing of this deploy exists.")
             return
@@ -90,15 +95,15 @@ class _Shown(Steps):
             return
         if self.terminal.as_json or not attended():
             raise UserError("destroy asks before it deletes, and there is nobody to ask", hint="pass --yes to delete")
-        if not self._sure(f"Delete these {doing} resources of account {self.here.names.facts.account}? [y/N] "):
+        if not self._sure(f"Delete these {doing} resources of account {self.deployment.names.facts.account}? [y/N] "):
             raise ReconcilerError("nothing was deleted")
 
     def _say_runs(self, plan: Plan) -> None:
         """Which runs are under way whose results go with the bucket. What they have so far is copied, unless it is
         asked for.
         """
-        here, early, self.early = self.here, self.early, None
-        if not any(step.does and step.address == Address("bucket", here.names.bucket) for step in plan.steps):
+        deployment, early, self.early = self.deployment, self.early, None
+        if not any(step.does and step.address == Address("bucket", deployment.names.bucket) for step in plan.steps):
             return
         try:
             seen = early.result() if early else self._under_way()
@@ -107,15 +112,15 @@ class _Shown(Steps):
             return
         for run in seen:
             if not run.state.over and run.task_arn:
-                end = command(self.where, "stop", run.id)
+                end = command(self.target, "stop", run.id)
                 self.terminal.note(f"note: run {run.id} is under way, and its results are deleted; end it: {end}")
                 if not self.ask:
-                    copy_results(self.terminal, self.where, here, self.runs, run)
+                    copy_results(self.terminal, self.target, deployment, self.runs, run)
 
     def _under_way(self) -> list[Run]:
         """The runs that aren't over by the record, as they are now. Raises AwsError."""
-        here, deploy = self.here, self.here.deploy
-        return with_ends(here.aws, place_of(deploy), rules_of(deploy), self.runs.catalog().unfinished())[0]
+        deployment, deploy = self.deployment, self.deployment.deploy
+        return with_ends(deployment.aws, place_of(deploy), rules_of(deploy), self.runs.catalog().unfinished())[0]
 
     def executing(self) -> None:
         """The plan ends with an empty line already."""

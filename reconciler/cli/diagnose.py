@@ -14,8 +14,8 @@ from reconciler.aws.calls import Aws
 from reconciler.cli.answer import ABSENT, Answer
 from reconciler.cli.interrupt import command
 from reconciler.cli.options import OfRun as Arguments
-from reconciler.cli.past_runs import log_of, past
-from reconciler.cli.target import target
+from reconciler.cli.past_runs import log_of, past_of
+from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.used import attempt_line, enough_for, measured, run_lines
 from reconciler.cli.where_files_are import in_context, of_data
@@ -60,32 +60,32 @@ ANSWERS = (Diagnosed,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Print why a run failed, and what it needs."""
-    where = target(options)
-    here = past(where, terminal, read_only=not where.deploy.cluster.container_insights)
-    run = here.ended(options.run)
+    target = target_of(options)
+    past = past_of(target, terminal, read_only=not target.deploy.cluster.container_insights)
+    run = past.ended(options.run)
     if run.state is State.SUCCEEDED or not run.state.over:
         if options.json:
             terminal.json(Diagnosed(run.id, run.state, None))
         else:
             terminal.print(f"run {run.id} {'succeeded' if run.state.over else 'is not over'}")
         return 0
-    diagnosis = diagnose(here.aws, here.where.deploy, run, here.where.base, here.where.local)
-    run = measured(here, run)
+    diagnosis = diagnose(past.aws, past.target.deploy, run, past.target.base, past.target.local)
+    run = measured(past, run)
     last = run.attempts[-1] if run.attempts else None
     went_on, usage = (last.checkpoint, last.usage) if last else (None, None)
     if options.json:
-        size = enough_for(where.deploy, run)
+        size = enough_for(target.deploy, run)
         terminal.json(Diagnosed(run.id, run.state, **asdict(diagnosis), checkpoint=went_on, usage=usage, enough=size))
     else:
         terminal.print(f"Run {run.id} {run.state.value}.")
         if went_on:
             terminal.print(f"  attempt {run.attempts[-1].number} {went_on.text}")
         for attempt in run.attempts:
-            if used := attempt_line(where.deploy, run, attempt, here.runs.now()):
+            if used := attempt_line(target.deploy, run, attempt, past.runs.now()):
                 terminal.print(terminal.fold("  ", f"attempt {attempt.number} {used}"))
-        show(terminal, diagnosis, command(here.where, "logs", run.id))
-        terminal.print(f"  then     {command(here.where, 'apply', '')}")
-        for line in run_lines(where.deploy, run):
+        show(terminal, diagnosis, command(past.target, "logs", run.id))
+        terminal.print(f"  then     {command(past.target, 'apply', '')}")
+        for line in run_lines(target.deploy, run):
             terminal.print(terminal.fold("  size     ", line))
     return 0
 

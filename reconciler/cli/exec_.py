@@ -22,8 +22,8 @@ from typing import Annotated, Any
 
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import OfRun
-from reconciler.cli.past_runs import Past, past, whole_runs
-from reconciler.cli.target import target
+from reconciler.cli.past_runs import Past, past_of, whole_runs
+from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
 from reconciler.config.regions import partition_of
 from reconciler.core.errors import ReconcilerError, UserError
@@ -71,20 +71,20 @@ def run(options: Arguments, terminal: Terminal) -> int:
         raise UserError(
             f"{words[0]}: behind the run's id begins the command", hint="options of exec come before that id"
         )
-    here = past(target(options), terminal, read_only=False)
-    run = _under_way(here, options.run)
-    task = _task_of(here, run)
-    container = program_of(task, run.container or here.place.container)
-    stopped = _Stopped(here, run)
+    past = past_of(target_of(options), terminal, read_only=False)
+    run = _under_way(past, options.run)
+    task = _task_of(past, run)
+    container = program_of(task, run.container or past.place.container)
+    stopped = _Stopped(past, run)
     output = sys.stderr if options.json else None
-    if here.where.local is not None:
+    if past.target.local is not None:
         try:
-            code = known = _run_locally(here.where.local, run, container, words or SHELL, stopped, output)
+            code = known = _run_locally(past.target.local, run, container, words or SHELL, stopped, output)
         except _NotRun as wrong:
             terminal.error(wrong)
             code = known = wrong.code
     else:
-        code, known = _in_aws(here, task, container, words or SHELL, output), None
+        code, known = _in_aws(past, task, container, words or SHELL, output), None
         terminal.note(UNKNOWN)
     if stopped.seen:
         terminal.note(f"the task of run {run.id} has ended, and the command with it")
@@ -93,13 +93,13 @@ def run(options: Arguments, terminal: Terminal) -> int:
     return code
 
 
-def _under_way(here: Past, name: str) -> Run:
+def _under_way(past: Past, name: str) -> Run:
     """The run that is meant: with no name, or that of a sweep, the only one that is under way. Raises UserError."""
     if name and not is_sweep_id(name):
-        return here.ended(name)
+        return past.ended(name)
     runs = [
         run
-        for run in whole_runs(here.ends(here.runs.catalog().unfinished()))
+        for run in whole_runs(past.ends(past.runs.catalog().unfinished()))
         if not run.state.over and name in ("", run.sweep)
     ]
     if len(runs) == 1:
@@ -109,13 +109,13 @@ def _under_way(here: Past, name: str) -> Run:
     raise UserError(f"{len(runs)} runs are under way: name one of {', '.join(run.id for run in runs[:5])}")
 
 
-def _task_of(here: Past, run: Run) -> Mapping[str, Any]:
+def _task_of(past: Past, run: Run) -> Mapping[str, Any]:
     """The task that runs. Raises UserError for a run in which no shell can be opened; NotOurs, AwsError."""
     if run.state.over:
         raise UserError(f"nothing runs: run {run.id} is {run.state.value}", hint="its log: `logs`")
     if not run.task_arn:
         raise UserError(f"run {run.id} has no task yet", hint="wait until it is RUNNING")
-    task = known_task(here.aws, here.place, run.attempts[-1])
+    task = known_task(past.aws, past.place, run.attempts[-1])
     status = task["lastStatus"] if task else "unknown to ECS"
     if task is None or status in ENDING:
         raise UserError(f"nothing runs: the task of run {run.id} is {status}", hint="its log: `logs`")
@@ -140,12 +140,12 @@ class _NotRun(UserError):
 class _Stopped:
     """Whether a run's task has ended meanwhile."""
 
-    def __init__(self, here: Past, run: Run) -> None:
-        self._here, self._attempt, self.seen = here, run.attempts[-1], False
+    def __init__(self, past: Past, run: Run) -> None:
+        self._past, self._attempt, self.seen = past, run.attempts[-1], False
 
     def look(self) -> bool:
         try:
-            task = known_task(self._here.aws, self._here.place, self._attempt)
+            task = known_task(self._past.aws, self._past.place, self._attempt)
         except ReconcilerError:
             return False  # the next look says more
         self.seen = task is None or task["lastStatus"] != "RUNNING"
@@ -170,10 +170,10 @@ def _run_locally(home: Path, run: Run, container: str, words: tuple[str, ...], s
     return _child(inside["words"], inside["environment"], inside["folder"], stopped.look, output)
 
 
-def _in_aws(here: Past, task: Mapping[str, Any], container: str, words: tuple[str, ...], output: Any) -> int:
+def _in_aws(past: Past, task: Mapping[str, Any], container: str, words: tuple[str, ...], output: Any) -> int:
     """Through Systems Manager, by AWS's plugin."""
-    plugin, region = _plugin(), here.where.deploy.region
-    line, variables = session(here.aws, region, here.place.cluster, container, task, words)
+    plugin, region = _plugin(), past.target.deploy.region
+    line, variables = session(past.aws, region, past.place.cluster, container, task, words)
     return _child([plugin, *line], without_tokens(os.environ) | variables, None, None, output)
 
 

@@ -51,7 +51,9 @@ def launched(terminal: Terminal, run: Run) -> None:
         _outputs(terminal, {"run-id": run.id, "task-arn": run.task_arn})
 
 
-def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcome, answer: Mapping[str, Any]) -> None:
+def applied(
+    terminal: Terminal, deployment: Deployment, target: Target, outcome: Outcome, answer: Mapping[str, Any]
+) -> None:
     """How an apply ended. answer: what `apply --json` prints, with `verdict` and `run` or `sweep`."""
     if not active():
         return
@@ -62,26 +64,26 @@ def applied(terminal: Terminal, here: Deployment, where: Target, outcome: Outcom
     if run is not None:
         outputs |= {"run-id": run.id, "task-arn": run.task_arn, "results": run.output}
     _outputs(terminal, outputs)
-    linked = where.endpoint is None
+    linked = target.endpoint is None
     if run is None:
-        _summary(terminal, markdown.ended(here.deploy.name, answer))
+        _summary(terminal, markdown.ended(deployment.deploy.name, answer))
         return
     try:
-        past = runs_of(here.aws, here.names, terminal.note).catalog().newest(HISTORY)
+        past = runs_of(deployment.aws, deployment.names, terminal.note).catalog().newest(HISTORY)
     except ReconcilerError:
         past = []  # the picture of earlier runs is an extra
     why = None
     if run.state.over and run.state is not State.SUCCEEDED:
-        why = diagnose(here.aws, here.deploy, run, where.base, where.local)
-    place = place_of(here.deploy)  # for links; the record may say anything
+        why = diagnose(deployment.aws, deployment.deploy, run, target.base, target.local)
+    place = place_of(deployment.deploy)  # for links; the record may say anything
     with suppress(ReconcilerError):
-        place = log_place(here.aws, place, run)
+        place = log_place(deployment.aws, place, run)
     run = replace(
         run, reason=KNOWN.hide(run.reason),  # before it is cut
         cluster=place.cluster, container=place.container, log_group=place.log_group, log_prefix=place.log_prefix,
     )  # fmt: skip
-    image = f"{here.names.repository_uri}@{digest}" if digest else here.present_image
-    _summary(terminal, markdown.run(run, verdict, here.aws.region, image, past[::-1], why, linked=linked))
+    image = f"{deployment.names.repository_uri}@{digest}" if digest else deployment.present_image
+    _summary(terminal, markdown.run(run, verdict, deployment.aws.region, image, past[::-1], why, linked=linked))
 
 
 def failed(terminal: Terminal, name: str, error: ReconcilerError) -> None:

@@ -14,12 +14,12 @@ from reconciler.engine.deployment import Deployment
 from reconciler.run.run import Run
 
 
-def choose(where: Target, here: Deployment, terminal: Terminal, wanted: str) -> str:
+def choose(target: Target, deployment: Deployment, terminal: Terminal, wanted: str) -> str:
     """`stop` or `detach`: as asked for, as the person at the terminal says, or as the file does."""
-    where.stop.clear()  # the calls that follow may wait again; a second Ctrl-C still ends the process
+    target.stop.clear()  # the calls that follow may wait again; a second Ctrl-C still ends the process
     # Whoever sends SIGTERM needn't be the one at the terminal.
     asks = attended() and terminal.live and signal.SIGTERM not in received
-    return wanted or (_ask(terminal) if asks else here.deploy.run.on_interrupt)
+    return wanted or (_ask(terminal) if asks else deployment.deploy.run.on_interrupt)
 
 
 def _ask(terminal: Terminal) -> str:
@@ -31,18 +31,18 @@ def _ask(terminal: Terminal) -> str:
     return "detach" if answer.lower() in ("l", "leave", "d", "detach") else "stop"
 
 
-def come_back(where: Target, run: Run | None = None) -> str:
+def come_back(target: Target, run: Run | None = None) -> str:
     """How to come back to a run, or to all of them."""
     if run is None:
-        return f"see them: {command(where, 'runs', '')}"
-    return f"follow it again: {command(where, 'watch', run.id)}\nend it: {command(where, 'stop', run.id)}"
+        return f"see them: {command(target, 'runs', '')}"
+    return f"follow it again: {command(target, 'watch', run.id)}\nend it: {command(target, 'stop', run.id)}"
 
 
-def command(where: Target, verb: str, run_id: str) -> str:
+def command(target: Target, verb: str, run_id: str) -> str:
     """A command line about a run, or an `apply`, as a shell takes it."""
     words = [verb, run_id] if run_id else [verb]
-    if where.file != Path("deploy.yaml"):
-        words += [*([] if verb == "apply" else ["--file"]), str(where.file)]
-    words += ["--env", where.environment] if where.environment else []
-    words += ["--local"] if where.local else []
+    if target.file != Path("deploy.yaml"):
+        words += [*([] if verb == "apply" else ["--file"]), str(target.file)]
+    words += ["--env", target.environment] if target.environment else []
+    words += ["--local"] if target.local else []
     return f"{program()} {shlex.join(words)}"

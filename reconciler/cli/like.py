@@ -35,9 +35,9 @@ def check_alone(options: Any, *, saved: bool) -> None:
             raise UserError(f"--like repeats an earlier run and changes nothing else: {flag} says more")
 
 
-def around(here: Deployment) -> frozenset[Address]:
+def around(deployment: Deployment) -> frozenset[Address]:
     """Where a task runs: what has to be there, and is put right."""
-    deploy = here.deploy
+    deploy = deployment.deploy
     group, cluster = str(deploy.network.security_group.name), str(deploy.cluster.name)
     return frozenset({Address("security-group", group), Address("cluster", cluster)})
 
@@ -46,18 +46,18 @@ class LikeWork(SingleWork):
     """One task that is what an earlier run was. like: the earlier run's id or a part of it."""
 
     def __init__(
-        self, where: Target, here: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str, given: Overrides,
-        like: str, *, detach: bool,
+        self, target: Target, deployment: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str,
+        overrides: Overrides, like: str, *, detach: bool,
     ) -> None:  # fmt: skip
-        super().__init__(where, here, runs, terminal, on_interrupt, given, detach=detach)
+        super().__init__(target, deployment, runs, terminal, on_interrupt, overrides, detach=detach)
         self.like = like
         self.earlier: Earlier | None = None
 
     def decide(self) -> None:
         """Read what it was, once, and whether a run that is like it is under way. Raises UserError, AwsError."""
         if self.earlier is None:
-            past = Past(self.where, self.here.aws, self.runs, self.here.names)
-            self.earlier = read_earlier(self.here, self.runs, past.find(self.like), past.find, self.overrides)
+            past = Past(self.target, self.deployment.aws, self.runs, self.deployment.names)
+            self.earlier = read_earlier(self.deployment, self.runs, past.find(self.like), past.find, self.overrides)
         was = self.earlier
         last = latest(self.runs, was.fingerprint, was.overrides, was.inputs, give_up=False)
         if last is not None and not last.state.over and last.state is not State.STOPPING:
@@ -81,18 +81,18 @@ class LikeWork(SingleWork):
             run = replace(last, overrides=given if last.like else was.overrides)
         else:
             check()
-            before, now = last.id if last else "", self.here.aws.clock.now()
+            before, now = last.id if last else "", self.deployment.aws.clock.now()
             run = new_run(self.runs, launch, was.fingerprint, was.inputs, now, given, before=before)
             self.terminal.say(f"Run {run.id}: {decision.why}")
             for line in (f"image {was.spec.containers[0].image}", *(old.text for old in was.data), *was.told):
                 self.terminal.say(self.terminal.fold("  ", line))
-            run = replace(prepare(self.here, self.runs, was, run), code_version=was.run.code_version)
+            run = replace(prepare(self.deployment, self.runs, was, run), code_version=was.run.code_version)
         launch = launch_like(replace(launch, task_definition=was.run.task_definition), run)
         self.begin(launch, run, new=decision.action != "resume")
 
 
-def with_definition(here: Deployment, attributes: Mapping[Address, Mapping[str, str]]) -> dict[Address, Any]:
+def with_definition(deployment: Deployment, attributes: Mapping[Address, Mapping[str, str]]) -> dict[Address, Any]:
     """These with the family of the deploy's definition, which nobody looks at: the run has another."""
-    family = str(here.deploy.task.family)
-    arn = here.names.arn("ecs", f"task-definition/{family}:0")
+    family = str(deployment.deploy.task.family)
+    arn = deployment.names.arn("ecs", f"task-definition/{family}:0")
     return {Address("task-definition", family): {"arn": arn}, **attributes}

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 from reconciler.cli.diagnose import diagnosis_of
 from reconciler.cli.log_lines import readable
 from reconciler.cli.options import OfRun
-from reconciler.cli.past_runs import Past, past
+from reconciler.cli.past_runs import Past, past_of
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.target import target
+from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import Denied, Interrupted, UserError
 from reconciler.core.workers import SCHEDULER, WORKER, group_of, number_of
@@ -84,38 +84,38 @@ class Arguments(OfRun):
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Print a run's log; with --follow until the task has stopped and its last lines have come."""
-    here = past(target(options), terminal)
-    since = _since(options.since, here.aws.clock.now())
-    run = here.find(options.run)
-    log, lines = here.log(run, options.attempt), _Lines(terminal, options.json)
+    past = past_of(target_of(options), terminal)
+    since = _since(options.since, past.aws.clock.now())
+    run = past.find(options.run)
+    log, lines = past.log(run, options.attempt), _Lines(terminal, options.json)
     log.since = since
     if options.follow:
-        on_interrupt(here.where.stop.set)
+        on_interrupt(past.target.stop.set)
         attempt = next(
             attempt for attempt in reversed(run.attempts) if attempt.task_arn and options.attempt in (0, attempt.number)
         )
-        watch = watch_of(here.aws, here.place, attempt, log, lines)
+        watch = watch_of(past.aws, past.place, attempt, log, lines)
         end = watch.follow()
         over = replace(run.with_attempt(end.ends(attempt)), state=state_after(end.event), exit_code=end.exit_code)
-        explains = partial(explained, here, over) if over.state is not State.SUCCEEDED else None
+        explains = partial(explained, past, over) if over.state is not State.SUCCEEDED else None
         LastLines(log, lines, end, explains, watch.seen, watch.alive).read()
         return 0
     workers = size_of(run) is not None
     if workers:
         lines.several = True
         log.follow([SCHEDULER])
-    count = log.read_all(lines.line) + (_of_workers(here, run, log, lines) if workers else 0)
+    count = log.read_all(lines.line) + (_of_workers(past, run, log, lines) if workers else 0)
     if not count:
         terminal.note(f"run {run.id} has no log lines{' since then' if since else ' yet'}")
     return 0
 
 
-def _of_workers(here: Past, run: Run, log: TaskLog, lines: _Lines) -> int:
+def _of_workers(past: Past, run: Run, log: TaskLog, lines: _Lines) -> int:
     """Print the lines of an attempt's workers: ECS knows them an hour. log: its log. Returns how many lines."""
     token = next(attempt.token for attempt in run.attempts if attempt.task_arn.rpartition("/")[2] == log.task_id)
     count, tasks = 0, list[Mapping[str, Any]]()
     try:
-        tasks = workers_of(here.aws, here.place.cluster, token)
+        tasks = workers_of(past.aws, past.place.cluster, token)
     except Denied as error:
         lines.trouble(f"the workers' lines can't be shown: {error}")
     for task in tasks:
@@ -124,16 +124,16 @@ def _of_workers(here: Past, run: Run, log: TaskLog, lines: _Lines) -> int:
         def line(_: str, text: str, written: float, name: str = name) -> None:
             lines.line(name, text, written)
 
-        theirs = TaskLog(here.aws, log.group, log.prefix, str(task["taskArn"]))
+        theirs = TaskLog(past.aws, log.group, log.prefix, str(task["taskArn"]))
         theirs.since = log.since
         theirs.follow([WORKER])
         count += theirs.read_all(line)
     return count
 
 
-def explained(here: Past, run: Run, lines: Sequence[str]) -> bool:
+def explained(past: Past, run: Run, lines: Sequence[str]) -> bool:
     """Whether these last lines of its log say why a run failed."""
-    return diagnosis_of(here.where.deploy, run, here.where.base, lines, here.where.local).known
+    return diagnosis_of(past.target.deploy, run, past.target.base, lines, past.target.local).known
 
 
 def _since(text: str, now: float) -> float | None:

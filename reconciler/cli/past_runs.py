@@ -31,7 +31,7 @@ SEVERAL = 5  # runs that are said to be meant
 class Past:
     """The runs of one deploy."""
 
-    where: Target
+    target: Target
     aws: Aws
     runs: Runs
     names: Names
@@ -39,11 +39,11 @@ class Past:
     @property
     def place(self) -> Place:
         """Where the deploy's tasks are."""
-        return place_of(self.where.deploy)
+        return place_of(self.target.deploy)
 
     def ends(self, runs: Sequence[Run | Row]) -> list[Run | Row]:
         """These runs as they are now. That one has ended without being recorded as such is said. Raises AwsError."""
-        seen, ended = brought_up_to_date(self.aws, self.place, rules_of(self.where.deploy), runs)
+        seen, ended = brought_up_to_date(self.aws, self.place, rules_of(self.target.deploy), runs)
         say_unseen(self.runs, ended)
         return seen
 
@@ -68,7 +68,7 @@ class Past:
         if not runs:
             if not run_id:
                 raise UserError("there is no run yet", hint="`apply` launches one")
-            raise UserError(f"there is no run {run_id}", hint=f"`{command(self.where, 'runs', '')}` lists them")
+            raise UserError(f"there is no run {run_id}", hint=f"`{command(self.target, 'runs', '')}` lists them")
         return runs[0]
 
     def ended(self, run_id: str) -> Run:
@@ -104,11 +104,11 @@ def log_of(aws: Aws, place: Place, run: Run, task_arn: str) -> TaskLog:
     return log
 
 
-def past(where: Target, terminal: Terminal, *, read_only: bool = True) -> Past:
+def past_of(target: Target, terminal: Terminal, *, read_only: bool = True) -> Past:
     """The runs of the file's deploy."""
-    aws = where.aws(terminal, read_only=read_only)
-    check_account(aws, where.deploy)
+    aws = target.aws(terminal, read_only=read_only)
+    check_account(aws, target.deploy)
     # The bucket's name may hold the account's id; nothing else of the account matters here.
-    account = "" if where.deploy.data.bucket.name else aws.account
-    names = Names(where.deploy, Facts(account, aws.partition, "", ()))
-    return Past(where, aws, runs_of(aws, names, terminal.note), names)
+    account = "" if target.deploy.data.bucket.name else aws.account
+    names = Names(target.deploy, Facts(account, aws.partition, "", ()))
+    return Past(target, aws, runs_of(aws, names, terminal.note), names)

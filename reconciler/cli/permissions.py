@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from reconciler.aws import calls
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws
-from reconciler.cli.target import target
+from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
 from reconciler.config.regions import partition_of
 from reconciler.config.resource_names import Facts, Names
@@ -83,9 +83,9 @@ ANSWERS = (Permissions,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Print the policies. Returns 0."""
-    where = target(options)
-    deploy = where.deploy
-    account = deploy.account or _account(where.aws(terminal, read_only=True), terminal)
+    target = target_of(options)
+    deploy = target.deploy
+    account = deploy.account or _account(target.aws(terminal, read_only=True), terminal)
     vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
     names = Names(deploy, Facts(account, partition_of(deploy.region).name, vpc, ()))
     specs = resources(names)

@@ -10,7 +10,7 @@ from pathlib import Path
 from reconciler.cli.options import Planning
 from reconciler.cli.program_name import program
 from reconciler.cli.render import plan_json, show_plan
-from reconciler.cli.target import Target, data_lines, deployment, plan_options, target, warn, where_line
+from reconciler.cli.target import Target, data_lines, deployment_of, plan_options, target_of, warn, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Options, Plan
 from reconciler.engine import plan_file as planfile
@@ -29,12 +29,12 @@ class Arguments(Planning):
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Print the plan. Returns 0, or with --detailed-exitcode 2 when there are changes."""
-    where = target(options)
+    target = target_of(options)
     if options.out:
         planfile.check(Path(options.out))
-    aws = where.aws(terminal, read_only=True)
-    here = deployment(
-        where,
+    aws = target.aws(terminal, read_only=True)
+    deployment = deployment_of(
+        target,
         aws,
         terminal,
         "plan",
@@ -42,28 +42,28 @@ def run(options: Arguments, terminal: Terminal) -> int:
         rehash=options.rehash,
         plan_file=Path(options.out) if options.out else None,
     )
-    warn(terminal, here)
-    allowed = plan_options(options, list(here.graph.nodes))
-    plan = here.plan(here.observe(allowed), allowed)
+    warn(terminal, deployment)
+    allowed = plan_options(options, list(deployment.graph.nodes))
+    plan = deployment.plan(deployment.observe(allowed), allowed)
     for_github = os.environ.get("GITHUB_ACTIONS") == "true"
-    place = "; ".join([where_line(here, where), *data_lines(here)])
-    text = _markdown(plan, place, in_a_line(here.deploy)) if options.markdown or for_github else ""
+    place = "; ".join([where_line(deployment, target), *data_lines(deployment)])
+    text = _markdown(plan, place, in_a_line(deployment.deploy)) if options.markdown or for_github else ""
     if options.markdown and not options.json:
         terminal.lines(text)
     elif not options.json:
-        for line in (where_line(here, where), *data_lines(here)):
+        for line in (where_line(deployment, target), *data_lines(deployment)):
             terminal.say(terminal.fold("", line))
         show_plan(terminal, plan, verbose=options.verbose)
-        if where.local is None:  # on this machine nothing is paid for
-            terminal.say(terminal.fold("", in_a_line(here.deploy)))
+        if target.local is None:  # on this machine nothing is paid for
+            terminal.say(terminal.fold("", in_a_line(deployment.deploy)))
     if for_github:
         from reconciler.cli import github
 
         github.plan(terminal, text, plan)
     if options.out:
-        _save(Path(options.out), plan, allowed, here, where, options)
+        _save(Path(options.out), plan, allowed, deployment, target, options)
     if options.json:
-        terminal.json(plan_json(plan, here.given_data))
+        terminal.json(plan_json(plan, deployment.given_data))
     elif options.out:
         local = " --local" if options.local else ""
         terminal.say(f"saved; to do exactly this: {program()} apply {shlex.quote(options.out)}{local}")
@@ -76,14 +76,14 @@ def _markdown(plan: Plan, place: str, cost: str) -> str:
     return markdown.plan(plan, place, cost)
 
 
-def _save(out: Path, plan: Plan, allowed: Options, here: Deployment, where: Target, options: Arguments) -> None:
+def _save(out: Path, plan: Plan, allowed: Options, deployment: Deployment, target: Target, options: Arguments) -> None:
     saved = planfile.new(
         plan,
-        plan_json(plan, here.given_data),
-        here.deploy,
-        here.graph,
-        file=os.path.relpath(where.file.resolve(), out.resolve().parent),
-        account=here.names.facts.account,
+        plan_json(plan, deployment.given_data),
+        deployment.deploy,
+        deployment.graph,
+        file=os.path.relpath(target.file.resolve(), out.resolve().parent),
+        account=deployment.names.facts.account,
         local=options.local,
         options=allowed,
         skip_image=options.skip_image,

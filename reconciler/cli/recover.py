@@ -9,7 +9,7 @@ from typing import Annotated
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.target import deployment, locking, target
+from reconciler.cli.target import deployment_of, locking, target_of
 from reconciler.cli.terminal import Terminal
 from reconciler.core.spec import Address
 from reconciler.engine.lock import Lock
@@ -39,20 +39,25 @@ ANSWERS = (Record,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Write the record and say what changed in it. Returns 0; 1 when a kind couldn't be read."""
-    where = target(options)
-    on_interrupt(where.stop.set)
-    aws = where.aws(terminal)
-    here = deployment(where, aws, terminal, "recover", skip_image=True)
-    place = f"{here.deploy.name}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
+    target = target_of(options)
+    on_interrupt(target.stop.set)
+    aws = target.aws(terminal)
+    deployment = deployment_of(target, aws, terminal, "recover", skip_image=True)
+    deploy, account = deployment.deploy, deployment.names.facts.account
+    place = f"{deploy.name}: account {account}, {deploy.region}, {target.place}"
     terminal.say(terminal.fold("", place))
-    with Lock(aws.unguarded(), here.deploy.name, locking("recover", options.file), wait=options.wait_for_lock).guarding(
-        aws
-    ):
-        recovered = recover(here)
+    with Lock(
+        aws.unguarded(), deployment.deploy.name, locking("recover", options.file), wait=options.wait_for_lock
+    ).guarding(aws):
+        recovered = recover(deployment)
         if recovered.new or recovered.dropped:
-            write_record(aws, here.deploy.name, recovered.record)
+            write_record(aws, deployment.deploy.name, recovered.record)
     # The image is left alone here, and so isn't in the graph.
-    wanted = {address for address in recovered.record if address in here.graph.nodes or address.kind in here.left_alone}
+    wanted = {
+        address
+        for address in recovered.record
+        if address in deployment.graph.nodes or address.kind in deployment.left_alone
+    }
     _tell(terminal, recovered, wanted, as_json=options.json)
     return 1 if recovered.unread else 0
 

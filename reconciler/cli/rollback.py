@@ -16,7 +16,7 @@ from reconciler.cli.past_runs import Past, whole_runs
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
-from reconciler.cli.target import Target, command_line, deployment, locking, target, where_line
+from reconciler.cli.target import Target, command_line, deployment_of, locking, target_of, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import AwsError, Interrupted, UserError
 from reconciler.core.graph import Graph, Node, resolve
@@ -58,12 +58,12 @@ ANSWERS = (RolledBack,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Roll back, or end that. Returns 0, or 1 when a step failed."""
-    where = target(options)
-    on_interrupt(where.stop.set)
-    here = deployment(where, where.aws(terminal), terminal, "apply", skip_image=True)
-    address = Address(TaskDefinitionSpec.kind, str(here.deploy.task.family))
-    live = here.early.get(address)
-    if here.deploy.schedule is None and here.deploy.service is None:
+    target = target_of(options)
+    on_interrupt(target.stop.set)
+    deployment = deployment_of(target, target.aws(terminal), terminal, "apply", skip_image=True)
+    address = Address(TaskDefinitionSpec.kind, str(deployment.deploy.task.family))
+    live = deployment.early.get(address)
+    if deployment.deploy.schedule is None and deployment.deploy.service is None:
         raise UserError(
             "neither a schedule nor a service is in the file, and nothing else uses a definition by itself",
             hint="to launch what an earlier run was: `apply --like RUN`",
@@ -72,22 +72,27 @@ def run(options: Arguments, terminal: Terminal) -> int:
         raise UserError(f"there is no task definition {address.name} yet", hint="run `apply`")
     if options.undo and options.run:
         raise UserError("--undo takes no run: it goes back to what the file says")
-    back, wanted = ("", _own_definition(live)) if options.undo else _wanted(where, here, terminal, live, options.run)
+    back, wanted = (
+        ("", _own_definition(live)) if options.undo else _wanted(target, deployment, terminal, live, options.run)
+    )
     if back:
-        _keep_images(here, terminal, wanted)
-    there = _only(here, wanted)
+        _keep_images(deployment, terminal, wanted)
+    there = _only(deployment, wanted)
     applied = engine.apply(
         there,
         Options(targets=frozenset(a for a in there.graph.nodes if a.kind in (address.kind, ServiceSpec.kind))),
-        _Shown(terminal, where, there),
+        _Shown(terminal, target, there),
         lock=Lock(
-            here.aws.unguarded(), here.deploy.name, locking("rollback", options.file), wait=options.wait_for_lock
+            deployment.aws.unguarded(),
+            deployment.deploy.name,
+            locking("rollback", options.file),
+            wait=options.wait_for_lock,
         ),
-        stop=where.stop,
+        stop=target.stop,
         ask_iam=not options.skip_permission_check,
     )
     show_outcome(terminal, applied.outcome, command_line())
-    if where.stop.is_set():
+    if target.stop.is_set():
         raise Interrupted("interrupted", hint=f"what was done is kept; to continue: {command_line()}")
     if options.json:
         answer = plan_json(applied.plan), *outcome_json(applied.outcome)
@@ -113,17 +118,17 @@ def _own_definition(live: Live) -> TaskDefinitionSpec:
 
 
 def _wanted(
-    where: Target, here: Deployment, terminal: Terminal, live: Live, run_id: str
+    target: Target, deployment: Deployment, terminal: Terminal, live: Live, run_id: str
 ) -> tuple[str, TaskDefinitionSpec]:
     """The run to go back to, and its definition; no run where that is the file's own. Raises UserError."""
-    past = Past(where, here.aws, runs_of(here.aws, here.names, terminal.note), here.names)
+    past = Past(target, deployment.aws, runs_of(deployment.aws, deployment.names, terminal.note), deployment.names)
     own = live.aside or live
-    first = first_of(past.find(run_id), past.find) if run_id else _last_good(past, here, own)
-    spec = _definition(here, first, own.spec)
+    first = first_of(past.find(run_id), past.find) if run_id else _last_good(past, deployment, own)
+    spec = _definition(deployment, first, own.spec)
     image, told = pinned(first, str(spec.containers[0].image))
     for note in told:
         terminal.note(f"note: {note}")
-    check_image(here.aws, here.names, first, image)
+    check_image(deployment.aws, deployment.names, first, image)
     spec = spec.model_copy(update={"containers": (spec.containers[0].model_copy(update={"image": image}),)})
     held = rolled_back(own.spec.tags)  # where the file's own is gone
     if spec == own.spec and held is None:
@@ -133,27 +138,27 @@ def _wanted(
     return first.id, spec.model_copy(update={"tags": {**own.spec.tags, **mark}})
 
 
-def _definition(here: Deployment, first: Run, own: TaskDefinitionSpec) -> TaskDefinitionSpec:
+def _definition(deployment: Deployment, first: Run, own: TaskDefinitionSpec) -> TaskDefinitionSpec:
     """What the schedule and the service can launch of what a run was. Raises UserError."""
-    spec = placed(first, definition_of(here.aws, here.names, first).spec, own)
-    check_launchable(here.names, first, spec, own)
+    spec = placed(first, definition_of(deployment.aws, deployment.names, first).spec, own)
+    check_launchable(deployment.names, first, spec, own)
     return spec
 
 
-def _keep_images(here: Deployment, terminal: Terminal, wanted: TaskDefinitionSpec) -> None:
+def _keep_images(deployment: Deployment, terminal: Terminal, wanted: TaskDefinitionSpec) -> None:
     """Have ECR keep the images that come into use again. That this is refused is no reason to stay with the others."""
-    if (users := used_by(here.deploy)) is None:
+    if (users := used_by(deployment.deploy)) is None:
         return
     for digest in filter(
-        None, (digest_in(here.names.repository, str(container.image)) for container in wanted.containers)
+        None, (digest_in(deployment.names.repository, str(container.image)) for container in wanted.containers)
     ):
         try:
-            mark(here.aws, here.names.repository, users, digest)
+            mark(deployment.aws, deployment.names.repository, users, digest)
         except AwsError as error:
             terminal.note(f"note: ECR may delete the image {digest} when newer ones are pushed: {error}")
 
 
-def _last_good(past: Past, here: Deployment, own: Live) -> Run:
+def _last_good(past: Past, deployment: Deployment, own: Live) -> Run:
     """The newest run that succeeded with another definition than the file's. Raises UserError."""
     looked_at = {own.attributes["arn"]}
     catalog = past.runs.catalog()
@@ -164,7 +169,7 @@ def _last_good(past: Past, here: Deployment, own: Live) -> Run:
         looked_at.add(run.task_definition)
         first = first_of(run, past.find)
         try:
-            spec = _definition(here, first, own.spec)
+            spec = _definition(deployment, first, own.spec)
         except UserError as error:
             past.runs.say(f"run {run.id} is left out: {error}")
             continue
@@ -174,34 +179,34 @@ def _last_good(past: Past, here: Deployment, own: Live) -> Run:
     raise UserError(problem, hint="`runs` lists them; name one")
 
 
-def _only(here: Deployment, wanted: TaskDefinitionSpec) -> Deployment:
+def _only(deployment: Deployment, wanted: TaskDefinitionSpec) -> Deployment:
     """The deployment with this definition, and with nothing that it or the service needs: that stays as it is."""
-    group = Address("security-group", str(here.deploy.network.security_group.name))
+    group = Address("security-group", str(deployment.deploy.network.security_group.name))
     known: dict[Ref, str] = {}
-    if here.deploy.service is not None:
-        spec = here.graph.nodes[group].spec
-        if live := here.kinds[group.kind].observe(here.aws, [spec]).get(group.name):
+    if deployment.deploy.service is not None:
+        spec = deployment.graph.nodes[group].spec
+        if live := deployment.kinds[group.kind].observe(deployment.aws, [spec]).get(group.name):
             known = {Ref(group, name): value for name, value in live.attributes.items()}
     changed = (
         Node(wanted if node.spec.address == wanted.address else resolve(node.spec, known), (), node.protect)
         if isinstance(node.spec, TaskDefinitionSpec | ServiceSpec)
         else node
-        for node in here.graph.nodes.values()
+        for node in deployment.graph.nodes.values()
     )
-    kinds = {**here.kinds, TaskDefinitionSpec.kind: TaskDefinition(plain=True)}
-    return replace(here, graph=Graph(changed), kinds=kinds, early={})
+    kinds = {**deployment.kinds, TaskDefinitionSpec.kind: TaskDefinition(plain=True)}
+    return replace(deployment, graph=Graph(changed), kinds=kinds, early={})
 
 
 class _Shown(Steps):
     """A rollback at the terminal: what changes, then each step."""
 
-    def __init__(self, terminal: Terminal, where: Target, here: Deployment) -> None:
+    def __init__(self, terminal: Terminal, target: Target, deployment: Deployment) -> None:
         super().__init__(terminal)
-        self.where, self.here = where, here
+        self.target, self.deployment = target, deployment
 
     def planned(self, plan: Plan) -> None:
         """Print the plan."""
-        self.terminal.say(self.terminal.fold("", where_line(self.here, self.where)))
+        self.terminal.say(self.terminal.fold("", where_line(self.deployment, self.target)))
         show_plan(self.terminal, plan)
 
     def executing(self) -> None:

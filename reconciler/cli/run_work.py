@@ -72,20 +72,20 @@ class Work(Protocol):
         """How the work ended, for --json. code: what the command ends with."""
 
 
-def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal) -> Work:
+def work_of(target: Target, deployment: Deployment, asked: ThisRun, terminal: Terminal) -> Work:
     """What the file and the command line ask for. Raises UserError."""
-    task, runs = here.deploy.task, runs_of(here.aws, here.names, terminal.note)
-    ours = (*each_run(here.deploy.run.checkpoint), *(VARIABLES if here.deploy.run.workers else ()))
-    managed = [provider in here.deploy.managed_providers for provider in here.deploy.run.capacity]
+    task, runs = deployment.deploy.task, runs_of(deployment.aws, deployment.names, terminal.note)
+    ours = (*each_run(deployment.deploy.run.checkpoint), *(VARIABLES if deployment.deploy.run.workers else ()))
+    managed = [provider in deployment.deploy.managed_providers for provider in deployment.deploy.run.capacity]
     overrides = parse(
         asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory), ours,
-        here.deploy.requirements if any(managed) else None, fargate=not all(managed),
+        deployment.deploy.requirements if any(managed) else None, fargate=not all(managed),
     )  # fmt: skip
     KNOWN.learn_all(plain(overrides))
     secret = {
-        name for name, parameter in here.deploy.parameters.items() if parameter.give_as == "secret"
+        name for name, parameter in deployment.deploy.parameters.items() if parameter.give_as == "secret"
     } | task.secrets.keys()
-    sweep, unattended = here.deploy.run.sweep, here.deploy.run.unattended
+    sweep, unattended = deployment.deploy.run.sweep, deployment.deploy.run.unattended
     on_interrupt, count = asked.on_interrupt, asked.count
     if asked.detach and not unattended:
         raise UserError(
@@ -94,7 +94,7 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
         )
     if unattended and count is not None:
         raise UserError("--count: its tasks are launched by this command, and the file says run.unattended")
-    if here.deploy.run.workers:
+    if deployment.deploy.run.workers:
         check_can_make()
         if count is not None:
             raise UserError("--count: its tasks have no workers yet, and the file says run.workers")
@@ -103,30 +103,30 @@ def work_of(where: Target, here: Deployment, asked: ThisRun, terminal: Terminal)
     if asked.like:
         from reconciler.cli.like import LikeWork
 
-        return LikeWork(where, here, runs, terminal, on_interrupt, overrides, asked.like, detach=asked.detach)
+        return LikeWork(target, deployment, runs, terminal, on_interrupt, overrides, asked.like, detach=asked.detach)
     if taken := sorted(secret & overrides.environment.keys()):
         raise UserError(
             f"--env {taken[0]}: it is given to the task as a secret, and ECS takes the secret's value",
             hint=f"write in deploy.yaml parameters: {{{taken[0]}: {{give_as: environment, …}}}}",
         )
     if count is not None:
-        return SweepWork(where, here, runs, terminal, on_interrupt, overrides, copies(count), count, None)
+        return SweepWork(target, deployment, runs, terminal, on_interrupt, overrides, copies(count), count, None)
     if sweep is not None:
         sweep_combinations = chosen(combinations(sweep), overrides.environment)
         return SweepWork(
-            where, here, runs, terminal, on_interrupt, overrides, sweep_combinations, sweep.max_parallel, sweep
+            target, deployment, runs, terminal, on_interrupt, overrides, sweep_combinations, sweep.max_parallel, sweep
         )
-    return SingleWork(where, here, runs, terminal, on_interrupt, overrides, detach=asked.detach)
+    return SingleWork(target, deployment, runs, terminal, on_interrupt, overrides, detach=asked.detach)
 
 
 class SingleWork:
     """The work of one run: a task, or nothing where one with the same inputs succeeded."""
 
     def __init__(
-        self, where: Target, here: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str, overrides: Overrides,
-        *, detach: bool,
+        self, target: Target, deployment: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str,
+        overrides: Overrides, *, detach: bool,
     ) -> None:  # fmt: skip
-        self.where, self.here, self.runs, self.terminal = where, here, runs, terminal
+        self.target, self.deployment, self.runs, self.terminal = target, deployment, runs, terminal
         self.on_interrupt, self.overrides, self.detach = on_interrupt, overrides, detach
         self.decision: Decision | None = None
         self.launch: Launch | None = None
@@ -135,7 +135,7 @@ class SingleWork:
 
     def decide(self) -> None:
         """Read from the record of runs what is left to do. Raises AwsError."""
-        self.decision = decide(self.here, self.runs, self.overrides)
+        self.decision = decide(self.deployment, self.runs, self.overrides)
 
     @property
     def launches(self) -> bool:
@@ -161,16 +161,16 @@ class SingleWork:
         else:
             check()
             before = decision.run.id if decision.run else ""
-            now = self.here.aws.clock.now()
+            now = self.deployment.aws.clock.now()
             run = new_run(self.runs, launch, decision.fingerprint, decision.inputs, now, self.overrides, before=before)
             self.terminal.say(self.terminal.fold("", f"Run {run.id}: {decision.why}"))
         self.begin(launch, run, new=decision.action != "resume")
 
     def see_off(self, launch: Launch, run: Run) -> None:
         """Wait for the end of a run that was stopped."""
-        if run.unattended and not self.here.deploy.run.unattended:
+        if run.unattended and not self.deployment.deploy.run.unattended:
             run = given_over(self.runs, run, unattended=False)
-        seer = follower(self.here, self.runs) if run.unattended else supervisor(self.here, self.runs)
+        seer = follower(self.deployment, self.runs) if run.unattended else supervisor(self.deployment, self.runs)
         seer.finish(launch, run)
 
     def begin(self, launch: Launch, run: Run, *, new: bool) -> None:
@@ -178,19 +178,19 @@ class SingleWork:
         is recorded of it.
         """
         self.launch = launch
-        unattended = self.here.deploy.run.unattended
+        unattended = self.deployment.deploy.run.unattended
         self.run = self._handed_over(launch, run, new=new) if unattended else self._started(launch, run)
         if new:
-            say_others(self.terminal, self.where, self.here, self.runs, {run.id})
+            say_others(self.terminal, self.target, self.deployment, self.runs, {run.id})
 
     def _started(self, launch: Launch, run: Run) -> Run:
         """Launched by this command, which takes back what a function has seen to so far."""
         if run.unattended:
-            name = function_of(self.here).name
+            name = function_of(self.deployment).name
             self.terminal.note(f"run {run.id} is taken from the function {name}: this command manages it")
             run = given_over(self.runs, run, unattended=False)
         try:
-            return run if run.state.over else supervisor(self.here, self.runs).start(launch, run)
+            return run if run.state.over else supervisor(self.deployment, self.runs).start(launch, run)
         except Changed:  # somebody has stopped it meanwhile, or a function sees it through
             return newest(run, self.runs.get(run.id))
 
@@ -204,23 +204,23 @@ class SingleWork:
             self.runs.put(run)
         else:
             run = given_over(self.runs, run, unattended=True)
-        run = prepared(self.here.aws, self.runs, launch, run)
-        function = function_of(self.here)
-        function.go_on(self.here.aws, run, given)
+        run = prepared(self.deployment.aws, self.runs, launch, run)
+        function = function_of(self.deployment)
+        function.go_on(self.deployment.aws, run, given)
         self.terminal.say(f"  {function.name} manages it, whoever watches")
         self.given = given
         return run
 
     def finish(self) -> int:
         """See it through, or say why there is nothing to do. Returns the exit code."""
-        if self.here.deploy.run.workers:
+        if self.deployment.deploy.run.workers:
             self._delete_certificates()
         if self.run is not None and self.detach:
             self._say_detached(self.run)
             return 0
         if self.run is not None and self.launch is not None:
             self.run, code = watch(
-                self.terminal, self.where, self.here, self.runs, self.launch, self.run, self.on_interrupt,
+                self.terminal, self.target, self.deployment, self.runs, self.launch, self.run, self.on_interrupt,
                 given=self.given,
             )  # fmt: skip
             return code
@@ -229,20 +229,20 @@ class SingleWork:
             if self.decision.run is not None and self.detach:
                 self.terminal.print(self.decision.run.id)  # what whoever asked for a run goes on with
             elif self.decision.run is not None:
-                report(self.terminal, self.where, self.here, self.decision.run)
+                report(self.terminal, self.target, self.deployment, self.decision.run)
         return 0
 
     def _delete_certificates(self) -> None:
         """Delete the certificates of other runs whose end nobody saw."""
-        deploy, mine = self.here.deploy, self.run.id if self.run else ""
+        deploy, mine = self.deployment.deploy, self.run.id if self.run else ""
         try:
-            delete_left(self.here.aws, self.runs, place_of(deploy), rules_of(deploy), deploy.name, mine)
+            delete_left(self.deployment.aws, self.runs, place_of(deploy), rules_of(deploy), deploy.name, mine)
         except AwsError as error:
             self.terminal.note(f"note: whether earlier runs left certificates can't be seen: {error}")
 
     def _say_detached(self, run: Run) -> None:
         """That it goes on, and how to come back to it."""
-        for line in come_back(self.where, run).split("\n"):
+        for line in come_back(self.target, run).split("\n"):
             self.terminal.say(f"  {line}")
         self.terminal.print(run.id)
 

@@ -12,8 +12,8 @@ from reconciler.aws.calls import Aws
 from reconciler.cli.answer import Answer
 from reconciler.cli.diagnose import SHOWN
 from reconciler.cli.options import InAws
-from reconciler.cli.past_runs import Past, past, whole_runs
-from reconciler.cli.target import target
+from reconciler.cli.past_runs import Past, past_of, whole_runs
+from reconciler.cli.target import target_of
 from reconciler.cli.terminal import WIDE, Terminal, seconds
 from reconciler.cli.used import attempt_line, enough_for, measured, run_lines
 from reconciler.config import Deploy
@@ -104,28 +104,28 @@ def run(options: Arguments, terminal: Terminal) -> int:
             f"`runs {verb}` takes {wanted if isinstance(wanted, int) else 'at most one'} name(s), got {len(names)}",
             hint="runs | runs show [RUN] | runs compare A B | runs best METRIC",
         )
-    where = target(options)
-    keeps = verb == "show" and where.deploy.cluster.container_insights  # what it used, in its record
-    here = past(where, terminal, read_only=not (options.rebuild or keeps))
+    target = target_of(options)
+    keeps = verb == "show" and target.deploy.cluster.container_insights  # what it used, in its record
+    past = past_of(target, terminal, read_only=not (options.rebuild or keeps))
     if options.rebuild:
-        _rebuild(terminal, here)
+        _rebuild(terminal, past)
     if verb == "list":
-        _list(terminal, here, options)
+        _list(terminal, past, options)
     elif verb == "show":
-        run = measured(here, here.ended(names[0] if names else ""))
-        _show(terminal, where.deploy, run, options.json, paid=where.local is None, now=here.runs.now())
+        run = measured(past, past.ended(names[0] if names else ""))
+        _show(terminal, target.deploy, run, options.json, paid=target.local is None, now=past.runs.now())
         if not options.json:
-            say_workers(terminal, here.aws, here.place.cluster, run)
+            say_workers(terminal, past.aws, past.place.cluster, run)
     elif verb == "compare":
-        _compare(terminal, here.find(names[0]), here.find(names[1]), options.json)
+        _compare(terminal, past.find(names[0]), past.find(names[1]), options.json)
     else:
-        _best(terminal, here, names[0], options)
+        _best(terminal, past, names[0], options)
     return 0
 
 
-def _rebuild(terminal: Terminal, here: Past) -> None:
+def _rebuild(terminal: Terminal, past: Past) -> None:
     """Make the index anew, and say how many runs are in it."""
-    count = here.runs.rebuild(lambda done, total: terminal.status(f"  {done:,} of {total:,} records are read"))
+    count = past.runs.rebuild(lambda done, total: terminal.status(f"  {done:,} of {total:,} records are read"))
     terminal.status("")
     terminal.say(f"The index has {count:,} runs.")
 
@@ -137,18 +137,18 @@ def say_workers(terminal: Terminal, aws: Aws, cluster: str, run: Run | Row) -> N
             terminal.print(terminal.fold("    workers: ", cut(text, SHOWN)))
 
 
-def _list(terminal: Terminal, here: Past, options: Arguments) -> None:
-    catalog = here.runs.catalog()
-    runs = here.ends(catalog.newest(options.limit or NEWEST, whole=options.json))
+def _list(terminal: Terminal, past: Past, options: Arguments) -> None:
+    catalog = past.runs.catalog()
+    runs = past.ends(catalog.newest(options.limit or NEWEST, whole=options.json))
     if options.json:
-        terminal.json(Listed(whole_runs(runs), unreadable_json(here.runs)))
+        terminal.json(Listed(whole_runs(runs), unreadable_json(past.runs)))
         return
     if not runs:
         terminal.print("no runs yet")
     for run in runs:
-        terminal.print(row(terminal, run, id_width(runs), paid=here.where.local is None))
-        say_workers(terminal, here.aws, here.place.cluster, run)
-    if (more := catalog.count - len(runs) - len(here.runs.unreadable)) > 0 and len(runs) == (options.limit or NEWEST):
+        terminal.print(row(terminal, run, id_width(runs), paid=past.target.local is None))
+        say_workers(terminal, past.aws, past.place.cluster, run)
+    if (more := catalog.count - len(runs) - len(past.runs.unreadable)) > 0 and len(runs) == (options.limit or NEWEST):
         terminal.say(f"  and {more:,} more: --limit N lists N")
 
 
@@ -253,8 +253,8 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[
     return {key: (a.get(key, "-"), b.get(key, "-")) for key in sorted({*a, *b}) if a.get(key) != b.get(key)}
 
 
-def _best(terminal: Terminal, here: Past, metric: str, options: Arguments) -> None:
-    catalog = here.runs.catalog()
+def _best(terminal: Terminal, past: Past, metric: str, options: Arguments) -> None:
+    catalog = past.runs.catalog()
     best = catalog.with_metric(metric, options.limit or BEST, lowest=options.lowest)
     if not best:
         raise UserError(f"no run has the metric {metric!r}", hint="`runs show` lists the metrics of a run")

@@ -56,13 +56,15 @@ class SavedPlan:
         file, allowed = self.path.parent / self.plan.file, self.plan.options.model_dump()
         return replace(asked, file=file, environment=self.plan.environment, **allowed)
 
-    def check_place(self, here: Deployment) -> None:
+    def check_place(self, deployment: Deployment) -> None:
         """Raises UserError when it was made for another account or region."""
-        planfile.check_place(self.path, self.plan, account=here.names.facts.account, region=here.deploy.region)
+        planfile.check_place(
+            self.path, self.plan, account=deployment.names.facts.account, region=deployment.deploy.region
+        )
 
-    def check(self, terminal: Terminal, plan: Plan, here: Deployment) -> None:
+    def check(self, terminal: Terminal, plan: Plan, deployment: Deployment) -> None:
         """Raises PlanDrift when `plan`, made now, does more than was saved."""
-        lines = moved(self.plan, plan, here.deploy, here.graph)
+        lines = moved(self.plan, plan, deployment.deploy, deployment.graph)
         if not lines:
             return
         for line in lines:

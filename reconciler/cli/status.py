@@ -12,7 +12,7 @@ from reconciler.cli.past_runs import say_unseen, whole_runs
 from reconciler.cli.plan_format import PlanObject
 from reconciler.cli.render import GLYPHS, plan_json
 from reconciler.cli.runs import NEWEST, Unreadable, id_width, row, say_workers, unreadable_json
-from reconciler.cli.target import data_lines, deployment, target, where_line
+from reconciler.cli.target import data_lines, deployment_of, target_of, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Action, Step
 from reconciler.engine.lock import current_holder
@@ -48,21 +48,23 @@ ANSWERS = (There,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Print what is there: resources, the lock and the newest runs."""
-    where = target(options)
-    aws = where.aws(terminal, read_only=True)
-    here = deployment(where, aws, terminal, "status")
-    runs = runs_of(here.aws, here.names, terminal.note)
+    target = target_of(options)
+    aws = target.aws(terminal, read_only=True)
+    deployment = deployment_of(target, aws, terminal, "status")
+    runs = runs_of(deployment.aws, deployment.names, terminal.note)
     read: list[Any] = [
-        here.observe, lambda: _past(runs, as_json=options.json), lambda: current_holder(aws, here.deploy.name)
-    ]  # fmt: skip
+        deployment.observe,
+        lambda: _past(runs, as_json=options.json),
+        lambda: current_holder(aws, deployment.deploy.name),
+    ]
     seen, (count, newest), holder = aws.together(*read)
-    past, unseen = brought_up_to_date(aws, place_of(here.deploy), rules_of(here.deploy), newest)
-    plan = here.plan(seen)
+    past, unseen = brought_up_to_date(aws, place_of(deployment.deploy), rules_of(deployment.deploy), newest)
+    plan = deployment.plan(seen)
     if options.json:
-        shown = plan_json(plan, here.given_data)
+        shown = plan_json(plan, deployment.given_data)
         terminal.json(There(shown, str(holder) if holder else None, whole_runs(past), unreadable_json(runs)))
         return 0
-    for line in (where_line(here, where), *data_lines(here)):
+    for line in (where_line(deployment, target), *data_lines(deployment)):
         terminal.print(terminal.fold("", line))
     for step in plan.steps:
         terminal.print(_resource(terminal, step))
@@ -70,8 +72,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
         terminal.print(f"locked by {holder}")
     terminal.print(f"runs: {count:,}" + (f", the newest {RUNS}:" if count > RUNS else ""))
     for run in past:
-        terminal.print(row(terminal, run, id_width(past), paid=where.local is None))
-        say_workers(terminal, aws, str(here.deploy.cluster.name), run)
+        terminal.print(row(terminal, run, id_width(past), paid=target.local is None))
+        say_workers(terminal, aws, str(deployment.deploy.cluster.name), run)
     say_unseen(runs, unseen)
     return 0
 

@@ -8,8 +8,8 @@ from typing import Annotated
 from reconciler.cli.answer import Answer
 from reconciler.cli.interrupt import command
 from reconciler.cli.options import OfRun as Arguments
-from reconciler.cli.past_runs import past, whole_runs
-from reconciler.cli.target import target
+from reconciler.cli.past_runs import past_of, whole_runs
+from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
 from reconciler.run.crew import end_of_run
 from reconciler.run.hand_over import Function
@@ -34,27 +34,27 @@ ANSWERS = (Stopped,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
-    here = past(target(options), terminal, read_only=False)
-    run = here.find(options.run)
-    (now,) = whole_runs(here.ends([run]))
+    past = past_of(target_of(options), terminal, read_only=False)
+    run = past.find(options.run)
+    (now,) = whole_runs(past.ends([run]))
     run = now if now.task_arn and not run.task_arn else run
     result: Result = "is-over"
     if not (now.state.over and now.event is not Event.LOST):  # what ECS doesn't know is told to stop all the same
-        function = Function(here.names.watcher)
-        deploy = here.names.deploy.name
-        run, result = stop_run(here.aws, here.runs, here.place, function, run, BY_USER, deploy=deploy)
+        function = Function(past.names.watcher)
+        deploy = past.names.deploy.name
+        run, result = stop_run(past.aws, past.runs, past.place, function, run, BY_USER, deploy=deploy)
         now = run
     elif not run.state.over:  # nobody has seen its end
-        end_of_run(here.aws, here.names.deploy.name, here.place.cluster, here.runs.say, run)
+        end_of_run(past.aws, past.names.deploy.name, past.place.cluster, past.runs.say, run)
     if result == "is-over":
         text = f"run {run.id} is over: {now.state.value}"
         if now.state is not State.SUCCEEDED:
-            text += f"; see why: {command(here.where, 'diagnose', run.id)}"
+            text += f"; see why: {command(past.target, 'diagnose', run.id)}"
     elif result == "stopped":  # it waits to be launched, perhaps again
-        again = command(here.where, "apply", "")
+        again = command(past.target, "apply", "")
         text = f"run {run.id} is stopped; it had no task under way; launch it anew: {again}"
     else:
-        text = f"run {run.id} is being stopped; see how it ended: {command(here.where, 'watch', run.id)}"
+        text = f"run {run.id} is being stopped; see how it ended: {command(past.target, 'watch', run.id)}"
     if options.json:
         terminal.json(Stopped(run.id, result, run.task_arn or None))
     else:

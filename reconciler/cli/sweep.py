@@ -72,8 +72,8 @@ class SweepWork:
 
     def __init__(
         self,
-        where: Target,
-        here: Deployment,
+        target: Target,
+        deployment: Deployment,
         runs: Runs,
         terminal: Terminal,
         on_interrupt: str,
@@ -82,12 +82,18 @@ class SweepWork:
         max_parallel: int,
         sweep: Sweep | None,
     ) -> None:
-        self.where, self.here, self.runs, self.terminal, self.on_interrupt = where, here, runs, terminal, on_interrupt
+        self.target, self.deployment, self.runs, self.terminal, self.on_interrupt = (
+            target,
+            deployment,
+            runs,
+            terminal,
+            on_interrupt,
+        )
         self.found = [overrides.with_environment(combination) for combination in combinations]
         self.names = {name for combination in combinations for name in combination}
         self.max_parallel, self.sweep = max_parallel, sweep
         # `list`, as a sweep's combinations are in the file: what is secret in them is seen by its variable's name.
-        made = KNOWN.marked({"list": list(combinations), "overrides": plain(overrides)}, here.names.bucket)
+        made = KNOWN.marked({"list": list(combinations), "overrides": plain(overrides)}, deployment.names.bucket)
         made = {"combinations": made["list"], "overrides": made["overrides"]}
         self.id = f"sweep-{fingerprint(made)[:8]}"
         self.decisions: list[Decision] = []
@@ -98,8 +104,10 @@ class SweepWork:
     def decide(self) -> None:
         """Read each combination's newest run, where there is one."""
         self.runs.look_ahead(len(self.found))
-        base, self.decisions = base_of(self.here), []  # what was decided before isn't held beside it
-        self.decisions = self.here.aws.each(lambda overrides: decide(self.here, self.runs, overrides, base), self.found)
+        base, self.decisions = base_of(self.deployment), []  # what was decided before isn't held beside it
+        self.decisions = self.deployment.aws.each(
+            lambda overrides: decide(self.deployment, self.runs, overrides, base), self.found
+        )
 
     @property
     def launches(self) -> bool:
@@ -111,16 +119,16 @@ class SweepWork:
         self.launch = launch
         if stopping := [d.run for d in self.decisions if d.run is not None and d.run.state is State.STOPPING]:
             self.terminal.say(f"Waiting for the end of {len(stopping)} tasks that were stopped")
-            seer = supervisor(self.here, self.runs)
+            seer = supervisor(self.deployment, self.runs)
 
             def end(run: Run) -> None:
                 run = given_over(self.runs, run, unattended=False) if run.unattended else run
                 if not run.state.over:
                     seer.finish(launch, run)
 
-            self.here.aws.each(end, stopping)
+            self.deployment.aws.each(end, stopping)
             self.decide()
-        now = self.here.aws.clock.now()
+        now = self.deployment.aws.clock.now()
         if any(decision.action == "launch" for decision in self.decisions):
             check()
 
@@ -136,7 +144,7 @@ class SweepWork:
 
         wanted = [pair for pair in zip(self.decisions, self.found, strict=True) if pair[0].action != "none"]
         self.runs.later, self.runs.over = True, {d.run.id for d in self.decisions if d.run and d.run.state.over}
-        self.todo = self.here.aws.each(lambda pair: make(*pair), wanted)
+        self.todo = self.deployment.aws.each(lambda pair: make(*pair), wanted)
         self.runs.flush()
         # One that was written down and never launched is still to be launched.
         under_way = sum(d.action == "resume" and d.run is not None and bool(d.run.task_arn) for d in self.decisions)
@@ -145,7 +153,7 @@ class SweepWork:
             f"{under_way} under way, {len(wanted) - under_way} to launch, at most {self.max_parallel} at once"
         )
         if len(wanted) > under_way:
-            say_others(self.terminal, self.where, self.here, self.runs, {run.id for run in self.todo})
+            say_others(self.terminal, self.target, self.deployment, self.runs, {run.id for run in self.todo})
 
     def finish(self) -> int:
         """Run what is left, then show all."""
@@ -158,8 +166,8 @@ class SweepWork:
         ended: dict[str, Run] = {}
         if self.launch is not None and self.todo:
             limit = self.sweep.max_cost if self.sweep else None
-            screen = Screen(self.terminal, len(self.todo), self.name, self.here.aws.clock.now)
-            fleet = Fleet(supervisor(self.here, self.runs), self.launch, self.max_parallel, screen, limit)
+            screen = Screen(self.terminal, len(self.todo), self.name, self.deployment.aws.clock.now)
+            fleet = Fleet(supervisor(self.deployment, self.runs), self.launch, self.max_parallel, screen, limit)
             try:
                 ended = {run.fingerprint: run for run in self._explained(fleet, fleet.work(self.todo))}
             except Interrupted:
@@ -170,15 +178,15 @@ class SweepWork:
                 hint = "running tasks continue; run the same command again for the rest"
                 raise RunFailed(f"lost sight of {self.id}: {error}", hint=hint) from None
             self.terminal.status("")
-            message = of_sweep(self.here.deploy.name, self.id, list(ended.values()), self.name)
-            notifier(self.terminal, self.here).tell(message)
+            message = of_sweep(self.deployment.deploy.name, self.id, list(ended.values()), self.name)
+            notifier(self.terminal, self.deployment).tell(message)
         else:
             self.terminal.say("Nothing to run: every combination has a run that succeeded.")
         runs = [ended.get(d.fingerprint) or d.run for d in self.decisions]
         self.all = [run for run in runs if run is not None]
         show_table(self.terminal, self.all, self.name, self.sweep)
         if failed := [run for run in self.all if run.state is State.FAILED]:
-            self.terminal.print(f"  why, for instance: {command(self.where, 'diagnose', failed[0].id)}")
+            self.terminal.print(f"  why, for instance: {command(self.target, 'diagnose', failed[0].id)}")
         return 0 if len(self.all) == len(runs) and all(r.state is State.SUCCEEDED for r in self.all) else SOME_FAILED
 
     def _explained(self, fleet: Fleet, runs: Sequence[Run]) -> list[Run]:
@@ -192,7 +200,7 @@ class SweepWork:
                 return run
 
             def cause(log_lines: Sequence[str]) -> Diagnosis:
-                return diagnosis_of(self.here.deploy, run, self.where.base, log_lines, self.where.local)
+                return diagnosis_of(self.deployment.deploy, run, self.target.base, log_lines, self.target.local)
 
             try:
                 why = cause(fleet.last_lines(run, lines, lambda log_lines: cause(log_lines).known))
@@ -203,9 +211,9 @@ class SweepWork:
                 return run  # its end is recorded, and `diagnose` looks again
             return run
 
-        with_causes = self.here.aws.each(explained, runs)
+        with_causes = self.deployment.aws.each(explained, runs)
         if lines.interrupted:
-            self.where.stop.clear()
+            self.target.stop.clear()
         return with_causes
 
     def name(self, run: Run) -> str:
@@ -221,11 +229,11 @@ class SweepWork:
 
     def _interrupted(self, fleet: Fleet) -> None:
         """Stop what runs, or leave it; what isn't launched yet stays so."""
-        choice = choose(self.where, self.here, self.terminal, self.on_interrupt)
-        rest = f"run the same command again for the rest\n{come_back(self.where)}"
+        choice = choose(self.target, self.deployment, self.terminal, self.on_interrupt)
+        rest = f"run the same command again for the rest\n{come_back(self.target)}"
         if choice == "detach":
             raise Interrupted(f"detached; {len(fleet.active)} tasks of {self.id} go on", hint=rest)
-        count = fleet.stop(function_of(self.here))
+        count = fleet.stop(function_of(self.deployment))
         raise Interrupted(f"{count} tasks of {self.id} are being stopped", hint=rest)
 
 

@@ -130,7 +130,7 @@ def reach(file: Path, local: bool, *, quiet: bool = False) -> tuple[Any, str | N
     return clients.new_session(keys.access_key_id, keys.secret_access_key), running.endpoint_url, home
 
 
-def target(options: InAws, *, engine: str = "") -> Target:
+def target_of(options: InAws, *, engine: str = "") -> Target:
     """Read the file and find the way to AWS. engine: of --local. Raises ConfigErrors, UserError."""
     file, environment = options.file, options.environment
     if engine and not options.local:
@@ -162,19 +162,20 @@ def locking(verb: str, file: Path) -> str:
     return f"{verb} {file.name}"
 
 
-def where_line(here: Deployment, where: Target) -> str:
+def where_line(deployment: Deployment, target: Target) -> str:
     """Which deploy, in which account and region, reached how."""
-    chosen = f" (environment {where.environment})" if where.environment else ""
-    return f"{here.deploy.name}{chosen}: account {here.names.facts.account}, {here.deploy.region}, {where.place}"
+    chosen = f" (environment {target.environment})" if target.environment else ""
+    deploy, account = deployment.deploy, deployment.names.facts.account
+    return f"{deploy.name}{chosen}: account {account}, {deploy.region}, {target.place}"
 
 
-def data_lines(here: Deployment) -> list[str]:
+def data_lines(deployment: Deployment) -> list[str]:
     """What was found of data that is in S3 already, a line for each place."""
-    return [given.trouble or f"data: {given.place.uri}: {given.text}; read as it is" for given in here.given_data]
+    return [given.trouble or f"data: {given.place.uri}: {given.text}; read as it is" for given in deployment.given_data]
 
 
-def deployment(
-    where: Target,
+def deployment_of(
+    target: Target,
     aws: Aws,
     terminal: Terminal,
     command: str,
@@ -192,19 +193,19 @@ def deployment(
     uploads = Uploads(live)
     try:
         return prepare(
-            where.deploy,
+            target.deploy,
             aws,
-            where.base,
+            target.base,
             (ImageKind(None, build.say), Object(uploads), Folder(uploads)),
             skip_image=skip_image,
             rehash=rehash,
             removing=removing,
             checking=command in ("plan", "apply"),
-            own_files=[where.file, *([plan_file] if plan_file else [])],
+            own_files=[target.file, *([plan_file] if plan_file else [])],
             command=command,
         )
     except RoleRefused as error:
-        raise UserError(error.message, hint=_explained(where.deploy) or error.hint) from None
+        raise UserError(error.message, hint=_explained(target.deploy) or error.hint) from None
 
 
 def _explained(deploy: Deploy) -> str:
@@ -217,9 +218,9 @@ def _explained(deploy: Deploy) -> str:
     return github_token.explain(ci.github, os.environ) if ci and ci.github else ""
 
 
-def warn(terminal: Terminal, here: Deployment) -> None:
+def warn(terminal: Terminal, deployment: Deployment) -> None:
     """Say what the file allows that it had better not."""
-    if writes_records(here.names):
+    if writes_records(deployment.names):
         terminal.note(
             terminal.fold(
                 "warning: ",
@@ -227,7 +228,7 @@ def warn(terminal: Terminal, here: Deployment) -> None:
                 f"run's end was; its results need no more than task.role.write: [{', '.join(WRITE)}]",
             )
         )
-    if missing := checkpoints.missing(here.names):
+    if missing := checkpoints.missing(deployment.names):
         terminal.note(
             terminal.fold(
                 "warning: ",
@@ -235,7 +236,7 @@ def warn(terminal: Terminal, here: Deployment) -> None:
                 "program can't save a checkpoint for the next attempt",
             )
         )
-    if missing := promotion.missing(here.names):
+    if missing := promotion.missing(deployment.names):
         terminal.note(
             terminal.fold(
                 "warning: ",
@@ -243,7 +244,7 @@ def warn(terminal: Terminal, here: Deployment) -> None:
                 "with an error after its training",
             )
         )
-    warn_of_secrets(here.deploy, terminal)
+    warn_of_secrets(deployment.deploy, terminal)
 
 
 def warn_of_secrets(deploy: Deploy, terminal: Terminal) -> None:

@@ -51,8 +51,10 @@ def pull_text(task: Mapping[str, Any]) -> str:
 class Screen:
     """Shows a run as it goes."""
 
-    def __init__(self, terminal: Terminal, where: Target, aws: Aws, seer: Supervisor, from_start: bool = False) -> None:
-        self.terminal, self.where, self.aws, self.seer = terminal, where, aws, seer
+    def __init__(
+        self, terminal: Terminal, target: Target, aws: Aws, seer: Supervisor, from_start: bool = False
+    ) -> None:
+        self.terminal, self.target, self.aws, self.seer = terminal, target, aws, seer
         self.tail: list[str] = []
         self.several = False
         self._began = aws.clock.now()
@@ -68,23 +70,23 @@ class Screen:
         self.terminal.say(f"  task {attempt.task_arn} on {attempt.provider}")
         if attempt.checkpoint:
             self.terminal.say(f"  attempt {attempt.number} {attempt.checkpoint.text}")
-        if self.where.endpoint is None and console(self.aws.region):
-            cluster = str(self.where.deploy.cluster.name)
+        if self.target.endpoint is None and console(self.aws.region):
+            cluster = str(self.target.deploy.cluster.name)
             self.terminal.say(f"  {task_link(self.aws.region, cluster, attempt.task_arn)}")
 
     def reads(self, log: TaskLog) -> None:
         """Say where it is, where there is a console, and go on after the lines that were shown before."""
         self.log = log
-        if self.where.endpoint is None and console(self.aws.region):
+        if self.target.endpoint is None and console(self.aws.region):
             stream = next(iter(log.streams.values()))
             self.terminal.say(f"  {log_link(self.aws.region, log.group, stream.name)}")
         if self.run is not None and not self.from_start:
-            say_shown(self.terminal, self.where, self.run, Shown(self.where.base, self.run.id).resume(log))
+            say_shown(self.terminal, self.target, self.run, Shown(self.target.base, self.run.id).resume(log))
 
     def keep(self) -> None:
         """Remember what was shown, for whoever comes back."""
         if self.run is not None and self.log is not None and not self.terminal.quiet:
-            Shown(self.where.base, self.run.id).keep(self.log)
+            Shown(self.target.base, self.run.id).keep(self.log)
 
     def retry(self, following: Again) -> None:
         """Say why another follows."""
@@ -102,7 +104,7 @@ class Screen:
 
     def line(self, container: str, text: str, timestamp: float) -> None:
         """Show a log line; for a person at a terminal a structured one is made readable. Raises Interrupted."""
-        if self.where.stop.is_set():
+        if self.target.stop.is_set():
             raise Interrupted("interrupted")  # not after a page of ten thousand lines
         text = self.terminal.program(readable(text) if self.terminal.live else text)
         # Never broken between words: a traceback's carets stand under what they mean.
@@ -120,13 +122,13 @@ class Screen:
 
     def enough(self) -> None:
         """After Ctrl-C in that wait the end is shown; the next one leaves."""
-        self.where.stop.clear()
+        self.target.stop.clear()
 
     def tick(self) -> None:
         """Keep the live line alive."""
         if not self.terminal.live:
             return
-        cost = self.seer.spent(self.run) if self.run and self.where.endpoint is None else None
+        cost = self.seer.spent(self.run) if self.run and self.target.endpoint is None else None
         money = f", at most ${cost:.4f} so far" if cost is not None else ""
         self.terminal.status(f"  {self._state}  {self._elapsed()}{money}")
 
@@ -141,7 +143,7 @@ class End:
     """
 
     terminal: Terminal
-    here: Deployment
+    deployment: Deployment
     base: Path
     told: Run | None = None
     why: Diagnosis | None = None
@@ -151,23 +153,25 @@ class End:
         """Find out why it failed, and tell those who want to hear of it. Returns it with the cause."""
         self.terminal.status("")
         if run.state is not State.SUCCEEDED:
-            self.why = diagnose(self.here.aws, self.here.deploy, run, self.base, self.local)
+            self.why = diagnose(self.deployment.aws, self.deployment.deploy, run, self.base, self.local)
             run = replace(run, why=self.why.cause if self.why.known else "")
         self.told = run
         if run.unattended:
             return run  # its function tells of it
-        notifier(self.terminal, self.here).tell(of_run(self.here.deploy.name, run, self.why, paid=self.local is None))
+        notifier(self.terminal, self.deployment).tell(
+            of_run(self.deployment.deploy.name, run, self.why, paid=self.local is None)
+        )
         return run
 
     def explains(self, run: Run, lines: Sequence[str]) -> bool:
         """Whether these last lines of its log say why it failed."""
-        return diagnosis_of(self.here.deploy, run, self.base, lines, self.local).known
+        return diagnosis_of(self.deployment.deploy, run, self.base, lines, self.local).known
 
 
 def watch(
     terminal: Terminal,
-    where: Target,
-    here: Deployment,
+    target: Target,
+    deployment: Deployment,
     runs: Runs,
     launch: Launch,
     run: Run,
@@ -183,10 +187,10 @@ def watch(
     from_start: show the log from its beginning, what was shown before included. again: see Supervisor. given: what is
     different for an unattended run, where that is known.
     """
-    seer, end = supervisor(here, runs), End(terminal, here, where.base, local=where.local)
+    seer, end = supervisor(deployment, runs), End(terminal, deployment, target.base, local=target.local)
     seer.before_end, seer.explains, seer.again = end.tell, end.explains, again
-    screen = Screen(terminal, where, here.aws, seer, from_start)
-    looks = follower(here, runs, given)
+    screen = Screen(terminal, target, deployment.aws, seer, from_start)
+    looks = follower(deployment, runs, given)
     looks.explains = end.explains
     try:
         while True:
@@ -203,18 +207,18 @@ def watch(
     except Interrupted:
         screen.keep()
         terminal.status("")
-        _interrupted(terminal, where, here, runs, run.id, on_interrupt)
+        _interrupted(terminal, target, deployment, runs, run.id, on_interrupt)
     except BrokenPipeError:
         terminal.note(f"nobody reads the output any more; run {run.id} continues")
-        for hint in come_back(where, run).split("\n"):
+        for hint in come_back(target, run).split("\n"):
             terminal.note(hint)
         raise
     except ReconcilerError as error:
         screen.keep()
         terminal.status("")
-        raise RunFailed(f"lost sight of run {run.id}: {error}", hint=come_back(where, run)) from None
+        raise RunFailed(f"lost sight of run {run.id}: {error}", hint=come_back(target, run)) from None
     terminal.status("")
-    Shown(where.base, run.id).forget()
+    Shown(target.base, run.id).forget()
     if end.told is None:
         end.tell(run)  # somebody else has ended it
     why, copied = end.why, None
@@ -222,38 +226,38 @@ def watch(
         for line in screen.tail:
             terminal.print(f"  {line}")
     if run.state is State.SUCCEEDED:
-        copied = copy_results(terminal, where, here, runs, run)
-    report(terminal, where, here, run, why, copied)
+        copied = copy_results(terminal, target, deployment, runs, run)
+    report(terminal, target, deployment, run, why, copied)
     return run, exit_code(run)
 
 
-def say_shown(terminal: Terminal, where: Target, run: Run, count: int) -> None:
+def say_shown(terminal: Terminal, target: Target, run: Run, count: int) -> None:
     """That lines were shown before, and where they are."""
     if count:
         lines = "1 line was" if count == 1 else f"{count:,} lines were"
-        terminal.say(terminal.style(f"  ({lines} shown before: {command(where, 'logs', run.id)})", "dim"))
+        terminal.say(terminal.style(f"  ({lines} shown before: {command(target, 'logs', run.id)})", "dim"))
 
 
-def notifier(terminal: Terminal, here: Deployment) -> Notifier:
+def notifier(terminal: Terminal, deployment: Deployment) -> Notifier:
     """What tells those who want to hear how runs end."""
-    return Notifier(here.aws, here.names, terminal.note)
+    return Notifier(deployment.aws, deployment.names, terminal.note)
 
 
-def copy_results(terminal: Terminal, where: Target, here: Deployment, runs: Runs, run: Run) -> Copied | None:
+def copy_results(terminal: Terminal, target: Target, deployment: Deployment, runs: Runs, run: Run) -> Copied | None:
     """Copy what the run wrote to `run.results`, and say what isn't copied. That this fails doesn't fail the run."""
-    if not here.deploy.run.results:
+    if not deployment.deploy.run.results:
         return None
     try:
-        copied = fetch(here.aws, runs, run, where.base / here.deploy.run.results)
+        copied = fetch(deployment.aws, runs, run, target.base / deployment.deploy.run.results)
     except Interrupted:
         raise
     except Gone as error:
         terminal.note(f"the results are gone: {error.reason}")
-        return Copied(where.base / here.deploy.run.results / run.id, gone=True)
+        return Copied(target.base / deployment.deploy.run.results / run.id, gone=True)
     except (OSError, ReconcilerError) as error:
         why = (error.strerror if isinstance(error, OSError) else "") or str(error)
         terminal.note(f"the results stay in {run.output}; copying them failed: {why}")
-        return Copied(where.base / here.deploy.run.results / run.id, missed=[("", why)])
+        return Copied(target.base / deployment.deploy.run.results / run.id, missed=[("", why)])
     for key, why in copied.missed[:MISSED]:
         terminal.note(f"not copied: {shown(key)}: {why}")
     if len(copied.missed) > MISSED:
@@ -261,27 +265,31 @@ def copy_results(terminal: Terminal, where: Target, here: Deployment, runs: Runs
     return copied
 
 
-def _interrupted(terminal: Terminal, where: Target, here: Deployment, runs: Runs, run_id: str, wanted: str) -> None:
+def _interrupted(
+    terminal: Terminal, target: Target, deployment: Deployment, runs: Runs, run_id: str, wanted: str
+) -> None:
     """Stop the task or leave it."""
-    choice = choose(where, here, terminal, wanted)
+    choice = choose(target, deployment, terminal, wanted)
     run = runs.get(run_id)
     if run is None or choice == "detach":
-        raise Interrupted(f"detached; run {run_id} continues", hint=come_back(where, run) if run else "")
-    if not run.unattended and isinstance(supervisor(here, runs).decide(run), IsOver):
-        raise Interrupted(f"run {run_id} has ended", hint=f"see how: {command(where, 'watch', run_id)}")
-    why, deploy = "interrupted by the user", here.deploy
+        raise Interrupted(f"detached; run {run_id} continues", hint=come_back(target, run) if run else "")
+    if not run.unattended and isinstance(supervisor(deployment, runs).decide(run), IsOver):
+        raise Interrupted(f"run {run_id} has ended", hint=f"see how: {command(target, 'watch', run_id)}")
+    why, deploy = "interrupted by the user", deployment.deploy
     try:
-        _, result = stop_run(here.aws, runs, place_of(deploy), function_of(here), run, why, deploy=deploy.name)
+        _, result = stop_run(
+            deployment.aws, runs, place_of(deploy), function_of(deployment), run, why, deploy=deploy.name
+        )
     except Changed:
-        raise Interrupted(f"run {run_id} has just gone on, and isn't stopped", hint=come_back(where, run)) from None
+        raise Interrupted(f"run {run_id} has just gone on, and isn't stopped", hint=come_back(target, run)) from None
     if result == "stopped":
         raise Interrupted(f"run {run_id} is stopped; it had no task under way")
     says = {"is-over": f"run {run_id} has ended", "is-being-stopped": f"run {run_id} is being stopped"}
-    raise Interrupted(says[result], hint=f"see how it ended: {command(where, 'watch', run_id)}")
+    raise Interrupted(says[result], hint=f"see how it ended: {command(target, 'watch', run_id)}")
 
 
 def report(
-    terminal: Terminal, where: Target, here: Deployment, run: Run, why: Diagnosis | None = None,
+    terminal: Terminal, target: Target, deployment: Deployment, run: Run, why: Diagnosis | None = None,
     copied: Copied | None = None,
 ) -> None:  # fmt: skip
     """How a run ended and where its results are. why: it failed, if that is known already. copied: just now."""
@@ -289,7 +297,7 @@ def report(
     code = "no exit code" if run.exit_code is None else f"exit code {run.exit_code}"
     if run.exit_code not in (None, 0) and run.state is State.FAILED and exit_code(run) == RESERVED_BY_US:
         code += f" (reserved: this command ends with {RESERVED_BY_US})"
-    cost = f", at most ${run.cost:.4f}" if run.cost is not None and where.endpoint is None else ""
+    cost = f", at most ${run.cost:.4f}" if run.cost is not None and target.endpoint is None else ""
     good = run.state is State.SUCCEEDED
     terminal.print(
         terminal.style(f"Run {run.id} {run.state.value}{took}, {code}{cost}.", "green" if good else "red", "bold")
@@ -297,8 +305,8 @@ def report(
     if not good:
         if run.reason:
             terminal.print(terminal.fold("  reason   ", cut(run.reason, SHOWN)))
-        diagnosis = why or diagnose(here.aws, here.deploy, run, where.base, where.local)
-        show(terminal, diagnosis, command(where, "logs", run.id))
+        diagnosis = why or diagnose(deployment.aws, deployment.deploy, run, target.base, target.local)
+        show(terminal, diagnosis, command(target, "logs", run.id))
         return
     last = run.attempts[-1]
     if last.memory is not None:
@@ -313,8 +321,8 @@ def report(
     if copied is not None and copied.gone:
         return
     terminal.print(f"  results  {run.output}")
-    if here.deploy.run.results:
-        local = where.base / here.deploy.run.results / run.id
+    if deployment.deploy.run.results:
+        local = target.base / deployment.deploy.run.results / run.id
         whole = is_whole(local)
         if copied is not None and copied.missed:
             if copied.count > len(copied.missed):

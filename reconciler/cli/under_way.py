@@ -24,23 +24,25 @@ MOST = 20  # of the newest that are looked at
 SHOWN = 3
 
 
-def say_others(terminal: Terminal, where: Target, here: Deployment, runs: Runs, mine: Collection[str]) -> None:
+def say_others(terminal: Terminal, target: Target, deployment: Deployment, runs: Runs, mine: Collection[str]) -> None:
     """Say which runs that clients have launched aren't over, and how to end them. mine: the ids of those that this
     command sees through.
     """
     try:
         unfinished = runs.catalog(scheduled=False).unfinished(MOST, mine)
         others = [run for run in unfinished if not run.unattended]
-        seen, unseen = with_ends(here.aws, place_of(here.deploy), rules_of(here.deploy), others)
+        seen, unseen = with_ends(deployment.aws, place_of(deployment.deploy), rules_of(deployment.deploy), others)
     except ReconcilerError as error:
         terminal.note(f"note: whether earlier runs are under way can't be seen: {error}")
         return
     say_unseen(runs, unseen)
     going = [run for run in seen if not run.state.over]
     for run in going[:SHOWN]:
-        terminal.note(terminal.fold("note: ", f"{_goes_on(run, runs.now())}; end it: {command(where, 'stop', run.id)}"))
+        terminal.note(
+            terminal.fold("note: ", f"{_goes_on(run, runs.now())}; end it: {command(target, 'stop', run.id)}")
+        )
     if len(going) > SHOWN:
-        terminal.note(f"note: and {len(going) - SHOWN} more runs aren't over: {command(where, 'runs', '')}")
+        terminal.note(f"note: and {len(going) - SHOWN} more runs aren't over: {command(target, 'runs', '')}")
 
 
 def _goes_on(run: Run, now: float) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws as Arguments
-from reconciler.cli.target import target
+from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
 from reconciler.engine.lock import unlock
 from reconciler.lower.account import check_account
@@ -26,10 +26,10 @@ ANSWERS = (Unlocked,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Unlock and say who held it."""
-    where = target(options)
-    aws = where.aws(terminal)
-    check_account(aws, where.deploy)
-    holder = unlock(aws, where.deploy.name)
+    target = target_of(options)
+    aws = target.aws(terminal)
+    check_account(aws, target.deploy)
+    holder = unlock(aws, target.deploy.name)
     if options.json:
         terminal.json(Unlocked(holder is not None, str(holder) if holder else None))
     else:

@@ -16,14 +16,14 @@ from reconciler.run.state import State
 from reconciler.run.usage import SETTING, Enough, Took, enough, size_text, usage_text
 
 
-def measured(here: Past, run: Run) -> Run:
+def measured(past: Past, run: Run) -> Run:
     """A run with what its tasks used, where Container Insights is on. That it can't be read now is said."""
-    if not here.where.deploy.cluster.container_insights:
+    if not past.target.deploy.cluster.container_insights:
         return run
     try:
-        return with_usage(here.aws, here.place, here.runs, run)
+        return with_usage(past.aws, past.place, past.runs, run)
     except AwsError as error:
-        here.runs.say(f"what the run used can't be read now: {error}")
+        past.runs.say(f"what the run used can't be read now: {error}")
         return run
 
 

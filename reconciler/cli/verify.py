@@ -9,7 +9,7 @@ from reconciler.checks.findings import State
 from reconciler.checks.verify.live import Live
 from reconciler.cli.findings import Checks, as_json, counts, show, summary
 from reconciler.cli.options import InAws as Arguments
-from reconciler.cli.target import target
+from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
 from reconciler.config.resource_names import Facts, Names
 from reconciler.lower.account import check_account
@@ -25,14 +25,14 @@ ANSWERS = (Examined,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Look at everything. Returns 0, or 1 when something is NG."""
-    where = target(options)
-    deploy = where.deploy
-    with where.aws(terminal, read_only=True) as aws:
+    target = target_of(options)
+    deploy = target.deploy
+    with target.aws(terminal, read_only=True) as aws:
         check_account(aws, deploy)
         vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
         names = Names(deploy, Facts(aws.account, aws.partition, vpc, ()))
-        terminal.say(terminal.fold("", f"{deploy.name}: account {aws.account}, {deploy.region}, {where.place}"))
-        findings = verify.examine(Live(aws, deploy, names, where.base))
+        terminal.say(terminal.fold("", f"{deploy.name}: account {aws.account}, {deploy.region}, {target.place}"))
+        findings = verify.examine(Live(aws, deploy, names, target.base))
     if options.json:
         terminal.json(Examined(not counts(findings)[State.NG], as_json(findings)))
     else:

@@ -11,7 +11,7 @@ from reconciler.cli.log_position import Shown
 from reconciler.cli.options import OfRun
 from reconciler.cli.past_runs import Past
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.target import deployment, target
+from reconciler.cli.target import deployment_of, target_of
 from reconciler.cli.task import copy_results, report, say_shown
 from reconciler.cli.task import watch as watch_task
 from reconciler.cli.terminal import Terminal
@@ -46,39 +46,39 @@ ANSWERS = (Watched,)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Watch it to its end. Returns its exit code."""
-    where = target(options)
-    on_interrupt(where.stop.set)
-    here = deployment(where, where.aws(terminal), terminal, "watch", skip_image=True)
-    runs = runs_of(here.aws, here.names, terminal.note)
-    past = Past(where, here.aws, runs, here.names)
+    target = target_of(options)
+    on_interrupt(target.stop.set)
+    deployment = deployment_of(target, target.aws(terminal), terminal, "watch", skip_image=True)
+    runs = runs_of(deployment.aws, deployment.names, terminal.note)
+    past = Past(target, deployment.aws, runs, deployment.names)
     run = past.find(options.run)
     if run.state.over:
         if run.task_arn:
-            log, shown = past.log(run), Shown(where.base, run.id)
+            log, shown = past.log(run), Shown(target.base, run.id)
             if not options.from_start:
-                say_shown(terminal, where, run, shown.resume(log))
+                say_shown(terminal, target, run, shown.resume(log))
             log.read_all(lambda container, text, timestamp: terminal.say(f"  | {terminal.program(text)}"))
             shown.forget()
-        copied = copy_results(terminal, where, here, runs, run) if run.state is State.SUCCEEDED else None
-        report(terminal, where, here, run, copied=copied)
+        copied = copy_results(terminal, target, deployment, runs, run) if run.state is State.SUCCEEDED else None
+        report(terminal, target, deployment, run, copied=copied)
         code = exit_code(run)
     else:
-        seen = here.observe()
+        seen = deployment.observe()
         attributes = {address: live.attributes for address, live in seen.resources.items()}
         try:
-            launch = launch_like(launch_of(here, attributes, ""), run)
+            launch = launch_like(launch_of(deployment, attributes, ""), run)
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} doesn't exist any more", hint="run `apply`") from None
         if is_launching(run):
-            run = launched_unseen(here.aws, past.place, run) or run
+            run = launched_unseen(deployment.aws, past.place, run) or run
         launched = run.attempts and (run.attempts[-1].event is not None or run.task_arn)
         if not launched and not run.unattended:
             hint = "its function launches it" if run.schedule else "run `apply` as for this run: it launches it"
-            hint += f"\nor end it: {command(where, 'stop', run.id)}"
+            hint += f"\nor end it: {command(target, 'stop', run.id)}"
             raise UserError(f"run {run.id} isn't launched", hint=hint)
-        given = overrides_of(here.aws, launch, run)
+        given = overrides_of(deployment.aws, launch, run)
         run, code = watch_task(
-            terminal, where, here, runs, launch, replace(run, overrides=given or Overrides()),
+            terminal, target, deployment, runs, launch, replace(run, overrides=given or Overrides()),
             options.on_interrupt, from_start=options.from_start, again=given is not None,
         )  # fmt: skip
     if options.json:

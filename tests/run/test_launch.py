@@ -315,8 +315,8 @@ def test_whatever_is_launched_anew_tells_of_others(
     monkeypatch.setattr(run_work, "say_others", lambda *args: told.append(args[-1]))
     monkeypatch.setattr(work, "_started", lambda launch, run: run, raising=False)
     unattended = SimpleNamespace(run=SimpleNamespace(unattended=False))
-    work.terminal = work.where = work.runs = None  # type: ignore[assignment]
-    work.here = SimpleNamespace(deploy=unattended)  # type: ignore[assignment]
+    work.terminal = work.target = work.runs = None  # type: ignore[assignment]
+    work.deployment = SimpleNamespace(deploy=unattended)  # type: ignore[assignment]
     work.begin(None, run, new=new)  # type: ignore[arg-type]
     assert told == ([{run.id}] if new else [])
 
