@@ -149,10 +149,13 @@ class Matcher:
 
 
 ANY = Token(character=re.compile("[^/]", re.DOTALL))
+ENDING = re.compile(r"\*\*(?=[^/])[^*?\[\]\\]+", re.DOTALL)  # `**.pem`: Docker compares only the end of a path with it
 
 
 def _tokens(pattern: str) -> tuple[Token, ...]:
     """Raises re.error, IndexError for what Docker refuses."""
+    if ENDING.fullmatch(pattern):
+        return Token(DEEP), *(Token(character=re.compile(re.escape(char))) for char in pattern[2:])
     out: list[Token] = []
     at = 0
     while at < len(pattern):
