@@ -82,9 +82,9 @@ class LikeWork(SingleWork):
         else:
             check()
             before, now = last.id if last else "", self.deployment.aws.clock.now()
-            run = new_run(self.runs, launch, was.fingerprint, was.inputs, now, given, before=before)
+            run = new_run(self.runs, launch, was.fingerprint, was.inputs, now, given, previous=before)
             self.terminal.say(f"Run {run.id}: {decision.why}")
-            for line in (f"image {was.spec.containers[0].image}", *(old.text for old in was.data), *was.told):
+            for line in (f"image {was.spec.containers[0].image}", *(old.text for old in was.data), *was.notes):
                 self.terminal.say(self.terminal.fold("  ", line))
             run = replace(prepare(self.deployment, self.runs, was, run), code_version=was.run.code_version)
         launch = launch_like(replace(launch, task_definition=was.run.task_definition), run)

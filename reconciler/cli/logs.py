@@ -98,7 +98,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         end = watch.follow()
         over = replace(run.with_attempt(end.ends(attempt)), state=state_after(end.event), exit_code=end.exit_code)
         explains = partial(explained, past, over) if over.state is not State.SUCCEEDED else None
-        LastLines(log, lines, end, explains, watch.seen, watch.alive).read()
+        LastLines(log, lines, end, explains, watch.stopped_at, watch.alive).read()
         return 0
     workers = size_of(run) is not None
     if workers:

@@ -162,7 +162,9 @@ class SingleWork:
             check()
             before = decision.run.id if decision.run else ""
             now = self.deployment.aws.clock.now()
-            run = new_run(self.runs, launch, decision.fingerprint, decision.inputs, now, self.overrides, before=before)
+            run = new_run(
+                self.runs, launch, decision.fingerprint, decision.inputs, now, self.overrides, previous=before
+            )
             self.terminal.say(self.terminal.fold("", f"Run {run.id}: {decision.why}"))
         self.begin(launch, run, new=decision.action != "resume")
 

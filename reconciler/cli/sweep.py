@@ -137,7 +137,7 @@ class SweepWork:
                 return replace(decision.run, overrides=overrides)
             before = decision.run.id if decision.run else ""
             run = new_run(
-                self.runs, launch, decision.fingerprint, decision.inputs, now, overrides, before=before, sweep=self.id
+                self.runs, launch, decision.fingerprint, decision.inputs, now, overrides, previous=before, sweep=self.id
             )
             self.runs.put(run)
             return run

@@ -37,8 +37,8 @@ class Limits:
 
 def limit_of(run: Run, limits: Limits) -> float | None:
     """The run's limit in US dollars: the file's, or its part of that of its sweep, if that is less."""
-    known = [amount for amount in (limits.cap.dollars if limits.cap else None, run.budget) if amount is not None]
-    return min(known, default=None)
+    amounts = [amount for amount in (limits.cap.dollars if limits.cap else None, run.budget) if amount is not None]
+    return min(amounts, default=None)
 
 
 def seconds_left(run: Run, limits: Limits) -> float | None:
@@ -53,29 +53,29 @@ def seconds_left(run: Run, limits: Limits) -> float | None:
     *before, last = [price_of(run, attempt, limits) for attempt in run.attempts]
     if last is None or None in before:
         return 0.0
-    times = [paid(attempt, then.launched) for attempt, then in pairwise(run.attempts)]
+    times = [paid(attempt, following.launched) for attempt, following in pairwise(run.attempts)]
     spent = sum((price or 0.0) * time / 3600 for price, time in zip(before, times, strict=True))
     return max(0.0, min((limit - spent) / last * 3600 - limits.cap.margin, LONGEST))
 
 
-def share(limit: float, taken: float, waiting: int, run: Run, limits: Limits) -> float:
+def share(limit: float, others_cost: float, waiting: int, run: Run, limits: Limits) -> float:
     """What a run of a sweep may cost, in US dollars: its part of what is left, or what the shortest task costs, so that
     a small limit has some of them run rather than none.
 
-    taken: by other runs; waiting: so many aren't launched yet, this one too.
+    others_cost: by other runs; waiting: so many aren't launched yet, this one too.
     """
-    left = max(limit - taken, 0.0)
+    remainder = max(limit - others_cost, 0.0)
     price = price_of(run, Attempt(1, "", "", 0.0), limits) or 0.0
     shortest = price * (LEAST + (limits.cap.margin if limits.cap else 0)) / 3600
-    return max(left / waiting, min(left, shortest))
+    return max(remainder / waiting, min(remainder, shortest))
 
 
 def cost_at_most(run: Run, limits: Limits) -> float:
     """What a run that is over has cost at most, in US dollars; its budget where that isn't known."""
-    known = [(attempt, price_of(run, attempt, limits)) for attempt in run.attempts if attempt.task_arn]
-    if any(price is None or attempt.stopped is None for attempt, price in known):
+    prices = [(attempt, price_of(run, attempt, limits)) for attempt in run.attempts if attempt.task_arn]
+    if any(price is None or attempt.stopped is None for attempt, price in prices):
         return run.budget or 0.0
-    return sum((price or 0.0) * paid(attempt, attempt.stopped or 0.0) / 3600 for attempt, price in known)
+    return sum((price or 0.0) * paid(attempt, attempt.stopped or 0.0) / 3600 for attempt, price in prices)
 
 
 def paid(attempt: Attempt, over: float) -> float:
@@ -110,8 +110,8 @@ def allowance(provider: str) -> float:
 
 def pays(run: Run, limits: Limits) -> bool:
     """Whether what is left pays for the newest attempt at all."""
-    left = seconds_left(run, limits)
-    return left is None or left >= LEAST
+    seconds = seconds_left(run, limits)
+    return seconds is None or seconds >= LEAST
 
 
 def deadline(run: Run, limits: Limits, started: float | None = None) -> tuple[float, str] | None:
@@ -119,8 +119,8 @@ def deadline(run: Run, limits: Limits, started: float | None = None) -> tuple[fl
 
     started: when its program began, in seconds since the epoch; None where that isn't known.
     """
-    launched, left = run.attempts[-1].launched, seconds_left(run, limits)
-    ends = [] if left is None else [(launched + left, TOO_DEAR)]
+    launched, seconds = run.attempts[-1].launched, seconds_left(run, limits)
+    ends = [] if seconds is None else [(launched + seconds, TOO_DEAR)]
     if limits.max_duration is not None:
         began = launched + allowance(run.attempts[-1].provider) if started is None else started + SLACK
         ends.append((began + limits.max_duration, OVERDUE))
@@ -129,9 +129,9 @@ def deadline(run: Run, limits: Limits, started: float | None = None) -> tuple[fl
 
 def too_long(run: Run, limits: Limits, task: Mapping[str, Any], now: float) -> str:
     """Why the newest attempt's task, as ECS describes it, has lasted too long; empty where it hasn't."""
-    created, left = task.get("createdAt"), seconds_left(run, limits)
+    created, seconds = task.get("createdAt"), seconds_left(run, limits)
     began = created.timestamp() if created else run.attempts[-1].launched
-    if left is not None and now - began > left:
+    if seconds is not None and now - began > seconds:
         return TOO_DEAR
     started = task.get("startedAt")
     late = limits.max_duration is not None and started is not None and now - started.timestamp() > limits.max_duration
@@ -141,8 +141,8 @@ def too_long(run: Run, limits: Limits, task: Mapping[str, Any], now: float) -> s
 def limit_text(run: Run, limits: Limits, now: float) -> str:
     """That a run was stopped at its limit of cost or time, for people."""
     limit, first, last = limit_of(run, limits), run.attempts[0].launched, run.attempts[-1]
-    after = span(max((last.stopped or now) - first, 0.0))
-    return f"stopped at your limit{'' if limit is None else f' of {dollars(limit)}'} after {after}"
+    duration = span(max((last.stopped or now) - first, 0.0))
+    return f"stopped at your limit{'' if limit is None else f' of {dollars(limit)}'} after {duration}"
 
 
 def dollars(amount: float) -> str:

@@ -99,22 +99,22 @@ class Catalog:
         unsettled = {run_id for part in self._parts for run_id in part.unsettled}
         ids = sorted({*rows, *unsettled}, key=moment)
         waiting = sorted(((segment, part) for part in self._parts for segment in part.head.segments), key=_last)
-        known = {*ids}
+        known_ids = {*ids}
         while ids or waiting:
             if waiting and (not ids or len(ids) < AHEAD or moment(waiting[-1][0].last) > moment(ids[-AHEAD])):
                 segment, part = waiting.pop()
                 for row in self._rows(part, segment):
-                    if row.id not in known:
+                    if row.id not in known_ids:
                         rows[row.id] = row
                         ids.append(row.id)
-                more = part.unsettled - known  # where the segment was lost
-                unsettled |= more
-                ids = sorted({*ids, *more}, key=moment)
-                known.update(ids)
+                lost_ids = part.unsettled - known_ids  # where the segment was lost
+                unsettled |= lost_ids
+                ids = sorted({*ids, *lost_ids}, key=moment)
+                known_ids.update(ids)
                 continue
             batch, ids = ids[-AHEAD:], ids[:-AHEAD]
-            read = self._read([run_id for run_id in batch if run_id in unsettled])
-            runs: list[Run | Row] = [*read, *(rows[run_id] for run_id in batch if run_id not in unsettled)]
+            unsettled_runs = self._read([run_id for run_id in batch if run_id in unsettled])
+            runs: list[Run | Row] = [*unsettled_runs, *(rows[run_id] for run_id in batch if run_id not in unsettled)]
             yield sorted(runs, key=lambda run: run.created, reverse=True)
 
     def with_metric(self, metric: str, count: int, *, lowest: bool) -> list[Run | Row]:
@@ -139,13 +139,13 @@ class Catalog:
     def _not_indexed(self, part: _Part) -> list[Run]:
         """Runs that are not in the index: those that may be over, and the newest of those that were under way."""
         due = part.head.due(part.listed, self._now)
-        others = sorted(part.unsettled.difference(due), key=moment, reverse=True)
+        running = sorted(part.unsettled.difference(due), key=moment, reverse=True)
         if part.lost and len(due) > AT_ONCE:
             self._runs.say(f"the records of {len(due):,} runs are read, which takes long: `runs --rebuild` helps")
         elif len(due) > AT_ONCE:
             self._runs.say(f"{len(due) - AT_ONCE:,} runs aren't in the index yet and were left out: `runs --rebuild`")
             due = due[:AT_ONCE]
-        return self._read([*due, *others[:RUNNING]])
+        return self._read([*due, *running[:RUNNING]])
 
     def unfinished(self, most: int | None = None, but: Collection[str] = ()) -> list[Run]:
         """The runs that aren't over, by their records. most: of the newest that are looked at, None for all; but: ids
@@ -165,10 +165,10 @@ class Catalog:
                 ids_and_tasks = zip(rows.ids, rows.columns["task"], strict=True)
                 ids |= {run_id for run_id, task in ids_and_tasks if part_of_id in run_id or task == part_of_id}
         if not ids:
-            left = self._read(
+            runs = self._read(
                 sorted((run_id for part in self._parts for run_id in part.unsettled), key=moment)[-AT_ONCE:]
             )
-            ids = {run.id for run in left if run.task_arn.endswith(f"/{part_of_id}")}
+            ids = {run.id for run in runs if run.task_arn.endswith(f"/{part_of_id}")}
         return sorted(ids, key=moment, reverse=True)
 
     def _all_rows(self) -> list[tuple[_Part, Rows | None]]:
@@ -195,8 +195,8 @@ class Catalog:
         for segment in part.head.segments:
             if segment.name not in part.loaded and (rows := part.index.segment(segment)) is not None:
                 part.loaded[segment.name] = rows
-        there = {run_id for rows in part.loaded.values() for run_id in rows.ids}
-        part.listed = {**dict.fromkeys(set(part.index.names()) - there - {*part.head.rows}, ""), **part.listed}
+        segment_ids = {run_id for rows in part.loaded.values() for run_id in rows.ids}
+        part.listed = {**dict.fromkeys(set(part.index.names()) - segment_ids - {*part.head.rows}, ""), **part.listed}
         part.lost = True
 
     def _read(self, ids: list[str]) -> list[Run]:

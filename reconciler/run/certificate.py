@@ -30,7 +30,7 @@ def new_certificate(name: str) -> str:
 
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
-    made = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -42,4 +42,4 @@ def new_certificate(name: str) -> str:
         .sign(key, hashes.SHA256())
     )
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return (made.public_bytes(Encoding.PEM) + secret).decode()
+    return (certificate.public_bytes(Encoding.PEM) + secret).decode()

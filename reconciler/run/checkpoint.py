@@ -35,10 +35,10 @@ class Checkpoint:
         if not self.files:
             return "started from the beginning: there was no checkpoint"
         size = f"{self.bytes / 2**20:,.1f} MiB" if self.bytes >= 2**20 else f"{self.bytes:,} bytes"
-        when = datetime.fromtimestamp(self.written or 0.0, UTC)
+        moment = datetime.fromtimestamp(self.written or 0.0, UTC)
         newest = f", the newest {self.newest[:LONGEST]}" if self.newest else ""
         files = f"{self.files:,} file{'s'[: self.files != 1]}"
-        return f"continued from the checkpoint of {when:%Y-%m-%d %H:%M:%S} UTC ({files}, {size}{newest})"
+        return f"continued from the checkpoint of {moment:%Y-%m-%d %H:%M:%S} UTC ({files}, {size}{newest})"
 
 
 def variables(output: str, attempt: int) -> dict[str, str]:
@@ -91,8 +91,8 @@ def _pages(calls: Any, operation: str, bucket: str, run_id: str) -> Iterator[Map
     marks = {"ContinuationToken": "NextContinuationToken"}
     if operation == "ListObjectVersions":
         marks = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
-    where = {"Bucket": bucket, "Prefix": checkpoint_prefix(run_id)}
-    return pages(lambda more: calls.find("s3", operation, **where, **more), marks)
+    params = {"Bucket": bucket, "Prefix": checkpoint_prefix(run_id)}
+    return pages(lambda continuation: calls.find("s3", operation, **params, **continuation), marks)
 
 
 def _entries(run_id: str, page: Mapping[str, Any], part: str) -> list[Any]:

@@ -65,8 +65,8 @@ def run_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
     hours = max(amounts.seconds, prices.LEAST) / 3600
     lines = _run_lines(deploy, hours)
     logs, log = prices.LOGS.get(deploy.region), amounts.log * tasks(deploy)
-    shown = f"${logs[0]:g}" if logs else "unknown price"
-    return [*lines, Line("log taken in", f"{_number(log)} GB x {shown}", log * logs[0] if logs else None)]
+    price = f"${logs[0]:g}" if logs else "unknown price"
+    return [*lines, Line("log taken in", f"{_number(log)} GB x {price}", log * logs[0] if logs else None)]
 
 
 def _run_lines(deploy: Deploy, hours: float) -> list[Line]:
@@ -75,46 +75,46 @@ def _run_lines(deploy: Deploy, hours: float) -> list[Line]:
     if workers is None:
         return lines
     size = {"cpu": workers.cpu, "memory": workers.memory}
-    theirs = deploy.model_copy(update={"task": deploy.task.model_copy(update=size)})
-    more = _task_lines(theirs, workers.count, hours, workers.capacity[0])
-    return [*lines, *(replace(line, what=f"{OF_WORKERS}{line.what}") for line in more)]
+    worker_deploy = deploy.model_copy(update={"task": deploy.task.model_copy(update=size)})
+    worker_lines = _task_lines(worker_deploy, workers.count, hours, workers.capacity[0])
+    return [*lines, *(replace(line, what=f"{OF_WORKERS}{line.what}") for line in worker_lines)]
 
 
-def _task_lines(deploy: Deploy, many: int, hours: float, provider: str) -> list[Line]:
-    """What `many` tasks cost for `hours` hours."""
+def _task_lines(deploy: Deploy, count: int, hours: float, provider: str) -> list[Line]:
+    """What `count` tasks cost for `hours` hours."""
     if provider in deploy.own_providers:
         return [Line("instances", f"{provider}: yours, at EC2's price", None)]
     if provider in deploy.managed_providers:
-        return _managed_lines(deploy, many, hours)
+        return _managed_lines(deploy, count, hours)
     task, region = deploy.task, deploy.region
     cpu, memory = prices.FARGATE.get(region, {}).get(task.platform, (None, None))
-    times, span = f"{many} tasks x " if many > 1 else "", f"{_number(hours)} h"
+    times, span = f"{count} tasks x " if count > 1 else "", f"{_number(hours)} h"
 
     def line(item: str, amount: float, unit: str, price: float | None) -> Line:
-        shown = "unknown price" if price is None else f"${price:g}"
-        text = f"{times}{_number(amount)}{unit} x {span} x {shown}"
-        return Line(item, text, None if price is None else many * amount * hours * price)
+        price_text = "unknown price" if price is None else f"${price:g}"
+        text = f"{times}{_number(amount)}{unit} x {span} x {price_text}"
+        return Line(item, text, None if price is None else count * amount * hours * price)
 
     lines = [line("vCPU", task.cpu / 1024, "", cpu), line("memory", task.memory / 1024, " GB", memory)]
-    if (more := (task.ephemeral_storage or 0) - prices.FREE_STORAGE) > 0:
-        lines.append(line("disk", more, " GB", prices.STORAGE.get(region)))
+    if (extra_storage := (task.ephemeral_storage or 0) - prices.FREE_STORAGE) > 0:
+        lines.append(line("disk", extra_storage, " GB", prices.STORAGE.get(region)))
     if deploy.network.public_ip:
         lines.append(line("public IPv4", 1, "", prices.IPV4.get(region)))
     return lines
 
 
-def _managed_lines(deploy: Deploy, many: int, hours: float) -> list[Line]:
-    """`many` tasks on managed instances of their own, each at what the dearest costs that it may get."""
-    price, times = managed_price(deploy), f"{many} tasks x " if many > 1 else ""
-    shown = "unknown price" if price is None else f"${price:.4g} at most"
+def _managed_lines(deploy: Deploy, count: int, hours: float) -> list[Line]:
+    """`count` tasks on managed instances of their own, each at what the dearest costs that it may get."""
+    price, times = managed_price(deploy), f"{count} tasks x " if count > 1 else ""
+    price_text = "unknown price" if price is None else f"${price:.4g} at most"
     types = allowed(deploy.requirements) if deploy.task.gpu_type else ()
     without = [prices.instance_hourly(deploy.region, instance_type.name) for instance_type in types]
     if price is None and without and None not in without:
-        shown = f"${max(hourly or 0.0 for hourly in without):.4g} at most and an unknown fee"
+        price_text = f"${max(hourly or 0.0 for hourly in without):.4g} at most and an unknown fee"
     hours += IDLE / 3600  # for which it is kept after its task
-    dollars = None if price is None else many * hours * price
-    known = FEE if price is not None else "without its disk"
-    return [Line("managed instance", f"{times}{_number(hours)} h x {shown}, {known}", dollars)]
+    dollars = None if price is None else count * hours * price
+    note = FEE if price is not None else "without its disk"
+    return [Line("managed instance", f"{times}{_number(hours)} h x {price_text}, {note}", dollars)]
 
 
 def _managed_in_a_line(deploy: Deploy) -> str:
@@ -126,20 +126,20 @@ def _managed_in_a_line(deploy: Deploy) -> str:
         instance_type.name: prices.managed_hourly(region, instance_type.name)
         for instance_type in allowed(deploy.requirements)
     }
-    known = sorted((price, name) for name, price in costs.items() if price is not None)
+    known_prices = sorted((price, name) for name, price in costs.items() if price is not None)
     unknown = {name: prices.instance_hourly(region, name) for name, price in costs.items() if price is None}
-    if not known and not any(unknown.values()):
+    if not known_prices and not any(unknown.values()):
         return f"Cost: the table of {prices.INSTANCE_DATE} has no price of {region} for {', '.join(costs)}."
     text = ", ".join(
         f"{name}: price unknown" if price is None else f"{name}: ${price:.4f} an hour and a fee that isn't known"
         for name, price in unknown.items()
     )
-    if known:
-        (least, cheap), (most, dear), others = known[0], known[-1], text
-        text = f"${least:.4f} ({cheap})" + (f" to ${most:.4f} ({dear})" if len(known) > 1 else "")
+    if known_prices:
+        (least, cheap), (most, dear), unknown_text = known_prices[0], known_prices[-1], text
+        text = f"${least:.4f} ({cheap})" + (f" to ${most:.4f} ({dear})" if len(known_prices) > 1 else "")
         text += f" an hour {FEE}"
-        if task.gpu_type and others:
-            text += f" ({others})"
+        if task.gpu_type and unknown_text:
+            text += f" ({unknown_text})"
     if not task.gpu_type:
         text += ", or more, since task.gpu_type doesn't say which GPUs"
     spot = MANAGED_SPOT in deploy.managed_providers.values()
@@ -149,11 +149,13 @@ def _managed_in_a_line(deploy: Deploy) -> str:
 def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
     """What a month costs: its runs, its service, its function and what is stored."""
     run_cost = total(run_lines(deploy, amounts))
-    shown = "unknown" if run_cost is None else f"${_number(run_cost)}"
+    cost_text = "unknown" if run_cost is None else f"${_number(run_cost)}"
     logs = prices.LOGS.get(deploy.region)
-    kept = min(deploy.logs.retention_days or DAYS, DAYS) / DAYS  # of a month's log there is so much at a time
-    log = amounts.log * amounts.runs * tasks(deploy) * kept
-    lines = [Line("runs", f"{_number(amounts.runs)} x {shown}", None if run_cost is None else amounts.runs * run_cost)]
+    fraction = min(deploy.logs.retention_days or DAYS, DAYS) / DAYS  # of a month's log there is so much at a time
+    log = amounts.log * amounts.runs * tasks(deploy) * fraction
+    lines = [
+        Line("runs", f"{_number(amounts.runs)} x {cost_text}", None if run_cost is None else amounts.runs * run_cost)
+    ]
     if (service := deploy.service) is not None and service.desired_count:
         kept_running = _task_lines(deploy, service.desired_count, DAYS * 24, str(service.capacity))
         whole = total(kept_running)
@@ -163,8 +165,8 @@ def month_lines(deploy: Deploy, amounts: Amounts) -> list[Line]:
         call = prices.FUNCTION.get(deploy.region)
         calls = CALLS + int(amounts.seconds // EVERY)
         text = f"{_number(amounts.runs)} x {calls} calls of {SECONDS} s with {MEMORY:g} GB"
-        known = None if call is None else amounts.runs * calls * (call[0] + SECONDS * MEMORY * call[1])
-        lines.append(Line("function", text if call else f"{text}, unknown price", known))
+        function_cost = None if call is None else amounts.runs * calls * (call[0] + SECONDS * MEMORY * call[1])
+        lines.append(Line("function", text if call else f"{text}, unknown price", function_cost))
     for item, size, price in (
         ("image in ECR", amounts.image, prices.ECR.get(deploy.region)),
         ("data in S3", amounts.data, prices.S3.get(deploy.region)),
@@ -185,8 +187,8 @@ def a_month(expression: str) -> float | None:
 
 def total(lines: Sequence[Line]) -> float | None:
     """The sum, where all of it is known."""
-    known = [line.dollars for line in lines if line.dollars is not None]
-    return sum(known) if len(known) == len(lines) else None
+    amounts = [line.dollars for line in lines if line.dollars is not None]
+    return sum(amounts) if len(amounts) == len(lines) else None
 
 
 def why_no_sum(deploy: Deploy, lines: Sequence[Line]) -> str:
@@ -203,15 +205,15 @@ def why_no_sum(deploy: Deploy, lines: Sequence[Line]) -> str:
 
 def in_a_line(deploy: Deploy) -> str:
     """What a run costs at most, for the plan: by the hour, and until `run.max_duration`."""
-    first, *others = deploy.run.capacity
+    first, *other_providers = deploy.run.capacity
     if first in deploy.managed_providers:
         return _managed_in_a_line(deploy)
     if first in deploy.own_providers:
         price_text = f"on instances of yours ({first}), at EC2's price"
         if (workers := deploy.run.workers) is None:
             return f"Cost: a run is {price_text}."
-        theirs = total([line for line in _run_lines(deploy, 1.0) if line.what.startswith(OF_WORKERS)])
-        price = "at an unknown price" if theirs is None else f"at ${theirs:.4f} an hour"
+        worker_cost = total([line for line in _run_lines(deploy, 1.0) if line.what.startswith(OF_WORKERS)])
+        price = "at an unknown price" if worker_cost is None else f"at ${worker_cost:.4f} an hour"
         return _in_a_line(
             deploy, f"{price_text}, and its workers on Fargate {price}", None, spot=SPOT in workers.capacity
         )
@@ -221,7 +223,7 @@ def in_a_line(deploy: Deploy) -> str:
     workers = deploy.run.workers
     spot = SPOT in (*deploy.run.capacity, *(workers.capacity if workers else ()))
     price_text = f"${hour:.4f} an hour"
-    if on_ec2 := [deploy.managed_providers.get(name, name) for name in others if name not in FARGATE]:
+    if on_ec2 := [deploy.managed_providers.get(name, name) for name in other_providers if name not in FARGATE]:
         return _in_a_line(
             deploy, f"{price_text} on {first}, and at EC2's price on {' and '.join(on_ec2)}", None, spot=spot
         )

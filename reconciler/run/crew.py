@@ -64,19 +64,19 @@ class Where:
 class Crew:
     """The workers of a run's newest attempt.
 
-    given: what is different for the run's tasks. tell: told what becomes of them. seen: given each that runs or has
-    run, by number, as ECS shows it, to read its log. lost: how those ended that were lost.
+    overrides: what is different for the run's tasks. tell: told what becomes of them. observe: given each that runs or
+    has run, by number, as ECS shows it, to read its log. losses: how those ended that were lost.
     """
 
     calls: Calls
     where: Where
     run: Run
-    given: Overrides
+    overrides: Overrides
     now: Callable[[], float]
     tell: Callable[[str], None] = lambda text: None
-    seen: Callable[[int, Mapping[str, Any]], None] = lambda number, task: None
-    lost: dict[str, str] = field(default_factory=dict)  # by the task's ARN
-    _known: dict[int, KnownWorker] = field(default_factory=dict)
+    observe: Callable[[int, Mapping[str, Any]], None] = lambda number, task: None
+    losses: dict[str, str] = field(default_factory=dict)  # by the task's ARN
+    _workers: dict[int, KnownWorker] = field(default_factory=dict)
     _looked: float | None = None
     _listed: bool = False
     _team: Team | None = None
@@ -96,14 +96,16 @@ class Crew:
         try:
             self._look()
             team = self._team = self._team or team_of(self.calls, self.run)
-            started = all(self._start(team, number, address) for number in missing(team.size.count, self._known, now))
+            started = all(self._start(team, number, address) for number in missing(team.size.count, self._workers, now))
             self._conflict = None
-            return started and not any(worker.task and just_ended(worker.task, now) for worker in self._known.values())
+            return started and not any(
+                worker.task and just_ended(worker.task, now) for worker in self._workers.values()
+            )
         except (*self.calls.FAILURES, NoWorker) as error:
             # The program waits for them, and ends by itself if they don't come.
             self._looked = now + PAUSE
             # Whoever else sees to them may have launched it, with a variable that this one doesn't have.
-            self._known, self._listed = {}, False
+            self._workers, self._listed = {}, False
             self._say(f"a worker can't be launched now: {error}")
         return False
 
@@ -121,8 +123,8 @@ class Crew:
 
     def with_why(self, end: Verdict) -> Verdict:
         """How the program's task ended, with how the workers did that it may have failed for."""
-        lost = self.lost.values() if end.event in FAILED else ()
-        return replace(end, reason="; ".join(dict.fromkeys((end.reason, *lost))))
+        losses = self.losses.values() if end.event in FAILED else ()
+        return replace(end, reason="; ".join(dict.fromkeys((end.reason, *losses))))
 
     def _look(self, *, over: bool = False) -> None:
         """Learn how they are, at first also those that somebody else has launched. over: their scheduler is gone."""
@@ -130,24 +132,24 @@ class Crew:
             for task in workers_of(self.calls, self.where.cluster, self.run.attempts[-1].token):
                 self._learn(task, new=True, over=over)
             self._listed = True
-        arns = [str(worker.task["taskArn"]) for worker in self._known.values() if worker.task is not None]
+        arns = [str(worker.task["taskArn"]) for worker in self._workers.values() if worker.task is not None]
         for at in range(0, len(arns), AT_ONCE):
             for task in described(self.calls, self.where.cluster, arns[at : at + AT_ONCE]):
                 self._learn(task, new=False, over=over)
-        for number, worker in self._known.items():
+        for number, worker in self._workers.items():
             if worker.task is not None:
-                self.seen(number, worker.task)
+                self.observe(number, worker.task)
 
     def _learn(self, task: Mapping[str, Any], *, new: bool, over: bool) -> None:
         number = number_of(str(task.get("group", "")))
-        worker, created = self._known.get(number, KnownWorker()), task.get("createdAt")
+        worker, created = self._workers.get(number, KnownWorker()), task.get("createdAt")
         newer = not new or worker.task is None or (created and created.timestamp() >= worker.launched)
         launched = created.timestamp() if created else worker.launched
         # ECS forgets the earlier ones: how often it was launched tells the newest.
         launches = max(worker.launches, launches_of(task))
-        self._known[number] = KnownWorker(launches, task if newer else worker.task, max(launched, worker.launched))
-        if is_lost(task, over=over or just_ended(task, self.now())) and task["taskArn"] not in self.lost:
-            self.lost[str(task["taskArn"])] = text = how_ended(task)
+        self._workers[number] = KnownWorker(launches, task if newer else worker.task, max(launched, worker.launched))
+        if is_lost(task, over=over or just_ended(task, self.now())) and task["taskArn"] not in self.losses:
+            self.losses[str(task["taskArn"])] = text = how_ended(task)
             self.tell(f"{text}; after {LAUNCHES} launches there is no other" if launches >= LAUNCHES else text)
 
     def _start(self, team: Team, number: int, address: str) -> bool:
@@ -156,19 +158,19 @@ class Crew:
         Where a token has launched one before, which has ended since and ECS may have forgotten, the next is tried.
         """
         providers = self.where.providers
-        while (launches := self._known.get(number, KnownWorker()).launches) < LAUNCHES:
+        while (launches := self._workers.get(number, KnownWorker()).launches) < LAUNCHES:
             task, why = None, ""
             for provider in providers[min(launches, len(providers) - 1) :]:
                 task, why = self._run_task(team, number, launches, address, provider)
                 if task is not None:
                     break
             if task is FORGOTTEN:
-                self._known[number] = KnownWorker(launches + 1, None, 0.0)
+                self._workers[number] = KnownWorker(launches + 1, None, 0.0)
                 continue
             if task is None:
                 self._say(f"there is no room for worker {number} yet: {why}")
                 return False
-            self._known[number] = KnownWorker(launches + 1, task, self.now())
+            self._workers[number] = KnownWorker(launches + 1, task, self.now())
             if not self._is_gone(task):
                 self.tell(f"worker {number} on {provider}")
                 break
@@ -195,7 +197,7 @@ class Crew:
         """
         where = self.where
         request = run_worker(
-            self.run, number, launches, address, provider, team.size, self.given, cluster=where.cluster,
+            self.run, number, launches, address, provider, team.size, self.overrides, cluster=where.cluster,
             task_definition=team.definition, subnets=where.subnets, security_group=where.security_group,
             public_ip=where.public_ip,
         )  # fmt: skip
@@ -241,8 +243,8 @@ def team_of(calls: Calls, run: Run) -> Team:
     count = next((variable.get("value", "") for variable in variables if variable["name"] == COUNT), "")
     if not arn or not count.isdigit():
         raise NoWorker(f"the definition of run {run.id}, {run.task_definition}, doesn't tell of its workers")
-    theirs = calls.call("ecs", "DescribeTaskDefinition", taskDefinition=arn)["taskDefinition"]
-    return Team(arn, Size(int(count), int(theirs["cpu"]), int(theirs["memory"])))
+    definition = calls.call("ecs", "DescribeTaskDefinition", taskDefinition=arn)["taskDefinition"]
+    return Team(arn, Size(int(count), int(definition["cpu"]), int(definition["memory"])))
 
 
 def described(calls: Calls, cluster: str, arns: Sequence[str]) -> Sequence[Mapping[str, Any]]:
@@ -278,8 +280,10 @@ def stop_workers(calls: Calls, cluster: str, attempts: Sequence[Attempt], reason
 
 
 def _arns(calls: Calls, cluster: str, token: str, status: str) -> Iterator[str]:
-    where = {"cluster": cluster, "startedBy": mark_of(token), "desiredStatus": status}
-    for page in pages(lambda more: calls.find("ecs", "ListTasks", **where, **more), {"nextToken": "nextToken"}):
+    params = {"cluster": cluster, "startedBy": mark_of(token), "desiredStatus": status}
+    for page in pages(
+        lambda continuation: calls.find("ecs", "ListTasks", **params, **continuation), {"nextToken": "nextToken"}
+    ):
         yield from page.get("taskArns") or ()
 
 

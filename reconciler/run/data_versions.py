@@ -91,49 +91,49 @@ class _Place:
         return bool(version["LastModified"] > self.launched)
 
 
-def old_data(aws: Aws, bucket: str, deploy: str, run: Run, named: Iterable[str]) -> tuple[list[OldData], str]:
+def old_data(aws: Aws, bucket: str, deploy: str, run: Run, keys: Iterable[str]) -> tuple[list[OldData], str]:
     """What a run's data was, and what isn't sure about it.
 
-    named: the keys that the program is given, for a run whose record doesn't tell. Raises UserError for what is gone.
+    keys: those that the program is given, for a run whose record doesn't tell. Raises UserError for what is gone.
     """
-    place, told = _Place(aws, bucket, deploy, run), run.inputs.get("data")
-    sure = isinstance(told, dict) and all(isinstance(content, str) for content in told.values())
-    wanted: dict[str, str] = dict(told) if sure and isinstance(told, dict) else dict.fromkeys(named, "")
+    place, recorded = _Place(aws, bucket, deploy, run), run.inputs.get("data")
+    sure = isinstance(recorded, dict) and all(isinstance(content, str) for content in recorded.values())
+    contents: dict[str, str] = dict(recorded) if sure and isinstance(recorded, dict) else dict.fromkeys(keys, "")
 
     def look(key: str, content: str) -> OldData:
         if key.startswith(SCHEME):
             return _given_data(place, key, content)
         return (_folder if key.endswith("/") else _file)(place, key, content)
 
-    data = aws.each(lambda item: look(*item), sorted(wanted.items()))
-    return data, "" if sure or not wanted else f"{UNSAID}: what the bucket had at its launch is taken"
+    data = aws.each(lambda item: look(*item), sorted(contents.items()))
+    return data, "" if sure or not contents else f"{UNSAID}: what the bucket had at its launch is taken"
 
 
 def _given_data(place: _Place, uri: str, content: str) -> OldData:
     """Data of a bucket that isn't the deploy's: as it is, or in versions whose ETags are those of then."""
-    where = place_of(uri)
-    if read_place(place.aws, where).content == content:
-        return OldData(uri, (), moved=False, bucket=where.bucket)
-    there = replace(place, bucket=where.bucket)
-    listed, markers = _listed(there, uri, where.path, alone=not where.is_folder)
+    location = place_of(uri)
+    if read_place(place.aws, location).content == content:
+        return OldData(uri, (), moved=False, bucket=location.bucket)
+    other_place = replace(place, bucket=location.bucket)
+    listed, markers = _listed(other_place, uri, location.path, alone=not location.is_folder)
     changes = {entry["LastModified"] for entry in (*listed, *markers) if not place.is_later(entry)}
     for moment in sorted(changes, reverse=True)[:TRIED]:
-        then = _versions_at(listed, markers, moment)
-        _check_count(uri, len(then))
-        listing, versions = Listing(where), []
-        for key, version in sorted(then.items(), key=lambda item: item[0].encode()):
+        entries = _versions_at(listed, markers, moment)
+        _check_count(uri, len(entries))
+        listing, versions = Listing(location), []
+        for key, version in sorted(entries.items(), key=lambda item: item[0].encode()):
             if not key.endswith("/"):
                 listing.add(version)
                 versions.append(Version(key, version["VersionId"], version["Size"], bool(version["IsLatest"])))
         if listing.content == content:
-            return OldData(uri, tuple(versions), moved=True, bucket=where.bucket)
+            return OldData(uri, tuple(versions), moved=True, bucket=location.bucket)
     raise _gone(place, uri, "no versions are there whose ETags are those of then")
 
 
 def _file(place: _Place, key: str, sha: str) -> OldData:
-    where = {"Bucket": place.bucket, "Key": key}
+    params = {"Bucket": place.bucket, "Key": key}
     spec = ObjectSpec(name=f"{place.bucket}/{key}")
-    head = place.aws.find("s3", "HeadObject", **where, ChecksumMode="ENABLED") if sha else None
+    head = place.aws.find("s3", "HeadObject", **params, ChecksumMode="ENABLED") if sha else None
     if head is not None and checksum(head, spec) == sha:
         return OldData(key, (Version(key, head.get("VersionId", ""), head["ContentLength"], newest=True),), moved=False)
     # Of all that begins with the key S3 lists the key itself first, and its newest version.
@@ -151,27 +151,31 @@ def _file(place: _Place, key: str, sha: str) -> OldData:
 
 def _folder(place: _Place, prefix: str, content: str) -> OldData:
     listed, markers = _listed(place, prefix, prefix)
-    now = {version["Key"] for version in listed if version["IsLatest"]}
-    known: dict[Version, tuple[str, bool]] = {}  # what was asked of a version
+    current_keys = {version["Key"] for version in listed if version["IsLatest"]}
+    checksums: dict[Version, tuple[str, bool]] = {}  # what was asked of a version
     for back in range(MOMENTS):  # what came after the launch may be of its second
-        then = _versions_at(listed, markers, place.launched - timedelta(seconds=back))
-        files = {key: version for key, version in then.items() if not key.endswith("/")}
+        entries = _versions_at(listed, markers, place.launched - timedelta(seconds=back))
+        files = {key: version for key, version in entries.items() if not key.endswith("/")}
         _check_count(prefix, len(files))
         versions = tuple(
             Version(k, version["VersionId"], version["Size"], bool(version["IsLatest"])) for k, version in files.items()
         )
-        asked = [version for version in versions if content and version not in known]
-        known |= zip(asked, place.aws.each(partial(_sha, place), asked), strict=True)
-        if not content or _is_content(place, prefix, content, {version: known[version] for version in versions}):
-            changed = any(not version.newest for version in versions) or now != files.keys()
+        unread = [version for version in versions if content and version not in checksums]
+        checksums |= zip(unread, place.aws.each(partial(_sha, place), unread), strict=True)
+        if not content or _is_content(place, prefix, content, {version: checksums[version] for version in versions}):
+            changed = any(not version.newest for version in versions) or current_keys != files.keys()
             return OldData(prefix, versions, moved=changed)
     raise _gone(place, prefix, "the files of then aren't what they were")
 
 
-def _is_content(place: _Place, prefix: str, content: str, told: Mapping[Version, tuple[str, bool]]) -> bool:
-    """Whether these versions are what a folder was. told: of each the SHA-256, and whether the deploy uploaded it."""
-    for mine in (True, False):  # what others put there isn't in the hash, unless it is the same as ours
-        shas = {version.key.removeprefix(prefix): sha for version, (sha, owner) in told.items() if owner or not mine}
+def _is_content(place: _Place, prefix: str, content: str, checksums: Mapping[Version, tuple[str, bool]]) -> bool:
+    """Whether these versions are what a folder was. checksums: of each the SHA-256, and whether it is ours."""
+    for only_uploads in (True, False):  # what others put there isn't in the hash, unless it is the same as ours
+        shas = {
+            version.key.removeprefix(prefix): sha
+            for version, (sha, owner) in checksums.items()
+            if owner or not only_uploads
+        }
         if FolderSpec(name=f"{place.bucket}/{prefix}", files=shas).content == content:
             return True
     return False
@@ -179,13 +183,13 @@ def _is_content(place: _Place, prefix: str, content: str, told: Mapping[Version,
 
 def _versions_at(listed: Sequence[Any], markers: Sequence[Any], moment: datetime) -> dict[str, Any]:
     """The versions that a reader got then, by key."""
-    gone = {id(marker) for marker in markers}
+    marker_ids = {id(marker) for marker in markers}
     versions: dict[str, Any] = {}
     # S3 lists the newest version of a key first, which counts where two are of one second.
     for entry in sorted([*listed, *markers], key=lambda entry: entry["LastModified"], reverse=True):
         if entry["LastModified"] <= moment:
             versions.setdefault(entry["Key"], entry)
-    return {key: version for key, version in sorted(versions.items()) if id(version) not in gone}
+    return {key: version for key, version in sorted(versions.items()) if id(version) not in marker_ids}
 
 
 def _listed(place: _Place, name: str, prefix: str, *, alone: bool = False) -> tuple[list[Any], list[Any]]:
@@ -193,21 +197,24 @@ def _listed(place: _Place, name: str, prefix: str, *, alone: bool = False) -> tu
 
     name: how it is named in an error. Raises UserError as soon as there are more than are looked at.
     """
-    versions, markers, there = list[Any](), list[Any](), dict[str, bool]()
+    versions, markers, exists = list[Any](), list[Any](), dict[str, bool]()
     try:
         for page in place.aws.answers("s3", "ListObjectVersions", Bucket=place.bucket, Prefix=prefix):
-            page_versions, gone = page.get("Versions") or [], page.get("DeleteMarkers") or []
-            kept = [[entry for entry in part if not alone or entry["Key"] == prefix] for part in (page_versions, gone)]
-            versions += kept[0]
-            markers += kept[1]
-            for entry in sorted([*kept[0], *kept[1]], key=lambda entry: entry["LastModified"], reverse=True):
+            page_versions, page_markers = page.get("Versions") or [], page.get("DeleteMarkers") or []
+            matching = [
+                [entry for entry in part if not alone or entry["Key"] == prefix]
+                for part in (page_versions, page_markers)
+            ]
+            versions += matching[0]
+            markers += matching[1]
+            for entry in sorted([*matching[0], *matching[1]], key=lambda entry: entry["LastModified"], reverse=True):
                 if not place.is_later(entry) and not entry["Key"].endswith("/"):
                     # Of the launch is the newest before it; a marker has no size.
-                    there.setdefault(entry["Key"], "Size" in entry)
-            _check_count(name, sum(there.values()))
+                    exists.setdefault(entry["Key"], "Size" in entry)
+            _check_count(name, sum(exists.values()))
             if len(versions) + len(markers) > VERSIONS:
                 raise UserError(f"{name} has more than {VERSIONS:,} versions, and no more are looked at")
-            if len(kept[0]) + len(kept[1]) < len(page_versions) + len(gone):
+            if len(matching[0]) + len(matching[1]) < len(page_versions) + len(page_markers):
                 break
     except Gone:
         return [], []
@@ -221,9 +228,9 @@ def _check_count(name: str, count: int) -> None:
 
 def _sha(place: _Place, version: Version) -> tuple[str, bool]:
     """The SHA-256 of a version's content, and whether the deploy uploaded it."""
-    where = {"Bucket": place.bucket, "Key": version.key, "VersionId": version.version}
+    params = {"Bucket": place.bucket, "Key": version.key, "VersionId": version.version}
     try:
-        head = place.aws.find("s3", "HeadObject", **where, ChecksumMode="ENABLED")
+        head = place.aws.find("s3", "HeadObject", **params, ChecksumMode="ENABLED")
     except Denied as error:  # whose answer to HEAD has no text, and the call's name doesn't say it
         error.hint = f"allow s3:GetObjectVersion on {version.key} to whoever runs this"
         raise
@@ -249,18 +256,18 @@ def copy(aws: Aws, bucket: str, run_id: str, data: Iterable[OldData]) -> None:
 def _copy(aws: Aws, bucket: str, to: str, home: str, version: Version) -> None:
     # botocore encodes it.
     source = f"{home}/{version.key}" + (f"?versionId={version.version}" if version.version else "")
-    where = {"Bucket": bucket, "Key": f"{to}{version.key}"}
+    target = {"Bucket": bucket, "Key": f"{to}{version.key}"}
     if version.size <= WHOLE:
-        aws.call("s3", "CopyObject", **where, CopySource=source, TaggingDirective="REPLACE")
+        aws.call("s3", "CopyObject", **target, CopySource=source, TaggingDirective="REPLACE")
         return
-    upload = {**where, "UploadId": aws.call("s3", "CreateMultipartUpload", **where)["UploadId"]}
+    upload = {**target, "UploadId": aws.call("s3", "CreateMultipartUpload", **target)["UploadId"]}
     parts = []
     try:
         for number, start in enumerate(range(0, version.size, PIECE), 1):
             piece = f"bytes={start}-{min(start + PIECE, version.size) - 1}"
-            asked = {**upload, "PartNumber": number, "CopySource": source, "CopySourceRange": piece}
-            made = aws.call("s3", "UploadPartCopy", **asked)["CopyPartResult"]
-            parts.append({"PartNumber": number, "ETag": made["ETag"]})
+            request = {**upload, "PartNumber": number, "CopySource": source, "CopySourceRange": piece}
+            result = aws.call("s3", "UploadPartCopy", **request)["CopyPartResult"]
+            parts.append({"PartNumber": number, "ETag": result["ETag"]})
         aws.call("s3", "CompleteMultipartUpload", **upload, MultipartUpload={"Parts": parts})
     except BaseException:
         aws.find("s3", "AbortMultipartUpload", **upload)
@@ -274,13 +281,13 @@ def moved_text(text: str, bucket: str, run_id: str, data: Iterable[OldData]) -> 
     for start in (0, text.find("=") + 1):
         for old in data:
             uri = f"{SCHEME}{old.bucket or bucket}/"
-            named = text.startswith(uri, start)
-            if not old.moved or (old.bucket and not named):  # a key alone is one of the deploy's bucket
+            is_uri = text.startswith(uri, start)
+            if not old.moved or (old.bucket and not is_uri):  # a key alone is one of the deploy's bucket
                 continue
-            key = text[start + len(uri) if named else start :]
+            key = text[start + len(uri) if is_uri else start :]
             folder = (not old.path or old.path.endswith("/")) and (key.startswith(old.path) or key == old.path[:-1])
             if folder or key == old.path:
-                return f"{text[:start]}{f'{SCHEME}{bucket}/' if named else ''}{old.copied(run_id)}{key}", old.key
+                return f"{text[:start]}{f'{SCHEME}{bucket}/' if is_uri else ''}{old.copied(run_id)}{key}", old.key
     return text, ""
 
 

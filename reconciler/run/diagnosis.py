@@ -124,9 +124,9 @@ def search(pattern: Pattern, text: str) -> re.Match[str] | None:
 
 def find(patterns: Pattern | Sequence[Pattern], texts: Sequence[str]) -> tuple[re.Match[str], str] | None:
     """The last text in which one of the patterns matches."""
-    wanted = [patterns] if isinstance(patterns, str | InOrder) else patterns
+    alternatives = [patterns] if isinstance(patterns, str | InOrder) else patterns
     for text in reversed(texts):
-        for pattern in wanted:
+        for pattern in alternatives:
             if match := search(pattern, text):
                 return match, text.strip()
     return None

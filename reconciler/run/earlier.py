@@ -36,7 +36,7 @@ def first_of(run: Run, find: Callable[[str], Run]) -> Run:
 def definition_of(aws: Aws, names: Names, run: Run) -> Observed[TaskDefinitionSpec]:
     """The revision that a run was launched with. Raises UserError where that doesn't exist any more, or isn't ours."""
     family = str(names.deploy.task.family)
-    ours = names.arn("ecs", f"task-definition/{family}:")
+    prefix = names.arn("ecs", f"task-definition/{family}:")
     if not run.task_definition.startswith("arn:"):
         raise UserError(f"the record of run {run.id} doesn't say with which task definition", hint=NO_DEFINITION)
     if "workers" in run.inputs:
@@ -45,7 +45,7 @@ def definition_of(aws: Aws, names: Names, run: Run) -> Observed[TaskDefinitionSp
             "launched like that yet",
             hint=NO_DEFINITION,
         )
-    number = run.task_definition.removeprefix(ours)
+    number = run.task_definition.removeprefix(prefix)
     if not REVISION.fullmatch(number):
         raise UserError(
             f"run {run.id} was launched with {run.task_definition}, which is no revision of {family}",
@@ -59,22 +59,22 @@ def definition_of(aws: Aws, names: Names, run: Run) -> Observed[TaskDefinitionSp
     return live
 
 
-def placed(run: Run, then: TaskDefinitionSpec, today: TaskDefinitionSpec) -> TaskDefinitionSpec:
-    """A run's definition, `then`, in the place of today's: its own image, command, variables, secrets and size; today's
+def placed(run: Run, spec: TaskDefinitionSpec, today: TaskDefinitionSpec) -> TaskDefinitionSpec:
+    """A run's definition, `spec`, in the place of today's: its own image, command, variables, secrets and size; today's
     container's name, log, roles and kinds of capacity. Raises UserError.
     """
     log = today.containers[0]
-    box = _container(run, then, log.name).model_copy(
+    box = _container(run, spec, log.name).model_copy(
         update={
             "name": log.name, "log_driver": log.log_driver, "log_options": log.log_options,
             "stop_timeout": log.stop_timeout,
         }
     )  # fmt: skip
-    return then.model_copy(
+    return spec.model_copy(
         update={
             "containers": (box,), "execution_role": today.execution_role, "task_role": today.task_role,
             "compatibilities": today.compatibilities, "extra": today.extra, "tags": today.tags,
-            "ephemeral_storage": then.ephemeral_storage if "FARGATE" in today.compatibilities else None,
+            "ephemeral_storage": spec.ephemeral_storage if "FARGATE" in today.compatibilities else None,
         }
     )  # fmt: skip
 
@@ -101,16 +101,16 @@ def pinned(run: Run, image: str) -> tuple[str, list[str]]:
 def check_launchable(names: Names, run: Run, spec: TaskDefinitionSpec, today: TaskDefinitionSpec) -> None:
     """Raises UserError where no task of a definition in today's place would start. today: what `apply` has made."""
     role, box = f"the role {names.deploy.task.execution_role.name}", spec.containers[0]
-    known = {_secret_arn(arn) for container in today.containers for arn in container.secrets.values()}
+    secret_arns = {_secret_arn(arn) for container in today.containers for arn in container.secrets.values()}
     for variable, arn in sorted(box.secrets.items()):
-        if _secret_arn(arn) not in known:
+        if _secret_arn(arn) not in secret_arns:
             raise UserError(
                 f"run {run.id} got {variable} from {arn}, which {role} may not read any more",
                 hint="write it in parameters or task.secrets of deploy.yaml again",
             )
     repository = repository_of(names, str(box.image))
-    ours = {repository_of(names, str(container.image)) for container in today.containers}
-    if repository and repository not in ours and not names.deploy.task.execution_role.managed_policy:
+    repositories = {repository_of(names, str(container.image)) for container in today.containers}
+    if repository and repository not in repositories and not names.deploy.task.execution_role.managed_policy:
         raise UserError(
             f"the image of run {run.id}, {box.image}, is in a repository that {role} may not pull from",
             hint="write task: {execution_role: {managed_policy: true}} in deploy.yaml: then it may pull each",

@@ -24,9 +24,9 @@ def _memory(case: Case) -> Diagnosis | None:
     cause, least, up = f"out of memory: its peak reached the {case.memory} MiB that the task has", case.memory, "up"
     if not by_ecs:
         cause = f"out of memory: it needs more than the {case.memory} MiB that the task has"
-        if asked := re.search(r"Unable to allocate ([\d.]+) ([KMGT]iB)", text):
-            least = max(least, int(float(asked[1]) * UNITS[asked[2]]))
-            up = f"that holds the {asked[1]} {asked[2]} which it asked for at once" if least > case.memory else "up"
+        if match := re.search(r"Unable to allocate ([\d.]+) ([KMGT]iB)", text):
+            least = max(least, int(float(match[1]) * UNITS[match[2]]))
+            up = f"that holds the {match[1]} {match[2]} which it asked for at once" if least > case.memory else "up"
     if case.managed:
         return Diagnosis(cause, (text,), f"give it more than {least} MiB", f"task:\n  memory: {2 * least}")
     cpu, memory = size = next_size(case.cpu, case.memory)
@@ -97,8 +97,8 @@ def _worker(case: Case) -> Diagnosis | None:
     if case.event is not Event.ERROR or not match:
         return None
     enough = [mib for row in SIZES.values() for mib in row if mib >= 2 * int(match[1])]
-    more = f"give each more memory (run.workers.memory: {min(enough)}), or " if enough else ""
-    return Diagnosis(match[0], (case.reason,), f"{more}share the data among more of them (run.workers.count)")
+    advice = f"give each more memory (run.workers.memory: {min(enough)}), or " if enough else ""
+    return Diagnosis(match[0], (case.reason,), f"{advice}share the data among more of them (run.workers.count)")
 
 
 ACTION = re.compile(
@@ -117,8 +117,8 @@ LISTS = {"s3:getobject": "read", "s3:putobject": "write"}
 
 
 def _denied(case: Case) -> Diagnosis | None:
-    refused = r"AccessDenied|Access Denied|not authorized to perform|\(403\)"
-    hit = find((refused, InOrder("Forbidden", "(Head|Get)Object")), case.telling)
+    pattern = r"AccessDenied|Access Denied|not authorized to perform|\(403\)"
+    hit = find((pattern, InOrder("Forbidden", "(Head|Get)Object")), case.telling)
     if not hit or case.exit_code == 0:
         return None
     evidence = hit[1]
@@ -176,8 +176,8 @@ def of_all_runs(path: str) -> str:
 
 
 def _no_data(case: Case) -> Diagnosis | None:
-    gone = r"NoSuchKey|NoSuchBucket|The specified (key|bucket) does not exist|\(404\)"
-    hit = find((gone, InOrder("HeadObject", "Not Found")), case.telling)
+    pattern = r"NoSuchKey|NoSuchBucket|The specified (key|bucket) does not exist|\(404\)"
+    hit = find((pattern, InOrder("HeadObject", "Not Found")), case.telling)
     if not hit or case.exit_code == 0:
         return None
     return Diagnosis(
@@ -225,16 +225,16 @@ def _exception(case: Case) -> Diagnosis | None:
     start = max((i for i, line in enumerate(case.log) if TRACEBACK in line), default=None)
     if start is None or case.exit_code == 0:
         return None
-    after = case.log[start + 1 :]
+    lines = case.log[start + 1 :]
     # The first line that isn't indented says what was raised; carets and source lines are indented.
-    raised = next((line for line in after if re.match(r"[A-Za-z_][\w.]*(:|$)", line)), "")
-    places = [line.strip() for line in after if line.strip().startswith('File "')]
+    raised = next((line for line in lines if re.match(r"[A-Za-z_][\w.]*(:|$)", line)), "")
+    places = [line.strip() for line in lines if line.strip().startswith('File "')]
     # The program's own line says more than that of Python's library in which it ended.
     place = [line for line in places if not LIBRARY.search(line)] or places
     if not raised:
         return None
-    if (missing := NO_KEY.match(raised)) and missing[1] in OURS:
-        return unset_variable(missing[1], (*place[-1:], raised.strip()))
+    if (match := NO_KEY.match(raised)) and match[1] in OURS:
+        return unset_variable(match[1], (*place[-1:], raised.strip()))
     return Diagnosis(
         f"the program failed: {raised.strip()}", (*place[-1:], raised.strip()), "correct the program or its input"
     )

@@ -70,8 +70,8 @@ def _installs(case: Case) -> list[str]:
 
 
 def _quoted(lines: Sequence[str]) -> str:
-    more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
-    return f"{WITHOUT_DOCKER}{lines[0]}{more}"
+    suffix = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
+    return f"{WITHOUT_DOCKER}{lines[0]}{suffix}"
 
 
 def command(case: Case) -> Diagnosis | None:
@@ -103,13 +103,13 @@ def command(case: Case) -> Diagnosis | None:
 def _absent(case: Case, text: str, program: str) -> Diagnosis:
     """The program of this name isn't there: a script named it, or what starts the task."""
     near = next(iter(difflib.get_close_matches(program, PROGRAMS, 1, 0.75)), "") if program not in PROGRAMS else ""
-    where = "task.command or task.entrypoint" if case.command else "CMD or ENTRYPOINT of the Dockerfile"
+    place = "task.command or task.entrypoint" if case.command else "CMD or ENTRYPOINT of the Dockerfile"
     cause = "the command isn't in the image, or can't be executed"
     script = IN_SCRIPT.match(text)
     if script and script[1].rpartition("/")[2] not in SHELLS:
-        where = f"line {script[2]} of {_inside(script[1])}"
-        cause = f"{program}, which {where} starts, isn't in the image"
-    fix = f"correct {where}"
+        place = f"line {script[2]} of {_inside(script[1])}"
+        cause = f"{program}, which {place} starts, isn't in the image"
+    fix = f"correct {place}"
     change = ""
     if near:
         fix += f": did you mean `{near}`?"
@@ -209,5 +209,5 @@ def _located(case: Case, advice: Callable[[str], str]) -> tuple[str, str, str] |
 def _paths(line: str) -> list[str]:
     """What of a line may be the path of a file: what is between quotes, colons or spaces."""
     parts = [*QUOTE.split(line), *line.split(": "), *SEPARATOR.split(line)]
-    named = [_inside(part.strip()) for part in parts]
-    return [*dict.fromkeys(part for part in named if 0 < len(part) < 500)][:MOST]
+    candidates = [_inside(part.strip()) for part in parts]
+    return [*dict.fromkeys(part for part in candidates if 0 < len(part) < 500)][:MOST]

@@ -80,12 +80,12 @@ def _image_platform(case: Case) -> Diagnosis | None:
     )
     if not hit:
         return None
-    other = "ARM64" if case.architecture == "X86_64" else "X86_64"
+    other_platform = "ARM64" if case.architecture == "X86_64" else "X86_64"
     return Diagnosis(
         f"the image isn't built for {case.architecture}",
         (hit[1],),
-        f"build it for {case.architecture} (`apply` does), or run it on {other}",
-        f"task:\n  platform: {other}",
+        f"build it for {case.architecture} (`apply` does), or run it on {other_platform}",
+        f"task:\n  platform: {other_platform}",
     )
 
 

@@ -64,7 +64,7 @@ class Fleet:
     _queue: deque[Run] = field(default_factory=deque)
     _later: list[tuple[float, Run]] = field(default_factory=list)  # when it goes on
     _seen: dict[str, Seen] = field(default_factory=dict)  # of those that are active
-    _asked: float = field(default=0.0, init=False)  # when the records of those that wait were read
+    _read_at: float = field(default=0.0, init=False)  # when the records of those that wait were read
     _room: float = field(default=RATE * TICK, init=False)  # launches that the rate lets be made now,
     _filled: float = field(default=0.0, init=False)  # as of then
 
@@ -96,15 +96,15 @@ class Fleet:
     def _look_at_pauses(self) -> None:
         """End the pauses of those runs that somebody has stopped, or gone on with."""
         now = self.aws.clock.now()
-        if not self._later or now - self._asked < max(LOOK, len(self._later) / READS):
+        if not self._later or now - self._read_at < max(LOOK, len(self._later) / READS):
             return
-        self._asked, waiting, self._later = now, self._later, []
+        self._read_at, waiting, self._later = now, self._later, []
         stopped = []
-        for (at, run), known in zip(waiting, self.aws.each(self._known, [run for _, run in waiting]), strict=True):
-            if known.state.over or known.state is State.STOPPING:
-                stopped.append((known, Seen(known=now)))  # which needs no room
+        for (at, run), current in zip(waiting, self.aws.each(self._known, [run for _, run in waiting]), strict=True):
+            if current.state.over or current.state is State.STOPPING:
+                stopped.append((current, Seen(known_at=now)))  # which needs no room
             else:
-                self._later.append((at if known == run else 0.0, known))
+                self._later.append((at if current == run else 0.0, current))
         self._go_on(stopped)
 
     def _known(self, run: Run) -> Run:
@@ -144,14 +144,14 @@ class Fleet:
             return batch
         limits = self.seer.rules.limits
         waiting = sum(run.budget is None for run in (*batch, *self._queue))
-        others = (*self.active.values(), *batch, *self._queue, *(run for _, run in self._later))
-        taken = sum(run.budget or 0.0 for run in others)
-        taken += sum(cap.cost_at_most(run, limits) for run in self.over.values())
+        other_runs = (*self.active.values(), *batch, *self._queue, *(run for _, run in self._later))
+        others_cost = sum(run.budget or 0.0 for run in other_runs)
+        others_cost += sum(cap.cost_at_most(run, limits) for run in self.over.values())
         budgeted = []
         for run in batch:
             if run.budget is None:
-                run = replace(run, budget=cap.share(self.limit, taken, waiting, run, limits))
-                waiting, taken = waiting - 1, taken + (run.budget or 0.0)
+                run = replace(run, budget=cap.share(self.limit, others_cost, waiting, run, limits))
+                waiting, others_cost = waiting - 1, others_cost + (run.budget or 0.0)
             budgeted.append(run)
         return budgeted
 
@@ -159,7 +159,7 @@ class Fleet:
         """Launch it, where that is what comes next: somebody else may have seen it through meanwhile."""
         run = self._newest(run)
         decision = self.seer.decide(run)
-        seen = Seen(known=self.aws.clock.now())
+        seen = Seen(known_at=self.aws.clock.now())
         if isinstance(decision, step.Launch):
             try:
                 run, seen = self.seer.launch(self.launch, decision)
@@ -197,7 +197,7 @@ class Fleet:
     def _look(self) -> None:
         """Look at all tasks under way, and take those that have stopped."""
         tasks = {task["taskArn"]: task for task in self._describe()}
-        ended = []
+        ends = []
         for run in list(self.active.values()):
             task, seen = tasks.get(run.task_arn), replace(self._seen[run.id], task=None)
             if task is not None:
@@ -206,23 +206,23 @@ class Fleet:
                 seen = Seen(task, self.aws.clock.now(), (program,))
             self._seen[run.id], decision = seen, self.seer.decide(run, seen)
             if isinstance(decision, step.Stop):
-                stopped = {"task": task_id(run.task_arn), "reason": decision.reason}
-                self.aws.find("ecs", "StopTask", cluster=self.launch.cluster, **stopped)
+                request = {"task": task_id(run.task_arn), "reason": decision.reason}
+                self.aws.find("ecs", "StopTask", cluster=self.launch.cluster, **request)
             elif not isinstance(decision, step.Wait):
                 del self._seen[run.id]  # with all that ECS said of its task
-                ended.append((self.active.pop(run.id), seen))
+                ends.append((self.active.pop(run.id), seen))
         if (deadline := self.launch.deadline) is not None:
-            self.aws.each(lambda pair: deadline.remove(self.aws, pair[0].attempts[-1]), ended)
-        self._go_on(ended)
+            self.aws.each(lambda pair: deadline.remove(self.aws, pair[0].attempts[-1]), ends)
+        self._go_on(ends)
 
     def _describe(self) -> list[Mapping[str, Any]]:
         arns = [run.task_arn for run in self.active.values()]
         batches = [arns[first : first + AT_ONCE] for first in range(0, len(arns), AT_ONCE)]
-        told: list[str] = []
+        messages: list[str] = []
 
         def trouble(text: str) -> None:
-            if not told:  # which each of them would say
-                told.append(text)
+            if not messages:  # which each of them would say
+                messages.append(text)
                 self.screen.trouble(text)
 
         answers = self.aws.each(lambda batch: describe(self.aws, self.launch.cluster, batch, trouble), batches)

@@ -37,16 +37,16 @@ def _is_launched(run: Run) -> bool:
 
 @dataclass
 class Follower:
-    """Shows runs of one deploy. given: what is different for the run, None where only its record says that; takes_back:
-    a run whose function can't be called, or does nothing when it is, since the file says nothing of one; explains:
-    whether these lines of its log say why a run that is over failed.
+    """Shows runs of one deploy. overrides: what is different for the run, None where only its record says that;
+    takes_back: a run whose function can't be called, or does nothing when it is, since the file says nothing of one;
+    explains: whether these lines of its log say why a run that is over failed.
     """
 
     aws: Aws
     runs: Runs
     rules: Rules
     function: Function
-    given: Overrides | None = None
+    overrides: Overrides | None = None
     takes_back: bool = False
     explains: Callable[[Run, Sequence[str]], bool] = lambda run, lines: True
 
@@ -57,23 +57,23 @@ class Follower:
         if run.state is State.STOPPING:
             self._call(run)  # whoever had it stopped may not have told ECS
         shown = announced = 0  # of which attempt the log was shown, and of which it was said that another follows
-        rest: LastLines | None = None
+        last_lines: LastLines | None = None
         while True:
             for number in range(1, len(run.attempts) + 1):  # more than one may have ended since the last look
                 until = replace(run, attempts=run.attempts[:number])
                 last = until.attempts[-1]
                 if number > shown and last.task_arn:
-                    shown, rest = number, self._shown(launch, until, screen)
+                    shown, last_lines = number, self._shown(launch, until, screen)
                 over = run.state.over or run.state is State.STOPPING
                 following = None if over and number == len(run.attempts) else self._following(until)
                 if number > announced and following is not None:
                     announced = number
-                    self._read(until, rest)
-                    rest = None
+                    self._read(until, last_lines)
+                    last_lines = None
                     if screen:
                         screen.retry(following)
             if run.state.over:
-                self._read(run, rest)
+                self._read(run, last_lines)
                 return run
             run = self._gone_on(run, screen)
 
@@ -82,7 +82,7 @@ class Follower:
         if run.attempts[-1].event is None:
             return None
         now = self.aws.clock.now()
-        decision = step(replace(run, state=State.RUNNING), self.rules, Seen(known=now), now)
+        decision = step(replace(run, state=State.RUNNING), self.rules, Seen(known_at=now), now)
         return decision.following if isinstance(decision, LaunchNext | Retry) else None
 
     def _shown(self, launch: Launch, run: Run, screen: Screen | None) -> LastLines:
@@ -92,22 +92,22 @@ class Follower:
         if attempt.event is not None:
             return LastLines(log, watcher, Verdict.of(attempt))
         end = watch.follow()
-        return LastLines(log, watcher, end, seen=watch.seen, alive=watch.alive)
+        return LastLines(log, watcher, end, stopped_at=watch.stopped_at, alive=watch.alive)
 
-    def _read(self, run: Run, rest: LastLines | None) -> None:
+    def _read(self, run: Run, last_lines: LastLines | None) -> None:
         """Read the rest of a log; of a run that failed until that is explained."""
-        if rest is None:
+        if last_lines is None:
             return
         if run.state.over and run.state is not State.SUCCEEDED:
-            rest.explains = lambda lines: self.explains(run, lines)
-        rest.read()
+            last_lines.explains = lambda lines: self.explains(run, lines)
+        last_lines.read()
 
     def _call(self, run: Run) -> None:
         """Have the function go on with a run. Raises Changed for one that was taken back since that can't be done;
         AwsError.
         """
         try:
-            self.function.go_on(self.aws, run, self.given)
+            self.function.go_on(self.aws, run, self.overrides)
         except (Gone, Denied) as error:
             if not self.takes_back or not _is_launched(run):
                 raise
@@ -137,32 +137,32 @@ class Follower:
         """For people: that the function is late, and what to do about it."""
         name = self.function.name
         late = f"{name} hasn't gone on with it for {LATE:.0f} s: it is called again; its log: /aws/lambda/{name}"
-        if self.given is None and run.overrides != Overrides() and not run.task_arn:
+        if self.overrides is None and run.overrides != Overrides() and not run.task_arn:
             late += "; should it stay there, `apply` with the options that it was given launches it"
         return late
 
     def _gone_on(self, run: Run, screen: Screen | None) -> Run:
         """The run once the function has gone on with it."""
         clock, pause = self.aws.clock, POLL
-        due, called = clock.now() + LATE, 0.0
+        due, called_at = clock.now() + LATE, 0.0
         while True:
-            known = self.runs.get(run.id)
-            if known is not None and not known.unattended and not known.state.over:
+            current = self.runs.get(run.id)
+            if current is not None and not current.unattended and not current.state.over:
                 raise Changed(run.id)  # a client has taken it back
-            if known is not None and newest(run, known) != run:
-                return known
-            decision = step(run, self.rules, Seen(known=clock.now()), clock.now())
+            if current is not None and newest(run, current) != run:
+                return current
+            decision = step(run, self.rules, Seen(known_at=clock.now()), clock.now())
             if isinstance(decision, Retry):
                 due = max(due, decision.at + EXACT + LATE)
             if clock.now() > due:
-                if known is None:
+                if current is None:
                     raise ReconcilerError(f"the record of run {run.id} doesn't exist any more")
-                if called:
-                    self._unanswered(known, called)
+                if called_at:
+                    self._unanswered(current, called_at)
                 if screen:
-                    screen.trouble(self._late(known))
-                self._call(known)
-                called = called or clock.now()
+                    screen.trouble(self._late(current))
+                self._call(current)
+                called_at = called_at or clock.now()
                 due = clock.now() + LATE
             if screen:
                 screen.tick()

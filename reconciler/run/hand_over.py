@@ -26,12 +26,12 @@ class Function:
 
     name: str
 
-    def go_on(self, aws: Aws, run: Run, given: Overrides | None) -> None:
+    def go_on(self, aws: Aws, run: Run, overrides: Overrides | None) -> None:
         """Have it start the run, or go on with it: it may be asked at any time, and again. Raises AwsError.
 
-        given: what is different for the run's tasks; None where only its record says that.
+        overrides: what is different for the run's tasks; None where only its record says that.
         """
-        payload = json.dumps({START: run.id, GIVEN: given and plain(given)}).encode()
+        payload = json.dumps({START: run.id, GIVEN: overrides and plain(overrides)}).encode()
         aws.call("lambda", "Invoke", FunctionName=self.name, InvocationType="Event", Payload=payload)
 
 
@@ -55,11 +55,11 @@ def given_over(runs: Runs, run: Run, *, unattended: bool) -> Run:
     raise Changed(run.id)
 
 
-def check_no_secret(given: Overrides, bucket: str) -> None:
+def check_no_secret(overrides: Overrides, bucket: str) -> None:
     """Raises UserError for a secret among what is different for an unattended run, since others hand it on."""
-    shown = plain(given)
-    if KNOWN.marked(shown, bucket) != shown:
-        names = sorted(name for name, value in given.environment.items() if KNOWN.shown(name, value) != value)
+    fields = plain(overrides)
+    if KNOWN.marked(fields, bucket) != fields:
+        names = sorted(name for name, value in overrides.environment.items() if KNOWN.shown(name, value) != value)
         source = f"--env {names[0]}" if names else "the command"
         raise UserError(
             f"{source} has a secret, which an unattended run would hand on in its events",

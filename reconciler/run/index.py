@@ -170,8 +170,8 @@ class Rows:
     def joined(cls, parts: Sequence[Rows]) -> Rows:
         """The rows of all parts, one part after the other."""
         columns = {name: [value for part in parts for value in part.columns[name]] for name in PLAIN}
-        named = ([part.metrics for part in parts], [part.environment for part in parts])
-        return cls(columns, *map(MappingColumn.joined, named))
+        mappings = ([part.metrics for part in parts], [part.environment for part in parts])
+        return cls(columns, *map(MappingColumn.joined, mappings))
 
     def check(self) -> None:
         """Raises Damaged or TypeError where these can't be rows."""
@@ -210,8 +210,8 @@ class Rows:
         names = self.metrics.starts, self.environment.starts
         for at in range(len(self.ids)) if places is None else places:
             parts = (
-                dict(zip(named.names[named.shape[at]], named.values[start[at] : start[at + 1]], strict=True))
-                for named, start in zip((self.metrics, self.environment), names, strict=True)
+                dict(zip(mapping.names[mapping.shape[at]], mapping.values[start[at] : start[at + 1]], strict=True))
+                for mapping, start in zip((self.metrics, self.environment), names, strict=True)
             )
             values = {name: self.columns[name][at] for name in PLAIN}
             yield Row(*(values | {"state": State(values["state"])}).values(), *parts)
@@ -222,10 +222,10 @@ class Rows:
         at = [list(names).index(name) if name in names else None for names in of.names]
         if len(at) == 1 and at[0] is not None:  # all have the same metrics
             return range(size), of.values[at[0] :: len(of.names[0])]
-        places = [n for n, number in enumerate(of.shape) if at[number] is not None]
+        places = [place for place, number in enumerate(of.shape) if at[number] is not None]
         values: list[Any] = [None] * size
-        for n in places:
-            values[n] = of.values[of.starts[n] + (at[of.shape[n]] or 0)]
+        for place in places:
+            values[place] = of.values[of.starts[place] + (at[of.shape[place]] or 0)]
         return places, values
 
 
@@ -312,37 +312,39 @@ class Head:
         due = [run_id for run_id in self.unsettled(listed) if abs(now - self.left.get(run_id, 0.0)) > LOOK_AGAIN]
         return sorted(due, key=moment, reverse=True)
 
-    def without(self, gone: Iterable[str]) -> Head:
+    def without(self, ids: Iterable[str]) -> Head:
         """This head without these runs."""
-        gone = {*gone}
+        ids = {*ids}
 
         def others(of: Mapping[str, T]) -> dict[str, T]:
-            return {run_id: value for run_id, value in of.items() if run_id not in gone}
+            return {run_id: value for run_id, value in of.items() if run_id not in ids}
 
         return replace(
             self, rows=others(self.rows), etags=others(self.etags), whole=others(self.whole), left=others(self.left)
         )  # fmt: skip
 
-    def with_runs(self, seen: Iterable[RecordedRun]) -> Head:
+    def with_runs(self, runs: Iterable[RecordedRun]) -> Head:
         """This head with what was read or written of runs: those that are over have a row, others are left."""
-        seen = [*seen]
-        head = self.without(run.id for run in seen)
-        over = {run.id: run for run in seen if run.row is not None}
+        runs = [*runs]
+        head = self.without(run.id for run in runs)
+        over = {run.id: run for run in runs if run.row is not None}
         whole = {**head.whole, **{run.id: run.record for run in over.values() if run.record is not None}}
         return replace(
             head,
             rows={**head.rows, **{run.id: run.row for run in over.values() if run.row}},
             etags={**head.etags, **{run.id: run.etag for run in over.values()}},
             whole={run_id: whole[run_id] for run_id in sorted(whole, key=moment)[-WHOLE:]},
-            left={**head.left, **{run.id: run.looked for run in seen if run.row is None}},
+            left={**head.left, **{run.id: run.looked for run in runs if run.row is None}},
         )
 
     def beside(self, other: Head, names: Container[str]) -> Head:
         """This head, made of the runs with these names, with what another has learned of them and others meanwhile."""
         rows = [row for run_id, row in other.rows.items() if run_id not in names or run_id in self.left]
-        seen = [RecordedRun(row.id, other.etags.get(row.id, ""), row, record=other.whole.get(row.id)) for row in rows]
-        left = [RecordedRun(run_id, "", None, looked) for run_id, looked in other.left.items() if run_id not in names]
-        return self.with_runs([*seen, *left])
+        over = [RecordedRun(row.id, other.etags.get(row.id, ""), row, record=other.whole.get(row.id)) for row in rows]
+        unfinished = [
+            RecordedRun(run_id, "", None, looked) for run_id, looked in other.left.items() if run_id not in names
+        ]
+        return self.with_runs([*over, *unfinished])
 
     def kept(self, keep: float | None, now: float) -> Head:
         """This head without what has expired."""

@@ -60,9 +60,9 @@ class Index:
     def listed(self, start: str) -> dict[str, str]:
         """The ETag of each record of a run after this one, by the run's id; of what isn't an id, too."""
         prefix = f"{RUNS}/{SCHEDULED if self.scheduled else ''}"
-        after = {"StartAfter": f"{RUNS}/{start}"} if start else {}
+        params = {"StartAfter": f"{RUNS}/{start}"} if start else {}
         etags = {}
-        for s3_object in self._pages("Contents", Prefix=prefix, Delimiter=FOLDERS, **after):
+        for s3_object in self._pages("Contents", Prefix=prefix, Delimiter=FOLDERS, **params):
             name = s3_object["Key"].removeprefix(f"{RUNS}/").removesuffix(RECORD)
             if s3_object["Key"].endswith(RECORD) and name.startswith(SCHEDULED) == self.scheduled:
                 etags[name] = str(s3_object["ETag"])
@@ -78,16 +78,16 @@ class Index:
             for prefix in self._pages("CommonPrefixes", Prefix=prefix, Delimiter="/")
         )
         # A key has 1,024 bytes: what is no id may leave no room for a record in it.
-        mine = (name for name in folders if name.startswith(SCHEDULED) == self.scheduled and len(name) <= LONGEST)
-        return [name for name in mine if name not in BESIDE]
+        names = (name for name in folders if name.startswith(SCHEDULED) == self.scheduled and len(name) <= LONGEST)
+        return [name for name in names if name not in BESIDE]
 
-    def update(self, seen: Iterable[RecordedRun], read: Read, now: float, over: Collection[str] = ()) -> int:
+    def update(self, runs: Iterable[RecordedRun], read: Read, now: float, over: Collection[str] = ()) -> int:
         """Put these runs into the index, and what others left out. Returns how many runs are left that nobody has
         read yet, or -1 where others were quicker again and again. read: one run's record; over: ids of runs that are
         known to be over, which others may have left out. Raises what `calls` raises.
         """
-        known, gone = {run.id: run for run in seen}, set[str]()
-        mine = {*known}
+        records, deleted = {run.id: run for run in runs}, set[str]()
+        given_ids = {*records}
         for _ in range(TRIES):
             head, etag = self.load()
             if head is None:
@@ -96,25 +96,25 @@ class Index:
             else:
                 head, listed = self.seen(head)
             # What was written since it was read is read again, and not put over what its writer put in.
-            known = {
-                run.id: run for run in known.values()
+            records = {
+                run.id: run for run in records.values()
                 if (not run.etag or listed.get(run.id, run.etag) == run.etag)
-                and (run.row is not None or run.id in mine or run.id not in head.rows)
+                and (run.row is not None or run.id in given_ids or run.id not in head.rows)
             }  # fmt: skip
-            head = head.with_runs(known.values())
-            heard = [run_id for run_id in head.left if run_id in over and run_id not in known]
+            head = head.with_runs(records.values())
+            newly_over = [run_id for run_id in head.left if run_id in over and run_id not in records]
             due = [
                 run_id
-                for run_id in dict.fromkeys((*heard, *head.due(listed, now)))
-                if is_run_id(run_id) and run_id not in gone
+                for run_id in dict.fromkeys((*newly_over, *head.due(listed, now)))
+                if is_run_id(run_id) and run_id not in deleted
             ]
             for name, run in zip(due[:AT_ONCE], self.calls.each(read, due[:AT_ONCE]), strict=True):
                 if run is None:
-                    gone.add(name)
+                    deleted.add(name)
                 else:
-                    known[name] = run
+                    records[name] = run
             unread = [RecordedRun(run_id, "", None) for run_id in due[AT_ONCE:]]
-            head = head.with_runs([*known.values(), *unread]).without(gone).kept(self.keep, now)
+            head = head.with_runs([*records.values(), *unread]).without(deleted).kept(self.keep, now)
             if self.write(self.sealed(head), etag):
                 return len(unread)
         return -1
@@ -128,14 +128,14 @@ class Index:
 
     def write(self, head: Head, etag: str) -> bool:
         """Write the head where it is as it was. etag: of what it was; empty for nothing."""
-        same = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        return self._put(HEAD, head.pack(), **same)
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        return self._put(HEAD, head.pack(), **condition)
 
     def put(self, rows: Rows) -> Segment:
         """Write rows that stay as they are."""
-        made, body = Segment.of(rows)
-        self._put(made.name, body)
-        return made
+        segment, body = Segment.of(rows)
+        self._put(segment.name, body)
+        return segment
 
     def sealed(self, head: Head) -> Head:
         """The head, whose oldest rows have become a segment if they are many or large."""
@@ -157,8 +157,8 @@ class Index:
         return self.calls.conditional("s3", "PutObject", **request) is not None
 
     def _pages(self, key: str, **params: Any) -> Iterator[Any]:
-        def read(more: dict[str, Any]) -> Any:
-            return self.calls.find("s3", "ListObjectsV2", Bucket=self.bucket, **params, **more)
+        def read(continuation: dict[str, Any]) -> Any:
+            return self.calls.find("s3", "ListObjectsV2", Bucket=self.bucket, **params, **continuation)
 
         for page in pages(read, {"ContinuationToken": "NextContinuationToken"}):
             yield from page.get(key) or ()

@@ -63,12 +63,12 @@ def late(attempt: Attempt, now: float) -> bool:
 
 def _events(aws: Aws, place: Place, ids: Sequence[str], attempts: Sequence[Attempt], now: float) -> list[str] | None:
     """The events of these tasks, at most so many pages; None where there are none to be read."""
-    where: dict[str, Any] = {"logGroupName": USAGE_GROUP.format(cluster=place.cluster), "filterPattern": pattern(ids)}
-    where["startTime"] = int(max(min(attempt.launched for attempt in attempts) - MARGIN, 0.0) * 1000)
-    where["endTime"] = int((max(attempt.stopped or now for attempt in attempts) + MARGIN) * 1000)
+    params: dict[str, Any] = {"logGroupName": USAGE_GROUP.format(cluster=place.cluster), "filterPattern": pattern(ids)}
+    params["startTime"] = int(max(min(attempt.launched for attempt in attempts) - MARGIN, 0.0) * 1000)
+    params["endTime"] = int((max(attempt.stopped or now for attempt in attempts) + MARGIN) * 1000)
     try:
-        pages = list(islice(aws.answers("logs", "FilterLogEvents", **where), PAGES))
+        pages = list(islice(aws.answers("logs", "FilterLogEvents", **params), PAGES))
     except (Denied, Gone):  # there is no log group before the first event
         return None
-    left = pages[-1].get("nextToken")
-    return None if left else [event["message"] for page in pages for event in page.get("events") or ()]
+    token = pages[-1].get("nextToken")
+    return None if token else [event["message"] for page in pages for event in page.get("events") or ()]

@@ -45,34 +45,38 @@ class Decision:
     run: Run | None = None
 
 
-def inputs_of(here: Deployment, overrides: Overrides = NONE, base: dict[str, Any] | None = None) -> dict[str, Any]:
+def inputs_of(
+    deployment: Deployment, overrides: Overrides = NONE, base: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """What a run of this deployment is made of. base: what `base_of` gives, for whoever asks for many."""
-    return recorded(overrides.onto(base or base_of(here), here.deploy.task.container), here.names.bucket)
+    return recorded(
+        overrides.onto(base or base_of(deployment), deployment.deploy.task.container), deployment.names.bucket
+    )
 
 
-def base_of(here: Deployment) -> dict[str, Any]:
+def base_of(deployment: Deployment) -> dict[str, Any]:
     """What all runs of this deploy are made of: without overrides, and with secrets not yet replaced by marks."""
-    address = Address("task-definition", str(here.deploy.task.family))
-    task = here.graph.nodes[address].spec
+    address = Address("task-definition", str(deployment.deploy.task.family))
+    task = deployment.graph.nodes[address].spec
     assert isinstance(task, TaskDefinitionSpec)
-    image = here.image_mark or str(task.containers[0].image)
-    inputs = run_inputs(task, image, here.data, here.given.marks(here.deploy))
-    if workers := here.deploy.run.workers:
+    image = deployment.image_mark or str(task.containers[0].image)
+    inputs = run_inputs(task, image, deployment.data, deployment.given.marks(deployment.deploy))
+    if workers := deployment.deploy.run.workers:
         inputs["workers"] = workers.model_dump(include={"engine", "count", "cpu", "memory"})
     return inputs
 
 
 def decide(
-    here: Deployment, runs: Runs, overrides: Overrides = NONE, base: dict[str, Any] | None = None
+    deployment: Deployment, runs: Runs, overrides: Overrides = NONE, base: dict[str, Any] | None = None
 ) -> Decision:  # fmt: skip
     """What `run.when` and the record of runs say. Reads one object, and all records where that can't be read. base: as
     in `inputs_of`.
 
     Raises Unreadable where nobody can say whether there was such a run: a training that is paid for is no answer.
     """
-    inputs = inputs_of(here, overrides, base)
+    inputs = inputs_of(deployment, overrides, base)
     mark = fingerprint(inputs)
-    when = here.deploy.run.when
+    when = deployment.deploy.run.when
     if when == "never":
         return Decision("none", "`run.when` is never", mark, inputs)
     last = latest(runs, mark, overrides, inputs, give_up=when != "always")
@@ -84,8 +88,8 @@ def decide(
         return Decision("launch", "the first with this image, data, command, environment and size", mark, inputs)
     if last.state is State.SUCCEEDED:
         return Decision("none", f"run {last.id} with the same inputs succeeded", mark, inputs, last)
-    how = "was stopped" if last.state in (State.STOPPED, State.STOPPING) else last.state.value
-    return Decision("launch", f"run {last.id} with the same inputs {how}", mark, inputs, last)
+    ending = "was stopped" if last.state in (State.STOPPED, State.STOPPING) else last.state.value
+    return Decision("launch", f"run {last.id} with the same inputs {ending}", mark, inputs, last)
 
 
 def latest(runs: Runs, mark: str, overrides: Overrides, inputs: dict[str, Any], *, give_up: bool) -> Run | None:
@@ -110,9 +114,9 @@ def place_of(deploy: Deploy) -> Place:
     )  # fmt: skip
 
 
-def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version: str) -> Launch:
+def launch_of(deployment: Deployment, attributes: Mapping[Address, Any], code_version: str) -> Launch:
     """What the task is launched with, once its resources are there."""
-    deploy = here.deploy
+    deploy = deployment.deploy
     group = attributes[Address("security-group", str(deploy.network.security_group.name))]
     task = attributes[Address("task-definition", str(deploy.task.family))]
     workers = deploy.run.workers
@@ -121,14 +125,14 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
         cluster=str(deploy.cluster.name),
         task_definition=task.get(ASIDE, task["arn"]),  # what the file says, and not what it was rolled back to
         container=deploy.task.container,
-        subnets=here.names.facts.subnets,
+        subnets=deployment.names.facts.subnets,
         security_group=group["id"],
         public_ip=deploy.network.public_ip,
         log_group=str(deploy.logs.group),
         log_prefix=deploy.logs.stream_prefix,
         environment={CODE_VERSION: code_version} if code_version else {},
-        deadline=deadline_of(here),
-        schedule=here.names.schedule,
+        deadline=deadline_of(deployment),
+        schedule=deployment.names.schedule,
         checkpoint=deploy.run.checkpoint,
         exec_enabled=deploy.run.exec,
         retry=retry_of(deploy) if deploy.run.retry.out_of_memory else None,
@@ -137,9 +141,9 @@ def launch_of(here: Deployment, attributes: Mapping[Address, Any], code_version:
     )
 
 
-def deadline_of(here: Deployment) -> Deadline | None:
+def deadline_of(deployment: Deployment) -> Deadline | None:
     """What keeps `run.max_duration` and `run.max_cost` when nobody watches; None without any."""
-    deploy, names = here.deploy, here.names
+    deploy, names = deployment.deploy, deployment.names
     if not deploy.run.limited:
         return None
     role = names.iam(f"role/{names.stop_role}")
@@ -151,22 +155,22 @@ def runs_of(aws: Aws, names: Names, tell: Callable[[str], None]) -> Runs:
     return Runs(aws, names.bucket, tell, names.deploy.runs_kept, checkpoints=names.deploy.run.checkpoint)
 
 
-def supervisor(here: Deployment, runs: Runs) -> Supervisor:
+def supervisor(deployment: Deployment, runs: Runs) -> Supervisor:
     """What sees the runs of a deployment through."""
-    deploy = here.deploy
-    over = partial(end_of_run, here.aws, deploy.name, str(deploy.cluster.name), runs.say)
-    return Supervisor(here.aws, runs, rules_of(deploy), end_workers=over)
+    deploy = deployment.deploy
+    over = partial(end_of_run, deployment.aws, deploy.name, str(deploy.cluster.name), runs.say)
+    return Supervisor(deployment.aws, runs, rules_of(deploy), end_workers=over)
 
 
-def function_of(here: Deployment) -> Function:
+def function_of(deployment: Deployment) -> Function:
     """What sees the unattended runs of a deployment through."""
-    return Function(here.names.watcher)
+    return Function(deployment.names.watcher)
 
 
-def follower(here: Deployment, runs: Runs, given: Overrides | None = None) -> Follower:
-    """What looks at an unattended run of a deployment. given: what is different for its tasks."""
-    takes_back = not here.deploy.run.unattended
-    return Follower(here.aws, runs, rules_of(here.deploy), function_of(here), given, takes_back)
+def follower(deployment: Deployment, runs: Runs, overrides: Overrides | None = None) -> Follower:
+    """What looks at an unattended run of a deployment. overrides: what is different for its tasks."""
+    takes_back = not deployment.deploy.run.unattended
+    return Follower(deployment.aws, runs, rules_of(deployment.deploy), function_of(deployment), overrides, takes_back)
 
 
 def rules_of(deploy: Deploy) -> Rules:

@@ -68,7 +68,7 @@ class LogEnd:
     """What is known of a stopped task's log. Times are seconds since the epoch by this machine's clock, spans seconds.
 
     stopped: when the task was seen to have stopped; ended: when its program had; ran: whether it ever did.
-    gap: from the last line that was read to the end of the program, None where no line was. there: what the streams
+    gap: from the last line that was read to the end of the program, None where no line was. unread: what the streams
     say; ahead: they have told of a line before it could be read, so that what they say is known to be new. late: the
     most that a line took to be stored; tardy: a line came after the end, later than those before had. explained:
     whether what is known says why the program failed, None where it didn't, or nobody asks.
@@ -78,7 +78,7 @@ class LogEnd:
     ended: float
     ran: bool
     gap: float | None
-    there: Unread
+    unread: Unread
     ahead: bool
     late: float
     tardy: bool
@@ -90,14 +90,14 @@ def wait_until(log: LogEnd) -> float:
     limit = log.stopped + LATEST
     usual = min(log.ended + 1.5 * log.late + QUIET, limit)
     soon = max(usual, log.stopped + SENT)
-    whole = log.there is Unread.ALL
+    whole = log.unread is Unread.ALL
     if not log.ran:
         return usual
-    if log.there is Unread.MORE:
+    if log.unread is Unread.MORE:
         return limit
     if whole and log.ahead:
         return log.ended + QUIET
-    if log.there is Unread.NEVER and log.explained is not False:  # of a failure it would be too dear to be wrong
+    if log.unread is Unread.NEVER and log.explained is not False:  # of a failure it would be too dear to be wrong
         return usual
     if log.gap is None or (log.tardy and not log.explained):
         return limit

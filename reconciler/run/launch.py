@@ -110,16 +110,16 @@ def new_run(
     now: float,
     overrides: Overrides = Overrides(),  # noqa: B008  frozen
     *,
-    before: str = "",
+    previous: str = "",
     sweep: str = "",
 ) -> Run:
     """A run that isn't launched yet. Its id is its time and the start of its fingerprint.
 
-    before: the id of the run before with this fingerprint; sweep: the id of the sweep that it is part of.
+    previous: the id of the run before with this fingerprint; sweep: the id of the sweep that it is part of.
     """
     run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{fingerprint[:8]}"
-    if before.startswith(run_id):
-        run_id = f"{run_id}-{int(before.removeprefix(run_id).lstrip('-') or 1) + 1}"  # two within a second
+    if previous.startswith(run_id):
+        run_id = f"{run_id}-{int(previous.removeprefix(run_id).lstrip('-') or 1) + 1}"  # two within a second
     return Run(
         id=run_id,
         fingerprint=fingerprint,
@@ -155,10 +155,10 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     if launch.deadline:
         with _nothing_left(aws, runs, launch, run) if task is None else contextlib.nullcontext():
             launch.deadline.make(aws, run, again=recorded, task=task)
-    own = launch.with_definition_of(run) if workers_of(run) else launch
+    own_launch = launch.with_definition_of(run) if workers_of(run) else launch
     if task is None:
         try:
-            task, reason = _run_task(aws, runs, own, run, recorded=recorded)
+            task, reason = _run_task(aws, runs, own_launch, run, recorded=recorded)
         except Forgotten as forgotten:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
@@ -181,18 +181,18 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
                 with contextlib.suppress(ReconcilerError):
                     aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=NO_DEADLINE)
             raise
-    run = _launched_with(aws, own, run, task)
+    run = _launched_with(aws, own_launch, run, task)
     run = replace(run.with_attempt(replace(attempt, task_arn=arn)), state=State.RUNNING)
     try:
         runs.put(run)
     except Changed:  # the function has taken it over since, which may have given this attempt up
-        known = runs.get(run.id)
-        if known and not accounts_for(known, attempt.number, arn):
-            aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=why_unaccounted(known))
-        if known and known.state.over:
+        current = runs.get(run.id)
+        if current and not accounts_for(current, attempt.number, arn):
+            aws.find("ecs", "StopTask", cluster=launch.cluster, task=task_id(arn), reason=why_unaccounted(current))
+        if current and current.state.over:
             end_of_run(aws, launch.deploy, launch.cluster, runs.say, run)
         raise
-    return run, Seen(known=aws.clock.now())
+    return run, Seen(known_at=aws.clock.now())
 
 
 def _written(runs: Runs, launch: Launch, run: Run) -> Run:
@@ -208,11 +208,11 @@ def _written(runs: Runs, launch: Launch, run: Run) -> Run:
 
 def _launched_with(aws: Aws, launch: Launch, run: Run, task: Mapping[str, Any]) -> Run:
     """A run with the definition that its newest task has, which may be newer than its record, and where that logs."""
-    made = str(task.get("taskDefinitionArn") or run.task_definition)
-    if made == run.task_definition:
+    definition = str(task.get("taskDefinitionArn") or run.task_definition)
+    if definition == run.task_definition:
         return run
-    place = launch.place if made == launch.task_definition else of_definition(aws, launch.place, made)
-    run = replace(run, task_definition=made)
+    place = launch.place if definition == launch.task_definition else of_definition(aws, launch.place, definition)
+    run = replace(run, task_definition=definition)
     if place is None:
         return run
     return replace(run, container=place.container, log_group=place.log_group, log_prefix=place.log_prefix)
@@ -239,7 +239,7 @@ def prepared(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Run:
     try:
         runs.put(run)
     except Changed:
-        if (known := runs.get(run.id)) is not None and known.state.over:  # who ended it found no certificate
+        if (current := runs.get(run.id)) is not None and current.state.over:  # who ended it found no certificate
             end_of_run(aws, launch.deploy, launch.cluster, runs.say, run)
         raise
     return run

@@ -18,15 +18,15 @@ from reconciler.run.unwatched_ends import with_ends
 QUIET = 3600.0  # seconds after which nobody is about to launch a run's next task: a launch makes a certificate again
 
 
-def delete_left(aws: Aws, runs: Runs, place: Place, rules: Rules, deploy: str, mine: str = "") -> None:
+def delete_left(aws: Aws, runs: Runs, place: Place, rules: Rules, deploy: str, active: str = "") -> None:
     """Delete what clients left that were killed, and runs that a deadline ended. One read where there is none.
 
-    place, rules: the deploy's, whose name is `deploy`; mine: the id of a run that somebody sees through. Raises
+    place, rules: the deploy's, whose name is `deploy`; active: the id of a run that somebody sees through. Raises
     AwsError.
     """
     parameters = aws.pages("ssm", "GetParametersByPath", "Parameters", Path=certificates_path(deploy))
     ids = [parameter["Name"].rpartition("/")[2] for parameter in parameters]
-    ids = [run_id for run_id in ids if is_run_id(run_id) and run_id != mine]
+    ids = [run_id for run_id in ids if is_run_id(run_id) and run_id != active]
     needless = aws.each(partial(_is_needless, aws, runs, place, rules), ids)
     for run_id in (candidate for candidate, deleted in zip(ids, needless, strict=True) if deleted):
         aws.find("ssm", "DeleteParameter", Name=secret_name(deploy, run_id))

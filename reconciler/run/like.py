@@ -35,7 +35,7 @@ VERSION = re.compile(r"version [0-9]+ of .*", re.DOTALL)  # what a record has of
 @dataclass(frozen=True)
 class Earlier:
     """What an earlier run was. overrides: what it was given besides, with today's secrets; secrets: of these the names,
-    which no definition may have. told: what isn't as it was, or isn't known to be.
+    which no definition may have. notes: what isn't as it was, or isn't known to be.
     """
 
     run: Run
@@ -44,7 +44,7 @@ class Earlier:
     secrets: frozenset[str]
     data: tuple[OldData, ...]
     inputs: dict[str, Any]
-    told: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def fingerprint(self) -> str:
@@ -52,27 +52,29 @@ class Earlier:
         return fingerprint(self.inputs)
 
 
-def read_earlier(here: Deployment, runs: Runs, requested: Run, find: Callable[[str], Run], given: Overrides) -> Earlier:
+def read_earlier(
+    deployment: Deployment, runs: Runs, requested: Run, find: Callable[[str], Run], given: Overrides
+) -> Earlier:
     """What a run was. requested: the run that --like names, which may itself repeat another; given: secrets that its
     record hides. Raises UserError for what is gone, or has to be given.
     """
     run = first_of(requested, find)
-    live = definition_of(here.aws, here.names, run)
+    live = definition_of(deployment.aws, deployment.names, run)
     overrides, secrets = _with_secrets(run, given)
-    spec, told = _definition(here, run, live)
+    spec, notes = _definition(deployment, run, live)
     box = spec.containers[0]
-    check_image(here.aws, here.names, run, str(box.image))
+    check_image(deployment.aws, deployment.names, run, str(box.image))
     texts = {name: str(value) for name, value in box.environment.items()}
-    named = [texts[name] for name in ("S3_PREFIX", "S3_KEY") if name in texts]
-    data, unsure = old_data(here.aws, runs.bucket, here.deploy.name, run, named[:1])
-    _check_reach(here, run, data)
+    keys = [texts[name] for name in ("S3_PREFIX", "S3_KEY") if name in texts]
+    data, unsure = old_data(deployment.aws, runs.bucket, deployment.deploy.name, run, keys[:1])
+    _check_reach(deployment, run, data)
     if run.fingerprint:
         inputs = recorded(overrides.onto(run.inputs, run.container or box.name), runs.bucket) if secrets else run.inputs
     else:
         parts = run_inputs(spec, str(box.image), ())
         inputs = recorded({**parts, "data": {old.key: old.text for old in data}}, runs.bucket)
-    told = [note for note in (*told, unsure, _secrets_told(box)) if note]
-    earlier = Earlier(run, spec, overrides, secrets, tuple(data), inputs, tuple(told))
+    notes = [note for note in (*notes, unsure, _secrets_told(box)) if note]
+    earlier = Earlier(run, spec, overrides, secrets, tuple(data), inputs, tuple(notes))
     definition(earlier, runs.bucket, run)  # whether it can be made is known before anything is
     return earlier
 
@@ -103,60 +105,65 @@ def _with_secrets(run: Run, given: Overrides) -> tuple[Overrides, frozenset[str]
     return overrides.with_environment(given.environment), names
 
 
-def _definition(here: Deployment, run: Run, live: Observed[TaskDefinitionSpec]) -> tuple[TaskDefinitionSpec, list[str]]:
+def _definition(
+    deployment: Deployment, run: Run, live: Observed[TaskDefinitionSpec]
+) -> tuple[TaskDefinitionSpec, list[str]]:
     """The run's definition in its place of today, and what isn't as it was."""
-    today = here.graph.nodes[Address(TaskDefinitionSpec.kind, str(here.deploy.task.family))].spec
+    today = deployment.graph.nodes[Address(TaskDefinitionSpec.kind, str(deployment.deploy.task.family))].spec
     assert isinstance(today, TaskDefinitionSpec)
     spec = placed(run, live.spec, today)
-    (own,) = spec.containers
-    image, told = pinned(run, str(own.image))
-    parameters, of_parameters = _parameters(here, run, own)
-    box = own.model_copy(update={"image": image, **parameters})
-    return own_definition(spec.model_copy(update={"containers": (box,)}), here.deploy.name), [*told, *of_parameters]
+    (container,) = spec.containers
+    image, notes = pinned(run, str(container.image))
+    parameters, of_parameters = _parameters(deployment, run, container)
+    box = container.model_copy(update={"image": image, **parameters})
+    return own_definition(spec.model_copy(update={"containers": (box,)}), deployment.deploy.name), [
+        *notes,
+        *of_parameters,
+    ]
 
 
-def _parameters(here: Deployment, run: Run, own: Container) -> tuple[dict[str, Any], list[str]]:
+def _parameters(deployment: Deployment, run: Run, container: Container) -> tuple[dict[str, Any], list[str]]:
     """The variables and secrets of the container with the parameters of then; what is today's is told."""
-    recorded_values, now = run.inputs.get("parameters"), here.given.marks(here.deploy)
+    recorded_values, marks = run.inputs.get("parameters"), deployment.given.marks(deployment.deploy)
     values: Mapping[str, Any] = recorded_values if isinstance(recorded_values, dict) else {}
-    environment, secrets, told = dict(own.environment), dict(own.secrets), list[str]()
+    environment, secrets, notes = dict(container.environment), dict(container.secrets), list[str]()
     for variable, value in sorted(values.items()):
-        if variable not in secrets or not isinstance(value, str) or now.get(variable) == value:
+        if variable not in secrets or not isinstance(value, str) or marks.get(variable) == value:
             continue
-        parameter = here.deploy.parameters.get(variable)
+        parameter = deployment.deploy.parameters.get(variable)
         if MASK in value or VERSION.fullmatch(value) or (parameter is not None and parameter.secure):
-            told.append(f"{variable}: another value than then, which no record has")
+            notes.append(f"{variable}: another value than then, which no record has")
             continue
         del secrets[variable]
         environment[variable] = value
-    return {"environment": dict(sorted(environment.items())), "secrets": secrets}, told
+    return {"environment": dict(sorted(environment.items())), "secrets": secrets}, notes
 
 
-def _check_reach(here: Deployment, run: Run, data: Sequence[OldData]) -> None:
+def _check_reach(deployment: Deployment, run: Run, data: Sequence[OldData]) -> None:
     """Raises UserError where the program may not read what is copied for it."""
     place = f"{input_prefix(run.id)}data"
-    if any(old.moved for old in data) and not may_read(here.names, place):
-        path, role = input_prefix("*") + "*", here.deploy.task.role
-        where = "policy" if role.only_policy else f"read ([{', '.join((*(role.read or ()), path))}])"
+    if any(old.moved for old in data) and not may_read(deployment.names, place):
+        path, role = input_prefix("*") + "*", deployment.deploy.task.role
+        option = "policy" if role.only_policy else f"read ([{', '.join((*(role.read or ()), path))}])"
         raise UserError(
             f"the data of run {run.id} has changed since, and task.role lets the program read no copy of what it was",
-            hint=f"add {path} to task.role.{where}, and run `apply --skip-run`",
+            hint=f"add {path} to task.role.{option}, and run `apply --skip-run`",
         )
 
 
 def definition(earlier: Earlier, bucket: str, run: Run) -> TaskDefinitionSpec:
     """What the new run is launched with: all but secrets is in it. Raises UserError for data that it would not see."""
-    box, given, data = earlier.spec.containers[0], earlier.overrides, earlier.data
-    plain = {name: value for name, value in given.environment.items() if name not in earlier.secrets}
+    box, overrides, data = earlier.spec.containers[0], earlier.overrides, earlier.data
+    plain = {name: value for name, value in overrides.environment.items() if name not in earlier.secrets}
     texts = {name: str(value) for name, value in box.environment.items()} | plain
     if earlier.run.code_version:
         texts[CODE_VERSION] = earlier.run.code_version
-    environment, named = moved(texts, bucket, run.id, data)
-    command = given.command if given.command is not None and "command" not in earlier.secrets else box.command
+    environment, keys = moved(texts, bucket, run.id, data)
+    command = overrides.command if overrides.command is not None and "command" not in earlier.secrets else box.command
     words = [moved_text(word, bucket, run.id, data) for word in command or ()]
-    named |= {key for _, key in words if key}
+    keys |= {key for _, key in words if key}
     for old in data:
-        if old.moved and old.key not in named:
+        if old.moved and old.key not in keys:
             raise UserError(
                 f"{old.key} has changed since run {earlier.run.id}, and no variable of the run names it: its program "
                 "would read what is there now",
@@ -165,22 +172,22 @@ def definition(earlier: Earlier, bucket: str, run: Run) -> TaskDefinitionSpec:
     changed = box.model_copy(
         update={"environment": dict(sorted(environment.items())), "command": tuple(w for w, _ in words) or box.command}
     )
-    size = {name: value for name, value in (("cpu", given.cpu), ("memory", given.memory)) if value is not None}
+    size = {name: value for name, value in (("cpu", overrides.cpu), ("memory", overrides.memory)) if value is not None}
     return earlier.spec.model_copy(update={"containers": (changed,), **size})
 
 
 def overrides_of_new(earlier: Earlier) -> Overrides:
     """What the new run is given besides its definition: secrets, and nothing else."""
-    given = earlier.overrides
-    environment = {name: value for name, value in given.environment.items() if name in earlier.secrets}
-    return Overrides(environment, command=given.command if "command" in earlier.secrets else None)
+    overrides = earlier.overrides
+    environment = {name: value for name, value in overrides.environment.items() if name in earlier.secrets}
+    return Overrides(environment, command=overrides.command if "command" in earlier.secrets else None)
 
 
-def prepare(here: Deployment, runs: Runs, earlier: Earlier, run: Run) -> Run:
+def prepare(deployment: Deployment, runs: Runs, earlier: Earlier, run: Run) -> Run:
     """Make what the new run needs: the copies of its data, and its definition. To do it again does no harm."""
     spec = definition(earlier, runs.bucket, run)
-    copy(here.aws, runs.bucket, run.id, earlier.data)
-    return replace(run, task_definition=register(here.aws, spec, here.deploy.name), like=earlier.run.id)
+    copy(deployment.aws, runs.bucket, run.id, earlier.data)
+    return replace(run, task_definition=register(deployment.aws, spec, deployment.deploy.name), like=earlier.run.id)
 
 
 def launch_like(launch: Launch, run: Run) -> Launch:

@@ -19,14 +19,14 @@ from reconciler.run.run import Run
 
 def log_place(aws: Aws, place: Place, run: Run) -> Place:
     """The place with the log group, prefix and container of a run. Raises NotOurs where nobody knows; AwsError."""
-    ours = (place.log_group, place.log_prefix, place.container)
-    recorded = (run.log_group or ours[0], run.log_prefix or ours[1], run.container or ours[2])
-    if recorded == ours:
+    current = (place.log_group, place.log_prefix, place.container)
+    recorded = (run.log_group or current[0], run.log_prefix or current[1], run.container or current[2])
+    if recorded == current:
         return place
     if run_place := of_definition(aws, replace(place, container=recorded[2]), run.task_definition):
         return run_place
     raise NotOurs(
-        f"the record says that run {run.id} logged to {' '.join(recorded)}, this deploy logs to {' '.join(ours)} "
+        f"the record says that run {run.id} logged to {' '.join(recorded)}, this deploy logs to {' '.join(current)} "
         f"(group, prefix, container), and ECS has no task definition of {place.family} that says so",
         hint="the record was changed, or `logs` or task.container in deploy.yaml were and its definition was deleted",
     )

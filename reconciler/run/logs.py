@@ -28,9 +28,9 @@ class Stream:
     container: str
     name: str
     token: str = ""
-    seen: int = 0
+    lines_read: int = 0
     skip: int = 0  # lines at its beginning that aren't handed on
-    more: bool = False  # the last look ended before the stream did
+    unfinished: bool = False  # the last look ended before the stream did
     status: StreamStatus = field(default_factory=StreamStatus)
 
 
@@ -51,7 +51,7 @@ class TaskLog:
         self.closed = False
         self.last: float | None = None  # seconds since the epoch, by the clock of who wrote it
         self.recent: deque[str] = deque(maxlen=RECENT)
-        self._told = True  # whether it may be asked what is stored
+        self._may_ask = True  # whether it may be asked what is stored
 
     def follow(self, containers: Iterable[str]) -> None:
         """Read these containers' streams too."""
@@ -68,12 +68,12 @@ class TaskLog:
     @property
     def seen(self) -> int:
         """Lines read so far."""
-        return sum(stream.seen for stream in self.streams.values())
+        return sum(stream.lines_read for stream in self.streams.values())
 
     @property
-    def more(self) -> bool:
+    def unfinished(self) -> bool:
         """Whether the last look left lines for the next: each reads so many pages at most."""
-        return any(stream.more for stream in self.streams.values())
+        return any(stream.unfinished for stream in self.streams.values())
 
     def read(self, line: Line) -> int:
         """Hand on what is new, and say how many lines that was. Raises AwsError."""
@@ -85,35 +85,35 @@ class TaskLog:
                 self.last = max(self.last or 0.0, written)
                 stream.status = stream.status._replace(read_to=max(stream.status.read_to, stored))
                 self.recent.append(cut(event["message"]))
-                if stream.seen >= stream.skip:
+                if stream.lines_read >= stream.skip:
                     line(stream.container, event["message"], written)
-                stream.seen += 1
+                stream.lines_read += 1
                 new += 1
         return new
 
     def read_all(self, line: Line) -> int:
         """`read` until nothing is left of a log that has ended, however long it is. Raises AwsError."""
         new = last = self.read(line)
-        while self.more and last:
+        while self.unfinished and last:
             last = self.read(line)
             new += last
         return new
 
     def ask(self) -> None:
         """Ask CloudWatch until when it has lines. That it can't or may not be asked is no reason to stop."""
-        for stream in self.streams.values() if self._told and self.since is None else ():
-            where = {"logGroupName": self.group, "logStreamNamePrefix": stream.name, "limit": 1}
+        for stream in self.streams.values() if self._may_ask and self.since is None else ():
+            params = {"logGroupName": self.group, "logStreamNamePrefix": stream.name, "limit": 1}
             try:
-                answer = self.aws.find("logs", "DescribeLogStreams", **where)
+                answer = self.aws.find("logs", "DescribeLogStreams", **params)
             except Unreachable:
                 return
             except Denied:
-                self._told = False
+                self._may_ask = False
                 return
             stream.status = stream.status.after_answer(answer or {})
 
     @property
-    def there(self) -> Unread:
+    def unread(self) -> Unread:
         """What the answers say of lines that weren't read."""
         return unread_lines([stream.status for stream in self.streams.values()])
 
@@ -121,8 +121,8 @@ class TaskLog:
         """The last lines of all streams, at most `count`, without handing any on. Raises AwsError."""
         messages: list[tuple[int, str]] = []
         for stream in self.streams.values():
-            where = {"logGroupName": self.group, "logStreamName": stream.name}
-            events = last_events(partial(self.aws.find, "logs", "GetLogEvents", **where), count)
+            params = {"logGroupName": self.group, "logStreamName": stream.name}
+            events = last_events(partial(self.aws.find, "logs", "GetLogEvents", **params), count)
             messages += [(event["timestamp"], event["message"]) for event in events]
         return [message for _, message in sorted(messages, key=lambda pair: pair[0])][-count:]
 
@@ -130,7 +130,7 @@ class TaskLog:
         """New lines, of so many pages at most. The end is the page whose token is the one that was asked with: an empty
         page isn't.
         """
-        stream.more = False
+        stream.unfinished = False
         for _ in range(PAGES):
             params: dict[str, Any] = {"nextToken": stream.token} if stream.token else {}
             if self.since is not None:
@@ -152,7 +152,7 @@ class TaskLog:
             if token == stream.token:
                 return
             stream.token = token
-        stream.more = True
+        stream.unfinished = True
 
 
 SKEW = 30.0  # seconds by which AWS's clock may be behind

@@ -41,13 +41,13 @@ class Message:
     def whole(self) -> str:
         """For programs, as JSON of at most half of what SNS takes: within another JSON it is longer."""
         facts = {key: short(value) if isinstance(value, str) else value for key, value in self.facts.items()}
-        many = {key: len(facts[key]) for key in MANY if key in facts}
-        most = max(many.values(), default=0)
+        counts = {key: len(facts[key]) for key in MANY if key in facts}
+        most = max(counts.values(), default=0)
         while len(json.dumps(text := json.dumps({**facts, "message": self.subject}))) > MESSAGE.most // 2 and most:
             most //= 2
-            for key in many:
+            for key in counts:
                 facts[key] = _first(self.facts[key], most)
-            facts["left_out"] = {key: count - most for key, count in many.items() if count > most}
+            facts["left_out"] = {key: count - most for key, count in counts.items() if count > most}
         return text
 
     def for_topic(self) -> dict[str, Any]:

@@ -21,10 +21,10 @@ def metrics_in(text: bytes) -> tuple[dict[str, float], str]:
     spoken of; a number that is none, such as NaN, or that no float holds is left out.
     """
     try:
-        written = plain_json.read(text, MOST, odd=True)
+        content = plain_json.read(text, MOST, odd=True)
     except plain_json.NotJson as error:
         return {}, f"{FILE} is left out: {error}"
-    metrics = written.get("metrics", written) if isinstance(written, dict) else {}
+    metrics = content.get("metrics", content) if isinstance(content, dict) else {}
     if not isinstance(metrics, dict):
         return {}, ""
     numbers = {key: _float(value) for key, value in metrics.items() if _is_number(value)}
@@ -46,6 +46,6 @@ def _float(value: float) -> float:
 def _left_out(names: list[str]) -> str:
     if not names:
         return ""
-    shown = ", ".join(ascii(name if len(name) <= 60 else f"{name[:57]}...") for name in names[:SAID])
-    more = f" and {len(names) - SAID} more" if len(names) > SAID else ""
-    return f"{FILE}: {shown}{more} left out: no finite number, a name of over {LONGEST:,} characters, or too many"
+    text = ", ".join(ascii(name if len(name) <= 60 else f"{name[:57]}...") for name in names[:SAID])
+    suffix = f" and {len(names) - SAID} more" if len(names) > SAID else ""
+    return f"{FILE}: {text}{suffix} left out: no finite number, a name of over {LONGEST:,} characters, or too many"

@@ -91,17 +91,17 @@ def of_run(deploy: str, run: Run, why: Diagnosis | None = None, *, paid: bool = 
     )  # fmt: skip
 
 
-def of_sweep(deploy: str, sweep: str, ended: Sequence[Run], name: Callable[[Run], str]) -> Message:
-    """What is told of a sweep. ended: the runs that were seen through now; name: of one among the others."""
-    failed = [run for run in ended if run.state is not State.SUCCEEDED]
-    subject = f"{deploy}: {sweep}: {len(ended) - len(failed)} of {len(ended)} runs succeeded"
+def of_sweep(deploy: str, sweep: str, runs: Sequence[Run], name: Callable[[Run], str]) -> Message:
+    """What is told of a sweep. runs: the runs that were seen through now; name: of one among the others."""
+    failed = [run for run in runs if run.state is not State.SUCCEEDED]
+    subject = f"{deploy}: {sweep}: {len(runs) - len(failed)} of {len(runs)} runs succeeded"
     lines = [subject, *(f"{name(run)}: {run.state.value}  {run.id}" for run in failed[:20])]
     if len(failed) > 20:
         lines.append(f"and {len(failed) - 20} more")
     facts = {
-        "deploy": deploy, "sweep": sweep, "result": "failed" if failed else "succeeded", "runs": len(ended),
+        "deploy": deploy, "sweep": sweep, "result": "failed" if failed else "succeeded", "runs": len(runs),
         "failed": [run.id for run in failed],
     }  # fmt: skip
     # The same runs are told of once, however many see them through.
     text = "\n".join(map(message, lines))
-    return Message(min(run.id for run in ended), not failed, subject, text, facts)
+    return Message(min(run.id for run in runs), not failed, subject, text, facts)

@@ -20,9 +20,9 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def parse(
     env: Sequence[str], cpu: str, memory: str, command: Sequence[str] | None, size: tuple[int, int],
-    ours: Sequence[str] = EACH_RUN, managed: Requirements | None = None, *, fargate: bool = True,
+    reserved: Sequence[str] = EACH_RUN, managed: Requirements | None = None, *, fargate: bool = True,
 ) -> Overrides:  # fmt: skip
-    """From the words of the command line. size: CPU units and MiB of the file; ours: variables that each task gets.
+    """From the words of the command line. size: CPU units and MiB of the file; reserved: variables that each task gets.
 
     managed: what its managed instances have, if it may run on one; fargate: whether it may run elsewhere.
     Raises UserError.
@@ -36,7 +36,7 @@ def parse(
         name, equals, value = text.partition("=")
         if not equals or not NAME.fullmatch(name):
             raise UserError(f"--env {name}: not NAME=VALUE", hint="write for instance --env EPOCHS=20")
-        if name in ours:
+        if name in reserved:
             raise UserError(f"--env {name}: each run gets its own {name}", hint="leave it out")
         _check_text(f"--env {name}", value)
         environment[name] = value
@@ -55,14 +55,14 @@ def parse(
             raise UserError(f"--cpu {units} --memory {mib}: Fargate has no such size", hint=wrong[1])
         if managed is not None:
             _check_managed(units, mib, managed)
-    given = tuple(command) if command else None
-    for word in given or ():
+    words = tuple(command) if command else None
+    for word in words or ():
         _check_text("--command", word)
-    made = Overrides(environment=environment, cpu=sizes.get("cpu"), memory=sizes.get("memory"), command=given)
+    overrides = Overrides(environment=environment, cpu=sizes.get("cpu"), memory=sizes.get("memory"), command=words)
     check_length(
-        {"environment": [{"name": n, "value": v} for n, v in environment.items()], "command": list(given or ())}
+        {"environment": [{"name": n, "value": v} for n, v in environment.items()], "command": list(words or ())}
     )
-    return made
+    return overrides
 
 
 def _check_text(option: str, value: str) -> None:

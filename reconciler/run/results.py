@@ -76,23 +76,23 @@ def fetch(aws: Aws, runs: Runs, run: Run, folder: Path) -> Copied:
     with _open(os.open(folder, os.O_RDONLY | os.O_DIRECTORY)) as base, _inside(base, run.id) as top:
         _say(top, UNFINISHED)
         bare = _repositories(names)
-        written: set[str] = set()
-        ours: set[tuple[int, int]] = set()
+        files: set[str] = set()
+        own_files: set[tuple[int, int]] = set()
         for number, name in enumerate(names):
             get = partial(_download, aws, runs.bucket, prefix + name)
             try:
                 parts = _parts(name, bare)
-                _write(top, parts, get, ours)
+                _write(top, parts, get, own_files)
             except AwsError as error:
                 copied.missed.append((name, str(error)))
                 if isinstance(error, Unreachable):
-                    copied.missed.extend((rest, "AWS can't be reached") for rest in names[number + 1 :])
+                    copied.missed.extend((skipped, "AWS can't be reached") for skipped in names[number + 1 :])
                     break
             except OSError as error:
                 copied.missed.append((name, error.strerror or str(error)))
             else:
-                written.add("/".join(parts))
-        copied.files.extend(sorted(written))
+                files.add("/".join(parts))
+        copied.files.extend(sorted(files))
         _say(top, _listed(copied) if copied.missed else "")
     return copied
 
@@ -150,50 +150,50 @@ def _parts(name: str, bare: Container[str]) -> list[str]:
     return parts
 
 
-def _check_no_repository(here: int, name: str) -> None:
+def _check_no_repository(folder: int, name: str) -> None:
     """Raises _Unsafe where this name completes a repository in an open folder: with what an earlier copy has left."""
     for telling in BARE:
-        if name.lower() in telling and all(_is_in(here, other) for other in telling - {name.lower()}):
+        if name.lower() in telling and all(_is_in(folder, other) for other in telling - {name.lower()}):
             raise _Unsafe(COMMANDS)
 
 
-def _is_in(here: int, name: str) -> bool:
+def _is_in(folder: int, name: str) -> bool:
     try:
-        os.stat(name if name != "head" else "HEAD", dir_fd=here, follow_symlinks=False)
+        os.stat(name if name != "head" else "HEAD", dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return False
     return True
 
 
-def _write(top: int, parts: list[str], get: Callable[[BinaryIO], object], ours: set[tuple[int, int]]) -> None:
+def _write(top: int, parts: list[str], get: Callable[[BinaryIO], object], own_files: set[tuple[int, int]]) -> None:
     """Write a file in a folder, whole or not at all; what is there by this name is replaced, and never written to.
 
-    ours: the files of this copy, which aren't replaced: two keys may be one name to a file system that takes upper and
-    lower case, or two ways to write an accent, for the same.
+    own_files: the files of this copy, which aren't replaced: two keys may be one name to a file system that takes upper
+    and lower case, or two ways to write an accent, for the same.
     """
     *folders, name = parts
     with contextlib.ExitStack() as opened:
-        here = top
+        parent = top
         for folder in folders:
-            here = opened.enter_context(_inside(here, folder))
-        _check_no_repository(here, name)
+            parent = opened.enter_context(_inside(parent, folder))
+        _check_no_repository(parent, name)
         with contextlib.suppress(FileNotFoundError):
-            there = os.stat(name, dir_fd=here, follow_symlinks=False)
-            if stat.S_ISDIR(there.st_mode):
+            existing = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if stat.S_ISDIR(existing.st_mode):
                 raise _Unsafe("there is a folder of this name")
-            if (there.st_dev, there.st_ino) in ours:
+            if (existing.st_dev, existing.st_ino) in own_files:
                 raise _Unsafe("another key has the same name here")
         part = f".{uuid.uuid4().hex}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
-            with os.fdopen(os.open(part, flags, 0o666, dir_fd=here), "wb") as file:
+            with os.fdopen(os.open(part, flags, 0o666, dir_fd=parent), "wb") as file:
                 get(file)
-                made = os.fstat(file.fileno())
-            os.replace(part, name, src_dir_fd=here, dst_dir_fd=here)
-            ours.add((made.st_dev, made.st_ino))
+                status = os.fstat(file.fileno())
+            os.replace(part, name, src_dir_fd=parent, dst_dir_fd=parent)
+            own_files.add((status.st_dev, status.st_ino))
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(part, dir_fd=here)
+                os.unlink(part, dir_fd=parent)
             raise
 
 

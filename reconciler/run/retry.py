@@ -79,33 +79,33 @@ def again(
 
     cost: of all attempts, in US dollars; None when unknown. size: of the last, CPU units and MiB; None when unknown.
     """
-    last, more = attempts[-1], None
+    last, larger = attempts[-1], None
     if last.event is Event.NO_CAPACITY or last.event is Event.INTERRUPTION:
-        allowed = rules.no_capacity if last.event is Event.NO_CAPACITY else rules.interruption
-        tried = sum(1 for a in attempts if a.provider == last.provider and a.event is last.event)
+        limit = rules.no_capacity if last.event is Event.NO_CAPACITY else rules.interruption
+        tries = sum(1 for a in attempts if a.provider == last.provider and a.event is last.event)
         reason = "no capacity" if last.event is Event.NO_CAPACITY else interruption(last.reason)
-        provider = last.provider if tried <= allowed else _next(providers, last.provider)
+        provider = last.provider if tries <= limit else _next(providers, last.provider)
         if provider is None:
             places = " and ".join(dict.fromkeys(a.provider for a in attempts))
             return f"{reason} on {places}" + (f", {len(attempts)} tries" if len(attempts) > 1 else "")
     elif rules.out_of_memory and out_of_memory(last):
         reason, provider = f"out of memory{f' with {size[1]:,} MiB' if size else ''}", last.provider
-        more = rules.larger(last.provider, *size) if size else None
-        tried = sum(map(out_of_memory, attempts))
-        if tried > rules.out_of_memory:
-            return f"out of memory {tried} times"
-        if more is None:
+        larger = rules.larger(last.provider, *size) if size else None
+        tries = sum(map(out_of_memory, attempts))
+        if tries > rules.out_of_memory:
+            return f"out of memory {tries} times"
+        if larger is None:
             return f"{reason}, and there is no larger size{' up to run.max_memory' if rules.max_memory else ''}"
     elif last.event is Event.ERROR:
         reason, provider = f"exit code {last.exit_code}", last.provider
-        tried = sum(1 for a in attempts if a.event is Event.ERROR and not (rules.out_of_memory and out_of_memory(a)))
+        tries = sum(1 for a in attempts if a.event is Event.ERROR and not (rules.out_of_memory and out_of_memory(a)))
         if rules.exit_codes and last.exit_code not in rules.exit_codes:
             return f"exit code {last.exit_code} isn't one that is retried"
-        if tried > rules.error:
-            return "" if rules.error == 0 else f"the program failed {tried} times"
+        if tries > rules.error:
+            return "" if rules.error == 0 else f"the program failed {tries} times"
     else:
         return ""
-    pause = 0.0 if more else min(rules.backoff * 2.0 ** (len(attempts) - 1), LONGEST)
+    pause = 0.0 if larger else min(rules.backoff * 2.0 ** (len(attempts) - 1), LONGEST)
     if rules.within is not None and now + pause - attempts[0].launched > rules.within:
         return f"{reason}, and `run.retry.within` is over"
     if rules.max_cost is not None and cost is not None and cost >= rules.max_cost:
@@ -113,7 +113,7 @@ def again(
     if provider != last.provider:
         # Elsewhere there may be room at once.
         return Again(provider, 0.0, f"{reason} on {last.provider}")
-    return Again(provider, pause, reason, more)
+    return Again(provider, pause, reason, larger)
 
 
 def interruption(reason: str) -> str:

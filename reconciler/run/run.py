@@ -33,8 +33,8 @@ class Overrides:
         settings = changed["containers"][container]
         if self.environment:
             settings["environment"] = dict(sorted({**settings.get("environment", {}), **self.environment}.items()))
-            kept = {k: v for k, v in changed.pop("parameters", {}).items() if k not in self.environment}
-            changed |= {"parameters": kept} if kept else {}
+            parameters = {k: v for k, v in changed.pop("parameters", {}).items() if k not in self.environment}
+            changed |= {"parameters": parameters} if parameters else {}
         if self.command is not None:
             settings["command"] = list(self.command)
         changed |= {key: value for key, value in (("cpu", self.cpu), ("memory", self.memory)) if value is not None}
@@ -105,8 +105,8 @@ class Run:
         """What runs have in common that need about the same memory: all that they are made of but image and data."""
         parts = {name: value for name, value in self.inputs.items() if name not in ("data", "containers")}
         containers = self.inputs.get("containers") or {}
-        kept = {n: {k: v for k, v in settings.items() if k != "image"} for n, settings in containers.items()}
-        text = json.dumps([parts, kept, self.schedule], sort_keys=True)
+        without_image = {n: {k: v for k, v in settings.items() if k != "image"} for n, settings in containers.items()}
+        text = json.dumps([parts, without_image, self.schedule], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -114,9 +114,9 @@ class Run:
         """How long its programs ran, all attempts together."""
         return ran_for(self.attempts)
 
-    def after(self, known: Run) -> Run:
+    def after(self, recorded: Run) -> Run:
         """This run with what the record tells of its progress; what it is made of stays as it is here."""
-        return replace(self, **{name: getattr(known, name) for name in PROGRESS})
+        return replace(self, **{name: getattr(recorded, name) for name in PROGRESS})
 
     def with_attempt(self, attempt: Attempt) -> Run:
         """This run with an attempt added, or replaced by its number."""

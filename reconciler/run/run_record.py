@@ -38,7 +38,7 @@ class Runs(Store):
         super().__init__(aws, bucket, tell, keep, checkpoints=checkpoints)
         self.aws = aws
         self.unreadable: dict[str, str] = {}  # why, by key
-        self._known: frozenset[str] | None = None  # keys of fingerprints that there are, if that was looked for
+        self._fingerprints: frozenset[str] | None = None  # keys of fingerprints that there are, if that was looked for
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock of the way to AWS."""
@@ -49,17 +49,17 @@ class Runs(Store):
 
         count: so many are looked up next.
         """
-        self._known = None
+        self._fingerprints = None
         if count >= LISTED:
             place = fingerprint_key("")[: -len(".json")]
             objects = self.aws.find_all("s3", "ListObjectsV2", "Contents", Bucket=self.bucket, Prefix=place)
             # The first apply of all has no bucket yet.
-            self._known = frozenset(s3_object["Key"] for s3_object in objects or ())
+            self._fingerprints = frozenset(s3_object["Key"] for s3_object in objects or ())
 
     def latest(self, fingerprint: str) -> Run | None:
         """The newest run with this fingerprint that hasn't expired. Raises Unreadable, AwsError."""
         key = fingerprint_key(fingerprint)
-        run = self.at(key) if self._known is None or key in self._known else None
+        run = self.at(key) if self._fingerprints is None or key in self._fingerprints else None
         return None if run is not None and self._expired(run) else run
 
     def kept(self, run_id: str) -> Run | None:
@@ -103,32 +103,32 @@ class Runs(Store):
         read, of how many. What others write meanwhile is kept. Raises AwsError, ReconcilerError.
         """
         indexes = [self.index(scheduled) for scheduled in (False, True)]
-        before = [index.load()[0] or Head() for index in indexes]  # by which what is new is told from what is gone
+        heads = [index.load()[0] or Head() for index in indexes]  # by which what is new is told from what is gone
         names = [sorted(filter(is_run_id, index.names()), key=moment) for index in indexes]
         total, count, done = sum(map(len, names)), 0, 0
-        for index, run_ids, old in zip(indexes, names, before, strict=True):
-            made = Head()
+        for index, run_ids, old in zip(indexes, names, heads, strict=True):
+            new_head = Head()
             for first in range(0, len(run_ids), CHUNK):
-                seen = [run for run in self.aws.each(self.look, run_ids[first : first + CHUNK]) if run is not None]
-                made = index.sealed(made.with_runs(seen))
-                count, done = count + len(seen), done + len(run_ids[first : first + CHUNK])
+                batch = [run for run in self.aws.each(self.look, run_ids[first : first + CHUNK]) if run is not None]
+                new_head = index.sealed(new_head.with_runs(batch))
+                count, done = count + len(batch), done + len(run_ids[first : first + CHUNK])
                 report(done, total)
             for _ in range(TRIES):
                 head, etag = index.load()
                 if not run_ids and not etag:
                     break
-                known = {*run_ids, *old.rows, *old.left}
-                merged = made.beside(head or Head(), known)
-                more = self._sealed_since(index, old, head or Head(), known.difference(made.left))
-                if index.write(index.sealed(merged.with_runs(more)), etag):
-                    count += len(more)
+                known_ids = {*run_ids, *old.rows, *old.left}
+                merged = new_head.beside(head or Head(), known_ids)
+                new_runs = self._sealed_since(index, old, head or Head(), known_ids.difference(new_head.left))
+                if index.write(index.sealed(merged.with_runs(new_runs)), etag):
+                    count += len(new_runs)
                     break
             else:
                 raise ReconcilerError("others wrote the index of runs each time", hint="run it again")
         return count
 
-    def _sealed_since(self, index: Index, before: Head, head: Head, known: Container[str]) -> list[RecordedRun]:
+    def _sealed_since(self, index: Index, before: Head, head: Head, known_ids: Container[str]) -> list[RecordedRun]:
         """The runs that aren't known, and that others have put into a segment since that head."""
         segments = [index.segment(segment) for segment in head.segments if segment not in before.segments]
-        more = {run_id for rows in segments if rows is not None for run_id in rows.ids if run_id not in known}
-        return [run for run in self.aws.each(self.look, sorted(more, key=moment)) if run is not None]
+        new_ids = {run_id for rows in segments if rows is not None for run_id in rows.ids if run_id not in known_ids}
+        return [run for run in self.aws.each(self.look, sorted(new_ids, key=moment)) if run is not None]

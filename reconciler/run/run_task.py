@@ -51,17 +51,19 @@ def run_task(
     }
 
 
-def task_overrides(run: Run, attempt: Attempt, given: Overrides, name: str, *, with_checkpoint: bool) -> dict[str, Any]:
-    """What is different for an attempt's task. given: for this run; name: of the container."""
-    variables = {**given.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
+def task_overrides(
+    run: Run, attempt: Attempt, overrides: Overrides, name: str, *, with_checkpoint: bool
+) -> dict[str, Any]:
+    """What is different for an attempt's task. overrides: for this run; name: of the container."""
+    variables = {**overrides.environment, "OUTPUT_URI": run.output, "RUN_ID": run.id}
     if with_checkpoint:
         variables |= checkpoint.variables(run.output, attempt.number)
     container: dict[str, Any] = {
         "name": name, "environment": [{"name": key, "value": variables[key]} for key in sorted(variables)],
     }  # fmt: skip
-    if given.command is not None:
-        container["command"] = list(given.command)
-    sizes = {"cpu": attempt.cpu or given.cpu, "memory": attempt.memory or given.memory}
+    if overrides.command is not None:
+        container["command"] = list(overrides.command)
+    sizes = {"cpu": attempt.cpu or overrides.cpu, "memory": attempt.memory or overrides.memory}
     return {"containerOverrides": [container], **{key: str(size) for key, size in sizes.items() if size is not None}}
 
 
@@ -70,8 +72,8 @@ def program_of(task: Mapping[str, Any], otherwise: str) -> str:
     file may name it otherwise since. otherwise: where ECS doesn't say.
     """
     containers = (task.get("overrides") or {}).get("containerOverrides") or ()
-    told = (c for c in containers if "RUN_ID" in [pair["name"] for pair in c.get("environment") or ()])
-    return next((str(c["name"]) for c in told), otherwise)
+    matches = (c for c in containers if "RUN_ID" in [pair["name"] for pair in c.get("environment") or ()])
+    return next((str(c["name"]) for c in matches), otherwise)
 
 
 def read_overrides(task: Mapping[str, Any], otherwise: str, everywhere: Collection[str] = ()) -> Overrides:
@@ -82,12 +84,12 @@ def read_overrides(task: Mapping[str, Any], otherwise: str, everywhere: Collecti
     container = program_of(task, otherwise)
     containers: Sequence[Mapping[str, Any]] = overrides.get("containerOverrides") or ()
     own_override = next((override for override in containers if override.get("name") == container), {})
-    given = {str(pair["name"]): str(pair["value"]) for pair in own_override.get("environment") or ()}
+    environment = {str(pair["name"]): str(pair["value"]) for pair in own_override.get("environment") or ()}
     sizes = {name: int(overrides[name]) for name in ("cpu", "memory") if overrides.get(name)}
     command = tuple(own_override["command"]) if own_override.get("command") else None
     # Whether it has a checkpoint is what the task says, not what the file says now.
-    ours = (*each_run("CHECKPOINT_URI" in given), *everywhere)
-    return Overrides(environment={k: v for k, v in given.items() if k not in ours}, command=command, **sizes)
+    reserved = (*each_run("CHECKPOINT_URI" in environment), *everywhere)
+    return Overrides(environment={k: v for k, v in environment.items() if k not in reserved}, command=command, **sizes)
 
 
 def why_none(answer: Mapping[str, Any]) -> str:
@@ -98,11 +100,11 @@ def why_none(answer: Mapping[str, Any]) -> str:
 
 def counted(attempt: Attempt, task: Mapping[str, Any]) -> Attempt:
     """An attempt that counts from when ECS made its task: its launch may be long after it was recorded."""
-    made = task.get("createdAt")
-    return attempt if made is None else replace(attempt, launched=max(attempt.launched, made.timestamp()))
+    created = task.get("createdAt")
+    return attempt if created is None else replace(attempt, launched=max(attempt.launched, created.timestamp()))
 
 
 def is_old(task: Mapping[str, Any], now: float) -> bool:
     """Whether a task of RunTask's answer may be an earlier launch's. now: seconds since the epoch."""
-    made = task.get("createdAt")
-    return made is not None and now - made.timestamp() > OLD
+    created = task.get("createdAt")
+    return created is not None and now - created.timestamp() > OLD

@@ -19,8 +19,8 @@ def scheduled_id(watched: Watched, due: str) -> str:
     Raises ValueError for what isn't a time.
     """
     moment = datetime.fromisoformat(due).astimezone(UTC)
-    whose = hashlib.sha256(f"{watched.deploy} {watched.schedule}".encode()).hexdigest()
-    return f"{SCHEDULED}{moment:%Y%m%d-%H%M%S}-{whose[:8]}"
+    digest = hashlib.sha256(f"{watched.deploy} {watched.schedule}".encode()).hexdigest()
+    return f"{SCHEDULED}{moment:%Y%m%d-%H%M%S}-{digest[:8]}"
 
 
 def new_run(watched: Watched, run_id: str, now: float) -> Run:

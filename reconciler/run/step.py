@@ -44,13 +44,13 @@ class Rules:
 class Seen:
     """What ECS said last of a run's newest attempt.
 
-    task: as DescribeTasks shows it, None: ECS doesn't know it; known: when ECS knew it last, in seconds since the
+    task: as DescribeTasks shows it, None: ECS doesn't know it; known_at: when ECS knew it last, in seconds since the
     epoch; essential: the names of the containers that end it, see `judge`; end: how it ended, where that is known
     otherwise, such as a launch that was refused.
     """
 
     task: Mapping[str, Any] | None = None
-    known: float = 0.0
+    known_at: float = 0.0
     essential: Collection[str] = ()
     end: Verdict | None = None
 
@@ -108,7 +108,7 @@ def step(run: Run, rules: Rules, seen: Seen, now: float) -> Decision:
         return Launch(first, recorded=False) if pays(first, rules.limits) else _too_dear(first, rules, now)
     attempt = run.attempts[-1]
     if attempt.event is not None:
-        return _following(run, rules, now, known=True)
+        return _following(run, rules, now, recorded=True)
     if seen.end is None and not attempt.task_arn:
         # What a record says may be anything: where a task may run is in the file, and its deadline counts from now.
         provider = attempt.provider if attempt.provider in rules.capacity else rules.capacity[0]
@@ -116,7 +116,7 @@ def step(run: Run, rules: Rules, seen: Seen, now: float) -> Decision:
         return Launch(run.with_attempt(_sized(attempt, rules.retry)), recorded=True)
     end = seen.end or end_of(attempt, seen, now)
     if end is not None:
-        return _following(run.with_attempt(end.ends(attempt)), rules, now, known=False)
+        return _following(run.with_attempt(end.ends(attempt)), rules, now, recorded=False)
     reason = to_stop(run, rules.limits, seen.task, now)
     return Stop(reason) if reason else Wait()
 
@@ -126,7 +126,7 @@ def end_of(attempt: Attempt, seen: Seen, now: float) -> Verdict | None:
     if seen.task is not None:
         return judge(seen.task, seen.essential) if seen.task["lastStatus"] == "STOPPED" else None
     # It may have been launched a moment ago.
-    unknown = now - max(attempt.launched, seen.known)
+    unknown = now - max(attempt.launched, seen.known_at)
     return None if unknown < MISSING else Verdict(Event.LOST, None, FORGOTTEN)
 
 
@@ -146,8 +146,8 @@ def given_up(run: Run, task_arn: str, now: float) -> Run:
     empty.
     """
     last = run.attempts[-1]
-    lost = replace(last, task_arn=task_arn, event=Event.LOST, reason=LAUNCHED_BEFORE)
-    return _with_next(run.with_attempt(lost), last.provider, now)
+    attempt = replace(last, task_arn=task_arn, event=Event.LOST, reason=LAUNCHED_BEFORE)
+    return _with_next(run.with_attempt(attempt), last.provider, now)
 
 
 def newest(run: Run, record: Run | None) -> Run:
@@ -191,16 +191,16 @@ def spent(run: Run, region: str, now: float) -> float | None:
     return None if None in prices else sum(costs)
 
 
-def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | Retry | End:
-    """After the end of an attempt. known: it is written down that it ended."""
+def _following(run: Run, rules: Rules, now: float, *, recorded: bool) -> Launch | Retry | End:
+    """After the end of an attempt. recorded: it is written down that it ended."""
     attempt = run.attempts[-1]
     # By the record, so that whoever goes on waits for the same moment.
-    ended = attempt.launched if attempt.stopped is None else attempt.stopped
-    if ended > now:
-        ended = 0.0 if known else now  # by a clock that is ahead, or by a record that may say anything
+    end_time = attempt.launched if attempt.stopped is None else attempt.stopped
+    if end_time > now:
+        end_time = 0.0 if recorded else now  # by a clock that is ahead, or by a record that may say anything
     cost = spent(run, rules.limits.region, now)
     following = again(
-        rules.retry, rules.capacity, run.attempts, cost=cost, now=ended, size=run.size_of(attempt)
+        rules.retry, rules.capacity, run.attempts, cost=cost, now=end_time, size=run.size_of(attempt)
     )  # fmt: skip
     if isinstance(following, str):
         following = limit_text(run, rules.limits, now) if attempt.event is Event.MAX_COST else following
@@ -211,8 +211,8 @@ def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | R
     next_one = next_one.with_attempt(_sized(next_one.attempts[-1], rules.retry))
     if not pays(next_one, rules.limits):
         return _too_dear(next_one, rules, now)
-    at = ended + following.pause
-    if known and now >= at:
+    at = end_time + following.pause
+    if recorded and now >= at:
         return Launch(next_one, recorded=False, following=following)
     return Retry(run, at, following)
 
@@ -220,8 +220,8 @@ def _following(run: Run, rules: Rules, now: float, *, known: bool) -> Launch | R
 def _sized(attempt: Attempt, rules: RetryRules) -> Attempt:
     """An attempt without a size of its own that the file doesn't let it have, whatever its record says."""
     cpu, memory = attempt.cpu or 0, attempt.memory or 0
-    allowed = rules.out_of_memory and rules.fits(attempt.provider, cpu, memory)
-    return attempt if allowed else replace(attempt, cpu=None, memory=None)
+    fits = rules.out_of_memory and rules.fits(attempt.provider, cpu, memory)
+    return attempt if fits else replace(attempt, cpu=None, memory=None)
 
 
 def _too_dear(run: Run, rules: Rules, now: float) -> End:
@@ -242,8 +242,8 @@ def _with_next(run: Run, provider: str, now: float, size: tuple[int, int] | None
     """A run with another attempt, of this size (CPU units, MiB) or else that of the last."""
     number, last = len(run.attempts) + 1, run.attempts[-1] if run.attempts else None
     cpu, memory = size or ((last.cpu, last.memory) if last else (None, None))
-    made = Attempt(number, provider, token(run.id, number), now, cpu=cpu, memory=memory)
-    return run.with_attempt(made)
+    attempt = Attempt(number, provider, token(run.id, number), now, cpu=cpu, memory=memory)
+    return run.with_attempt(attempt)
 
 
 def _progress(run: Run) -> tuple[bool, int, bool, bool]:

@@ -23,10 +23,10 @@ def stop_schedule(
     token: the attempt's; ends: when and why, as `cap.deadline` gives it; task: its ARN, or NOT_YET; role: ARN of what
     stops it.
     """
-    when, why = datetime.fromtimestamp(ends[0], UTC), ends[1]
+    moment, why = datetime.fromtimestamp(ends[0], UTC), ends[1]
     return {
         "Name": schedule_name(deploy, token),
-        "ScheduleExpression": f"at({when:%Y-%m-%dT%H:%M:%S})",
+        "ScheduleExpression": f"at({moment:%Y-%m-%dT%H:%M:%S})",
         "ScheduleExpressionTimezone": "UTC",
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "ActionAfterCompletion": "DELETE",

@@ -31,7 +31,7 @@ def stop_run(
     as it was found, and what became of it. Raises NotOurs for a task that isn't of this deploy and run, and then
     nothing was done; AwsError, Changed.
     """
-    for left in reversed(range(TRIES)):
+    for tries_left in reversed(range(TRIES)):
         run = _with_task(aws, runs, place, newest(run, runs.get(run.id)))  # which may be known and not recorded
         if run.state.over:
             return run, "is-over"
@@ -43,7 +43,7 @@ def stop_run(
             runs.put(stopped, only_over_known=True)
             break
         except Changed:  # somebody goes on with it
-            if not left:
+            if not tries_left:
                 raise
     if waits:
         if run.unattended:

@@ -77,7 +77,7 @@ class Store:
         checkpoints: bool = False,
     ) -> None:  # fmt: skip
         self._calls, self.bucket, self.keep, self._checkpoints = calls, bucket, keep, checkpoints
-        self._tell, self._told = tell, set[str]()
+        self._tell, self._messages = tell, set[str]()
         self._etags: dict[str, str] = {}  # of the records that were read or written here, by key
         self._for_index: dict[str, RecordedRun] = {}
         self.later = False  # whether the index is written when `flush` is called, and not at each end
@@ -94,8 +94,8 @@ class Store:
 
     def say(self, text: str) -> None:
         """Tell it, unless it was told before."""
-        if text not in self._told:
-            self._told.add(text)
+        if text not in self._messages:
+            self._messages.add(text)
             self._tell(text)
 
     def get(self, run_id: str) -> Run | None:
@@ -171,9 +171,9 @@ class Store:
             self._etags[key], body = str(current["ETag"]), current["Body"].read(MOST + 1)
             if body == request["Body"]:
                 return  # it was written, and the answer lost
-            known = from_json(body, key)
-            stopped = known.state in STOPS and run.state not in STOPS and not run.state.over
-            if only_known or run.unattended or known.unattended or stopped:
+            recorded = from_json(body, key)
+            stopped = recorded.state in STOPS and run.state not in STOPS and not run.state.over
+            if only_known or run.unattended or recorded.unattended or stopped:
                 break
             # Several clients that see a run through write the same of it.
         raise Changed(run.id)
@@ -197,17 +197,17 @@ class Store:
         if pause and self._flushed + pause > self.now():
             return
         for scheduled in (False, True):
-            mine = [run_id for run_id in tuple(self._for_index) if run_id.startswith(SCHEDULED) == scheduled]
-            seen = [self._for_index.pop(run_id) for run_id in mine]
-            if not seen:
+            ids = [run_id for run_id in tuple(self._for_index) if run_id.startswith(SCHEDULED) == scheduled]
+            runs = [self._for_index.pop(run_id) for run_id in ids]
+            if not runs:
                 continue
             try:
-                left = self.index(scheduled).update(seen, self.look, self.now(), self.over)
+                unread = self.index(scheduled).update(runs, self.look, self.now(), self.over)
             except self._calls.FAILURES as error:
                 self.say(f"the index of runs can't be written, and records are read instead: {error}")
                 continue
-            if left > 0:
-                self.say(f"{left:,} runs aren't in the index of runs yet: `runs --rebuild` puts them in")
+            if unread > 0:
+                self.say(f"{unread:,} runs aren't in the index of runs yet: `runs --rebuild` puts them in")
         self.over, self._flushed = set(), self.now()
 
     def look(self, run_id: str) -> RecordedRun | None:
@@ -291,15 +291,15 @@ class Store:
         """Write what the tasks of a run that is over used into its record, unless somebody writes that meanwhile. The
         index has nothing of it. Raises Unreadable.
         """
-        known = self.get(run.id)
-        if known is None or not known.state.over:
+        recorded = self.get(run.id)
+        if recorded is None or not recorded.state.over:
             return
-        read = {attempt.task_arn: attempt.usage for attempt in run.attempts if attempt.usage is not None}
+        usages = {attempt.task_arn: attempt.usage for attempt in run.attempts if attempt.usage is not None}
         attempts = tuple(
-            replace(attempt, usage=attempt.usage or read.get(attempt.task_arn)) for attempt in known.attempts
+            replace(attempt, usage=attempt.usage or usages.get(attempt.task_arn)) for attempt in recorded.attempts
         )
         key = keys.record_key(run.id)
-        request = {"Bucket": self.bucket, "Key": key, "Body": self.body(replace(known, attempts=attempts))}
+        request = {"Bucket": self.bucket, "Key": key, "Body": self.body(replace(recorded, attempts=attempts))}
         request |= {"ContentType": "application/json", "IfMatch": self._etags[key]}
         self._calls.conditional("s3", "PutObject", **request)
 
@@ -336,11 +336,13 @@ def _checked(record: Any, key: str) -> Run:
         raise _Wrong("it is no object")
     if (version := record.get("version")) != VERSION or isinstance(version, bool):
         raise _Wrong(f"it is of version {_short(version)}, and this program reads version {VERSION}")
-    given = {name: _field(record, name, *rule) for name, rule in RUN.items()}
+    values = {name: _field(record, name, *rule) for name, rule in RUN.items()}
     names = record.get("overrides")
-    run = Run(**given | {"attempts": (), "overrides": Overrides() if names is None else _overrides(names)})
+    run = Run(**values | {"attempts": (), "overrides": Overrides() if names is None else _overrides(names)})
     _is_at(run, key)
-    run = replace(run, attempts=tuple(_attempt(attempt, n, run.id) for n, attempt in enumerate(given["attempts"], 1)))
+    run = replace(
+        run, attempts=tuple(_attempt(attempt, number, run.id) for number, attempt in enumerate(values["attempts"], 1))
+    )
     if not run.attempts and (run.schedule or run.state not in (State.LAUNCHING, State.STOPPED)):
         raise _Wrong(f"it is {run.state}, and has no attempt")
     return run
@@ -364,20 +366,20 @@ def _is_at(run: Run, key: str) -> None:
         raise _Wrong(f"{_short(run.id)} is no run's id")
     if not keys.fits(run.id, run.fingerprint):
         raise _Wrong(f"its fingerprint isn't that of a run with the id {run.id}")
-    wanted = {keys.record_key(run.id)} | ({keys.fingerprint_key(run.fingerprint)} if run.fingerprint else set())
-    if key not in wanted:
+    places = {keys.record_key(run.id)} | ({keys.fingerprint_key(run.fingerprint)} if run.fingerprint else set())
+    if key not in places:
         raise _Wrong(f"it is the record of run {run.id}, whose place is another")
 
 
 def _attempt(plain: Any, number: int, run_id: str) -> Attempt:
     if not isinstance(plain, dict):
         raise _Wrong("an attempt is no object")
-    given = {name: _field(plain, name, *rule) for name, rule in ATTEMPT.items()}
-    if given["number"] != number:
-        raise _Wrong(f"its attempt {number} has the number {given['number']}")
-    if given["token"] != keys.token(run_id, number):
+    values = {name: _field(plain, name, *rule) for name, rule in ATTEMPT.items()}
+    if values["number"] != number:
+        raise _Wrong(f"its attempt {number} has the number {values['number']}")
+    if values["token"] != keys.token(run_id, number):
         raise _Wrong(f"the token of its attempt {number} isn't of this run")
-    return Attempt(**given)
+    return Attempt(**values)
 
 
 def _field(mapping: Any, name: str, check: Callable[[Any], Any], *default: Any) -> Any:
@@ -403,9 +405,9 @@ def _text(value: Any) -> str:
     return value
 
 
-def _one_of(allowed: Callable[[str], bool], noun: str) -> Callable[[Any], str]:
+def _one_of(is_valid: Callable[[str], bool], noun: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
-        if not allowed(text := _text(value)):
+        if not is_valid(text := _text(value)):
             raise _Wrong(f"is no {noun}: {_short(text)}")
         return text
 
@@ -462,8 +464,8 @@ def _attempts(value: Any) -> list[Any]:
 
 def _metrics(value: Any) -> dict[str, float]:
     """Before, a number that isn't finite was kept as null: it is left out, as it is now from the beginning."""
-    known = {key: value for key, value in _mapping(lambda value: value)(value).items() if value is not None}
-    return _mapping(_number(-sys.float_info.max, sys.float_info.max))(known)
+    numbers = {key: value for key, value in _mapping(lambda value: value)(value).items() if value is not None}
+    return _mapping(_number(-sys.float_info.max, sys.float_info.max))(numbers)
 
 
 def _inputs(value: Any) -> dict[str, Any]:

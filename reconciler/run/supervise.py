@@ -91,7 +91,7 @@ class Supervisor:
         if run.unattended and not run.state.over:
             raise Changed(run.id)
         now = self.aws.clock.now()
-        return step.step(run, self.rules, seen or Seen(known=now), now)
+        return step.step(run, self.rules, seen or Seen(known_at=now), now)
 
     def start(self, launch: Launch, run: Run) -> Run:
         """Launch the run's newest task, or find it, where that is what comes next. Waits for nothing."""
@@ -126,9 +126,9 @@ class Supervisor:
                 seen, shown = self._watch(launch, run, screen), last.number
                 continue
             if isinstance(decision, step.Retry):
-                known = newest(decision.run, self.runs.get(run.id))
-                if known is not decision.run:
-                    run, seen = known, None
+                current = newest(decision.run, self.runs.get(run.id))
+                if current is not decision.run:
+                    run, seen = current, None
                     continue
                 self.written(run, decision)
             if screen and decision.following and announced != last.number:
@@ -146,17 +146,17 @@ class Supervisor:
         run, clock = decision.run, self.aws.clock
         due = max(decision.at, clock.now())
         while True:
-            left = max(due - clock.now(), 0.0)
-            clock.sleep(min(left, LOOK))
+            remaining = max(due - clock.now(), 0.0)
+            clock.sleep(min(remaining, LOOK))
             try:
-                known = newest(run, self.runs.get(run.id))
+                current = newest(run, self.runs.get(run.id))
             except Unreachable:
                 if clock.now() - due > OUTAGE:
                     raise
                 clock.sleep(LOOK)
                 continue
-            if left <= LOOK or known != run:
-                return known
+            if remaining <= LOOK or current != run:
+                return current
 
     def launch(self, launch: Launch, decision: step.Launch) -> tuple[Run, Seen]:
         """Launch what is to be launched. Raises AwsError, ReconcilerError."""
@@ -203,7 +203,7 @@ class Supervisor:
         watch = watch_of(self.aws, launch.place, attempt, log, watcher)
         watch.to_stop = lambda task, now: step.to_stop(run, self.rules.limits, task, now)
         crew = self._crew(launch, run, watcher, log) if workers_of(run) else None
-        watch.ended = lambda end: self._keep(run, crew.ended(end) if crew else end)
+        watch.on_end = lambda end: self._keep(run, crew.ended(end) if crew else end)
         aim = self._aim(launch, run)
 
         def tend(task: Mapping[str, Any]) -> None:
@@ -216,7 +216,7 @@ class Supervisor:
         end = crew.with_why(end) if crew else end
         if launch.deadline:
             launch.deadline.remove(self.aws, attempt)
-        self._read_rest(run, LastLines(log, watcher, end, seen=watch.seen, alive=watch.alive))
+        self._read_rest(run, LastLines(log, watcher, end, stopped_at=watch.stopped_at, alive=watch.alive))
         return Seen(end=end)
 
     def _aim(self, launch: Launch, run: Run) -> Callable[[Mapping[str, Any]], None]:
@@ -239,14 +239,14 @@ class Supervisor:
 
     def _keep(self, run: Run, end: Verdict) -> None:
         """Write down how its newest attempt ended, before anything is waited for: ECS forgets it."""
-        ended = end.ends(run.attempts[-1])
-        run = replace(run.with_attempt(ended), exit_code=end.exit_code, reason=end.reason)
+        attempt = end.ends(run.attempts[-1])
+        run = replace(run.with_attempt(attempt), exit_code=end.exit_code, reason=end.reason)
         try:
-            known = newest(run, self.runs.get(run.id))
+            current = newest(run, self.runs.get(run.id))
         except Unreadable:
             return  # what follows the end says so
-        if known.attempts == run.attempts and not known.state.over and not known.unattended:
-            self._put(known)
+        if current.attempts == run.attempts and not current.state.over and not current.unattended:
+            self._put(current)
 
     def _read_rest(self, run: Run, lines: LastLines) -> None:
         """Read the rest of the newest attempt's log; where it failed and nothing follows, until that is explained."""

@@ -28,13 +28,13 @@ def chosen(candidates: Sequence[Mapping[str, str]], given: Mapping[str, str]) ->
 
     Raises UserError when none has them: a value beside a sweep would be overwritten by each of its tasks.
     """
-    kept = [
+    matching = [
         dict(combination)
         for combination in candidates
         if all(combination.get(name, value) == value for name, value in given.items())
     ]
-    if kept:
-        return kept
+    if matching:
+        return matching
     name = next(name for name in given if any(name in combination for combination in candidates))
     values = list(
         dict.fromkeys(KNOWN.shown(name, combination[name]) for combination in candidates if name in combination)
@@ -75,11 +75,11 @@ def _random(sweep: Sweep) -> Iterator[dict[str, str]]:
 
 def _draw(generator: random.Random, interval: Range) -> str:
     low, high = (math.log(interval.min), math.log(interval.max)) if interval.log else (interval.min, interval.max)
-    drawn = generator.uniform(low, high)
-    drawn = math.exp(drawn) if interval.log else drawn
+    number = generator.uniform(low, high)
+    number = math.exp(number) if interval.log else number
     if interval.integer:
-        return str(min(max(round(drawn), math.ceil(interval.min)), math.floor(interval.max)))
-    return f"{drawn:.{DIGITS}g}"
+        return str(min(max(round(number), math.ceil(interval.min)), math.floor(interval.max)))
+    return f"{number:.{DIGITS}g}"
 
 
 def label(parameters: Mapping[str, str]) -> str:

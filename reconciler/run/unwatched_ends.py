@@ -28,17 +28,17 @@ def with_ends(aws: Aws, place: Place, rules: Rules, runs: Sequence[Run]) -> tupl
     deploy's. Raises AwsError.
     """
     launched = aws.each(partial(launched_unseen, aws, place), [run for run in runs if is_launching(run)])
-    known = {run.id: run for run in launched if run is not None}
-    runs = [known.get(run.id, run) for run in runs]
+    current = {run.id: run for run in launched if run is not None}
+    runs = [current.get(run.id, run) for run in runs]
     tasks = _tasks(aws, place, runs)
-    seen, ended = [], []
+    updated, ended_ids = [], []
     for run in runs:
         now = aws.clock.now()
         decision = step(run, rules, _seen(place, run, tasks, now), now)
-        seen.append(decision.run if isinstance(decision, End | Retry) else run)
+        updated.append(decision.run if isinstance(decision, End | Retry) else run)
         if isinstance(decision, End) and not run.state.over and not run.unattended:
-            ended.append(run.id)
-    return seen, ended
+            ended_ids.append(run.id)
+    return updated, ended_ids
 
 
 def is_launching(run: Run) -> bool:
@@ -66,9 +66,9 @@ def brought_up_to_date(
     aws: Aws, place: Place, rules: Rules, runs: Sequence[Run | Row]
 ) -> tuple[list[Run | Row], list[str]]:  # fmt: skip
     """As `with_ends`, also for rows of the index: these are of runs that are over, and stay as they are."""
-    seen, ended = with_ends(aws, place, rules, [run for run in runs if isinstance(run, Run)])
-    now = {run.id: run for run in seen}
-    return [now.get(run.id, run) for run in runs], ended
+    updated, ended_ids = with_ends(aws, place, rules, [run for run in runs if isinstance(run, Run)])
+    by_id = {run.id: run for run in updated}
+    return [by_id.get(run.id, run) for run in runs], ended_ids
 
 
 def _seen(place: Place, run: Run, tasks: Mapping[str, Any] | None, now: float) -> Seen:
@@ -76,7 +76,7 @@ def _seen(place: Place, run: Run, tasks: Mapping[str, Any] | None, now: float) -
     if task is not None and place.has(task, run.attempts[-1].token):
         return Seen(task, now, (program_of(task, run.container or place.container),))
     forgotten = tasks is not None and task is None and place.may_hold(run.task_arn)
-    return Seen(known=0.0 if forgotten else now)
+    return Seen(known_at=0.0 if forgotten else now)
 
 
 def _tasks(aws: Aws, place: Place, runs: Sequence[Run]) -> dict[str, Mapping[str, Any]] | None:

@@ -105,11 +105,11 @@ def enough(usages: Sequence[Usage], size: tuple[int, int], took: Took) -> Enough
     size: CPU units and MiB of the last. A program may use all the processor that it has, and needs no more for that:
     of that it is never more than it had.
     """
-    known = [usage for usage in usages if usage.measurements]
-    if not known:
+    measured = [usage for usage in usages if usage.measurements]
+    if not measured:
         return None
-    cpu = min(ROOM * max(usage.cpu for usage in known), size[0])
-    memory = ROOM * max(usage.memory for usage in known)
+    cpu = min(ROOM * max(usage.cpu for usage in measured), size[0])
+    memory = ROOM * max(usage.memory for usage in measured)
     fitting = ((units, mib) for units in sorted(SIZES) for mib in SIZES[units] if units >= cpu and mib >= memory)
     if (best := next(fitting, None)) is None:
         return None
@@ -133,8 +133,8 @@ def usage_text(usage: Usage | None, size: tuple[int, int] | None, ran: float | N
         return "nothing was measured, or it is gone by now: its log group keeps it for a day, unless you say otherwise"
     cpu, memory = (f" of {size[0]:,}", f" of {size[1]:,}") if size else ("", "")
     times = f"{usage.measurements:,} measurement{'s'[: usage.measurements != 1]}"
-    more = "; more may come" if late else ""
-    return f"used at most {usage.memory:,}{memory} MiB and {usage.cpu:,}{cpu} CPU units ({times}{more})"
+    suffix = "; more may come" if late else ""
+    return f"used at most {usage.memory:,}{memory} MiB and {usage.cpu:,}{cpu} CPU units ({times}{suffix})"
 
 
 def size_text(smallest: Enough, size: tuple[int, int], *, whole: bool) -> str:
@@ -153,5 +153,5 @@ def _saved(smallest: Enough) -> str:
         return "its price isn't known here"
     month = smallest.saves_a_month
     amount, period = (smallest.saves, "a run") if month is None else (month, "a month by the schedule")
-    verb, more = ("costs", " more") if smallest.saves < 0 else ("saves", "")
-    return f"{verb} {dollars(abs(amount))}{more} {period}"
+    verb, suffix = ("costs", " more") if smallest.saves < 0 else ("saves", "")
+    return f"{verb} {dollars(abs(amount))}{suffix} {period}"

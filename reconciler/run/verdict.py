@@ -58,8 +58,8 @@ def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> Verdict:
     reasons = [task.get("stoppedReason", ""), culprit.get("reason", "") if culprit else ""]
     why = task.get("stoppedReason", "")
     event = event_of(task, exit_code, overdue=OVERDUE in why, too_dear=TOO_DEAR in why)
-    if event is Event.ERROR and (lost := lost_scheduler(task)):
-        event, reasons = Event.INTERRUPTION, [lost]  # of what it ran on, so that it is tried again
+    if event is Event.ERROR and (cause := lost_scheduler(task)):
+        event, reasons = Event.INTERRUPTION, [cause]  # of what it ran on, so that it is tried again
     if OVERDUE in why and event is not Event.MAX_COST and exit_code is None and not task.get("startedAt"):
         reasons.append(NOT_BEGUN)
     return Verdict(
@@ -78,8 +78,8 @@ def _culprit(containers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | Non
     """The container that ended the task, rather than one that ECS stopped because of it."""
     by_itself = [c for c in containers if not _stopped_by_ecs(c)] or list(containers)
     failed = [c for c in by_itself if c.get("exitCode") != 0]
-    known = [c for c in failed if c.get("exitCode") is not None]
-    return next(iter(known or failed or by_itself), None)
+    with_code = [c for c in failed if c.get("exitCode") is not None]
+    return next(iter(with_code or failed or by_itself), None)
 
 
 def _stopped_by_ecs(container: Mapping[str, Any]) -> bool:

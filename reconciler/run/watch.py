@@ -74,16 +74,16 @@ class Silent:
 
 def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str], None]) -> list[Mapping[str, Any]]:
     """Those of these tasks, at most a hundred, that ECS knows. Waits while AWS can't be reached. Raises AwsError."""
-    began, told = aws.clock.now(), False
+    began, announced = aws.clock.now(), False
     while True:
         try:
             answer = aws.find("ecs", "DescribeTasks", cluster=cluster, tasks=[task_id(arn) for arn in arns])
         except Unreachable as error:
             if aws.clock.now() - began > OUTAGE:
                 raise
-            if not told:
+            if not announced:
                 trouble(f"AWS can't be reached; running tasks continue: {error.reason}")
-                told = True
+                announced = True
             aws.clock.sleep(SLOW)
         else:
             return list((answer or {}).get("tasks") or ())
@@ -95,13 +95,13 @@ def watch_of(
     """The watch of an attempt's task, which is found to be one before anything of it is shown. Raises NotOurs."""
     if not place.may_hold(attempt.task_arn):
         raise place.refusal(attempt)
-    return Watch(aws, place.cluster, attempt, log, watcher, mine=lambda task: place.check(task, attempt))
+    return Watch(aws, place.cluster, attempt, log, watcher, check=lambda task: place.check(task, attempt))
 
 
 @dataclass
 class Watch:
-    """Watches one task. to_stop: why it is to be stopped now, empty where it isn't; mine: told the task as ECS
-    describes it, and raises for one that isn't the one that is meant; ended: told how it ended before that is shown;
+    """Watches one task. to_stop: why it is to be stopped now, empty where it isn't; check: told the task as ECS
+    describes it, and raises for one that isn't the one that is meant; on_end: told how it ended before that is shown;
     tend: told the task at each look, to see to what belongs to it.
     """
 
@@ -111,15 +111,15 @@ class Watch:
     log: TaskLog
     watcher: Watcher
     to_stop: Callable[[Mapping[str, Any], float], str] = lambda task, now: ""
-    mine: Callable[[Mapping[str, Any]], object] = lambda task: None
-    ended: Callable[[Verdict], object] = lambda end: None
+    check: Callable[[Mapping[str, Any]], object] = lambda task: None
+    on_end: Callable[[Verdict], object] = lambda end: None
     tend: Callable[[Mapping[str, Any]], object] = lambda task: None
     # By our clock: when it was last seen running, and then had stopped; 0 where it had stopped before anybody looked.
     alive: float = field(default=0.0, init=False)
-    seen: float = field(default=0.0, init=False)
+    stopped_at: float = field(default=0.0, init=False)
 
     def follow(self) -> Verdict:
-        """Watch to the end. Its last lines may be still to come. Raises AwsError; what `mine` and `ended` raise;
+        """Watch to the end. Its last lines may be still to come. Raises AwsError; what `check` and `on_end` raise;
         Interrupted from the clock.
         """
         clock, pause, state, seen = self.aws.clock, POLL, "", Seen()
@@ -129,16 +129,16 @@ class Watch:
             if task is None:
                 seen = replace(seen, task=None)
                 if end := end_of(self.attempt, seen, clock.now()):
-                    self.ended(end)  # ECS forgets a stopped task after about an hour; its log is still there
+                    self.on_end(end)  # ECS forgets a stopped task after about an hour; its log is still there
                     return end
                 clock.sleep(SLOW)
                 continue
-            self.mine(task)
+            self.check(task)
             essential = self._essential(task) if task["lastStatus"] == "STOPPED" else ()
             seen = Seen(task, clock.now(), essential)
             if end := end_of(self.attempt, seen, clock.now()):
-                self.seen = clock.now() if self.alive else 0.0
-                self.ended(end)
+                self.stopped_at = clock.now() if self.alive else 0.0
+                self.on_end(end)
             if task["lastStatus"] != state:
                 state, pause = task["lastStatus"], POLL
                 self.watcher.state(task, state)
@@ -188,15 +188,15 @@ def read(log: TaskLog, watcher: Watcher) -> int:
 class LastLines:
     """Reads the rest of a log whose task has ended.
 
-    explains: whether lines say why it failed, None where nothing is to be said; seen: when it was seen to have stopped,
-    and alive when it was last seen running, both 0 for whoever comes later.
+    explains: whether lines say why it failed, None where nothing is to be said; stopped_at: when it was seen to have
+    stopped, and alive when it was last seen running, both 0 for whoever comes later.
     """
 
     log: TaskLog
     watcher: Watcher
     end: Verdict
     explains: Callable[[Sequence[str]], bool] | None = None
-    seen: float = 0.0
+    stopped_at: float = 0.0
     alive: float = 0.0
 
     def read(self) -> None:
@@ -210,27 +210,27 @@ class LastLines:
     def _wait(self, new: int) -> None:
         """Read until the log counts as whole. new: how many lines the first look had."""
         clock = self.log.aws.clock
-        began, asked, told = clock.now(), 0.0, False
-        arrived, known = began, self._known(began)
+        began, asked_at, announced = clock.now(), 0.0, False
+        arrived, log_end = began, self._known(began)
         while True:
             now = clock.now()
-            if now - asked >= ASK:
+            if now - asked_at >= ASK:
                 self.log.ask()
-                asked = now
+                asked_at = now
             if new:
                 arrived = now
-                late = now > max(began, known.ended + 1.5 * known.late + QUIET) + PATIENCE
-                known = replace(self._known(began), tardy=known.tardy or late, ahead=known.ahead)
+                late = now > max(began, log_end.ended + 1.5 * log_end.late + QUIET) + PATIENCE
+                log_end = replace(self._known(began), tardy=log_end.tardy or late, ahead=log_end.ahead)
             # What was stored between a look at the log and the question isn't told ahead: a look follows.
-            ahead = self.log.there is Unread.MORE and asked < now
-            known = replace(known, there=self.log.there, ahead=known.ahead or ahead)
-            until = wait_until(known)
-            reading = new and self.log.more
+            ahead = self.log.unread is Unread.MORE and asked_at < now
+            log_end = replace(log_end, unread=self.log.unread, ahead=log_end.ahead or ahead)
+            until = wait_until(log_end)
+            reading = new and self.log.unfinished
             if self.log.closed or (now >= max(until, arrived + QUIET / 2) and not reading):
                 return
-            if not told and now - began > PATIENCE:
+            if not announced and now - began > PATIENCE:
                 self.watcher.waiting(until - now)
-                told = True
+                announced = True
             self.watcher.tick()
             try:
                 clock.sleep(POLL)
@@ -247,7 +247,7 @@ class LastLines:
         ended = min(max(end.stopped or self.alive or now, self.alive), now)
         gap = None if log.last is None else 0.0 if end.stopped is None else end.stopped - log.last
         return LogEnd(
-            stopped=max(self.seen, ended), ended=ended, ran=end.started is not None,
-            gap=gap if log.since is None else 0.0, there=Unread.UNSAID, ahead=False, late=log.late, tardy=False,
+            stopped=max(self.stopped_at, ended), ended=ended, ran=end.started is not None,
+            gap=gap if log.since is None else 0.0, unread=Unread.UNSAID, ahead=False, late=log.late, tardy=False,
             explained=self.explains(list(log.recent)) if self.explains else None,
         )  # fmt: skip

@@ -39,8 +39,8 @@ def question(source: str) -> tuple[str, str, dict[str, Any]]:
         path = parts[5].removeprefix("parameter/")
         return "ssm", "GetParameter", {"Name": f"/{path}" if "/" in path else path, "WithDecryption": True}
     _, stage, version = _selectors(source)
-    more = ({"VersionStage": stage} if stage else {}) | ({"VersionId": version} if version else {})
-    return "secretsmanager", "GetSecretValue", {"SecretId": ":".join(parts[:7]), **more}
+    selection = ({"VersionStage": stage} if stage else {}) | ({"VersionId": version} if version else {})
+    return "secretsmanager", "GetSecretValue", {"SecretId": ":".join(parts[:7]), **selection}
 
 
 def url_in(answer: Mapping[str, Any] | None, source: str) -> str:

@@ -46,8 +46,8 @@ def prepare(aws: Aws, launch: Launch, run: Run, size: Size) -> Run:
     if live is None:
         raise ReconcilerError(f"there is no task definition {launch.task_definition}", hint="run `apply`")
     for_workers, for_program = definitions(live.spec, launch, run, size, aws.arn("ssm", f"parameter{name}"))
-    made = register(aws, for_workers, launch.deploy)
-    spec = for_program.model_copy(update={"tags": {**for_program.tags, WORKERS_TAG: made}})
+    arn = register(aws, for_workers, launch.deploy)
+    spec = for_program.model_copy(update={"tags": {**for_program.tags, WORKERS_TAG: arn}})
     return replace(run, task_definition=register(aws, spec, launch.deploy), container=launch.container)
 
 
@@ -87,14 +87,14 @@ def definitions(
     wait = {"dependsOn": [{"containerName": SCHEDULER, "condition": "START"}]}
     changed = {**dask, "environment": dict(sorted({**environment, **variables}.items()))}
     main = program.model_copy(update={**changed, "extra": {**program.extra, **wait}})
-    others = [container for container in spec.containers if container.name != launch.container]
+    other_containers = [container for container in spec.containers if container.name != launch.container]
     # A program may shut it down and go on: only its own end is that of the task.
     scheduler = beside(SCHEDULER, scheduler_command(run.id)).model_copy(update={"essential": False})
-    ours = own(spec, launch.deploy)
+    base = own(spec, launch.deploy)
     worker = {"cpu": size.cpu, "memory": size.memory, "compatibilities": ("FARGATE",), "extra": {}}
     worker_container = beside(WORKER, ("worker", "--help"))  # each is launched with a command of its own
     alone = {"containers": (worker_container.model_copy(update={"stop_timeout": STOP}),)}
     return (
-        ours.model_copy(update={**worker, **alone}),
-        ours.model_copy(update={"containers": (main, *others, scheduler)}),
+        base.model_copy(update={**worker, **alone}),
+        base.model_copy(update={"containers": (main, *other_containers, scheduler)}),
     )

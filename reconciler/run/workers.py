@@ -59,9 +59,9 @@ class KnownWorker:
     launched: float = 0.0
 
 
-def missing(count: int, known: Mapping[int, KnownWorker], now: float) -> list[int]:
-    """The numbers of the workers of which a task is to be launched. known: by number."""
-    return [number for number in range(1, count + 1) if _is_missing(known.get(number, KnownWorker()), now)]
+def missing(count: int, workers: Mapping[int, KnownWorker], now: float) -> list[int]:
+    """The numbers of the workers of which a task is to be launched. workers: by number."""
+    return [number for number in range(1, count + 1) if _is_missing(workers.get(number, KnownWorker()), now)]
 
 
 def _is_missing(worker: KnownWorker, now: float) -> bool:
@@ -118,16 +118,18 @@ def launches_of(task: Mapping[str, Any]) -> int:
 
 
 def run_worker(
-    run: Run, number: int, launches: int, address: str, provider: str, size: Size, given: Overrides, *, cluster: str,
-    task_definition: str, subnets: Sequence[str], security_group: str, public_ip: bool,
+    run: Run, number: int, launches: int, address: str, provider: str, size: Size, overrides: Overrides, *, cluster:
+    str, task_definition: str, subnets: Sequence[str], security_group: str, public_ip: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """The parameters of RunTask for a worker of a run's newest attempt. given: what is different for the run."""
+    """The parameters of RunTask for a worker of a run's newest attempt. overrides: what is different for the run."""
     token = run.attempts[-1].token
     command = worker_command(run.id, address, number, launches, size.cpu, size.memory)
-    mine = Attempt(number, provider, mark_of(token), 0.0)
-    overrides = task_overrides(run, mine, Overrides(given.environment, command=command), WORKER, with_checkpoint=False)
+    attempt = Attempt(number, provider, mark_of(token), 0.0)
+    settings = task_overrides(
+        run, attempt, Overrides(overrides.environment, command=command), WORKER, with_checkpoint=False
+    )
     request = run_task(
-        mine, run.id, group_of(number), overrides, cluster=cluster, task_definition=task_definition, subnets=subnets,
+        attempt, run.id, group_of(number), settings, cluster=cluster, task_definition=task_definition, subnets=subnets,
         security_group=security_group, public_ip=public_ip,
     )  # fmt: skip
     return request | {"clientToken": f"{token}-w{number}-{launches}{'s' if provider.endswith('SPOT') else ''}"}
@@ -143,13 +145,13 @@ def how_ended(task: Mapping[str, Any]) -> str:
     """Why a worker's task has stopped, as ECS tells it: `worker 3 was out of memory`."""
     container: Mapping[str, Any] = next(iter(task.get("containers") or ()), {})
     reasons = "; ".join(filter(None, (str(task.get("stoppedReason") or ""), str(container.get("reason") or ""))))
-    who = f"worker {number_of(str(task.get('group', '')))}"
+    worker = f"worker {number_of(str(task.get('group', '')))}"
     if lacked_memory(reasons):
-        return f"{who} was out of memory ({task.get('memory')} MiB)"
+        return f"{worker} was out of memory ({task.get('memory')} MiB)"
     if task.get("stopCode") == "SpotInterruption":
-        return f"{who} was interrupted by Spot"
+        return f"{worker} was interrupted by Spot"
     code = container.get("exitCode")
-    return f"{who} ended: {reasons}" + ("" if code is None else f", exit code {code}")
+    return f"{worker} ended: {reasons}" + ("" if code is None else f", exit code {code}")
 
 
 def how_they_are(tasks: Sequence[Mapping[str, Any]], count: int) -> str:
@@ -157,8 +159,8 @@ def how_they_are(tasks: Sequence[Mapping[str, Any]], count: int) -> str:
     workers, the oldest first.
     """
     running = {task.get("group") for task in tasks if task.get("lastStatus") == "RUNNING"}
-    ended = [how_ended(task) for task in tasks if task.get("lastStatus") == "STOPPED"]
-    return "; ".join(dict.fromkeys((f"{len(running)} of {count} run", *ended[-TOLD:])))
+    ends = [how_ended(task) for task in tasks if task.get("lastStatus") == "STOPPED"]
+    return "; ".join(dict.fromkeys((f"{len(running)} of {count} run", *ends[-TOLD:])))
 
 
 def lost_scheduler(task: Mapping[str, Any]) -> str:

@@ -92,14 +92,14 @@ def _started(watched: Watched, run_id: str, given: Any, tried: int) -> Run | Non
         print(json.dumps({"not one of its": run_id}))
         look_no_more(watched, run_id)
         return None
-    seen, task = Seen(known=run.attempts[-1].launched if run.attempts else time.time()), None
+    seen, task = Seen(known_at=run.attempts[-1].launched if run.attempts else time.time()), None
     if run.task_arn and run.attempts[-1].event is None:
         try:
             task = _described(watched, run)
         except NotOurs as error:  # it may be running elsewhere, and nothing is known of it here
             print(json.dumps({"not here": str(error)}))
             return None
-        seen = _seen(watched, run, task, seen.known)
+        seen = _seen(watched, run, task, seen.known_at)
     known = overrides_from(given) if given is not None else _given_overrides(watched, run, task)
     if task is not None and task["lastStatus"] == "STOPPED":
         return _after(watched, run, run.attempts[-1].token, task, known)

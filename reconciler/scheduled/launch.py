@@ -104,18 +104,18 @@ def _recorded(watched: Watched, run: Run) -> tuple[Run, Seen]:
         if known and not accounts_for(known, run.attempts[-1].number, run.task_arn):
             why = why_unaccounted(known)
             call("ecs", "StopTask", cluster=watched.cluster, task=run.task_arn, reason=why)
-            return known, Seen(known=time.time())
+            return known, Seen(known_at=time.time())
         # A short task may have ended by now, and another call of the function have recorded that.
         latest = newest(run, known)
         if latest is not run:
-            return (run if latest.unattended == run.unattended else latest), Seen(known=time.time())
+            return (run if latest.unattended == run.unattended else latest), Seen(known_at=time.time())
         try:
             store.put(run)
             break
         except Changed:
             if not left:
                 raise
-    return run, Seen(known=time.time())
+    return run, Seen(known_at=time.time())
 
 
 def stop_unseen(watched: Watched, run: Run) -> None:

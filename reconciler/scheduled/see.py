@@ -45,7 +45,7 @@ def see_through(
             print(line(f"{run.id}: a client has taken it back"))
             return None
         now = time.time()
-        seen = seen or Seen(known=now)
+        seen = seen or Seen(known_at=now)
         decision = step(run, rules, seen, now)
         if due and isinstance(decision, Retry):
             decision = step(run, rules, seen, decision.at)

@@ -63,7 +63,7 @@ def _newest(run: Run) -> Attempt:
 def _end(last: Attempt, now: float) -> LogEnd:
     ended = now if last.stopped is None else min(last.stopped, now)
     return LogEnd(
-        stopped=ended, ended=ended, ran=last.started is not None, gap=None, there=Unread.UNSAID, ahead=False, late=0.0,
+        stopped=ended, ended=ended, ran=last.started is not None, gap=None, unread=Unread.UNSAID, ahead=False, late=0.0,
         tardy=False, explained=False,
     )  # fmt: skip
 
@@ -72,12 +72,12 @@ def _looked(
     log: LogEnd, last: Attempt, events: Events, said: StreamStatus, *, explained: bool, tardy: bool
 ) -> LogEnd:  # fmt: skip
     """What is known after a look. said: by CloudWatch, before it was asked for the lines."""
-    there = unread_lines([said])
+    unread = unread_lines([said])
     newest = max((event["timestamp"] for event in events), default=None)
     gap = None if newest is None else (last.stopped or newest / 1000) - newest / 1000
     late = max(((event.get("ingestionTime", 0) - event["timestamp"]) / 1000 for event in events), default=0.0)
     return replace(
-        log, gap=gap, there=there, ahead=log.ahead or there is Unread.MORE, late=max(late, 0.0), explained=explained,
+        log, gap=gap, unread=unread, ahead=log.ahead or unread is Unread.MORE, late=max(late, 0.0), explained=explained,
         tardy=log.tardy or tardy,
     )  # fmt: skip
 

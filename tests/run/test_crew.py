@@ -193,7 +193,7 @@ def test_a_scheduler_that_has_ended_gets_no_workers() -> None:
     shut_down = {"name": "scheduler", "lastStatus": "STOPPED", "exitCode": 0}
     assert not mine.tend(PROGRAM | {"containers": [*PROGRAM["containers"], shut_down]})
     end = mine.ended(Verdict(Event.ERROR, 1, "x"))
-    assert (len(ecs.asked), mine.lost, end.reason) == (2, {}, "x")
+    assert (len(ecs.asked), mine.losses, end.reason) == (2, {}, "x")
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_two_runs_within_a_second_have_two_ids() -> None:
     runs, launch = Runs(None, "b"), Launch("d", "c", "arn", "main", (), "", True, "g", "p", {})  # type: ignore[arg-type]
     ids = [""]
     for _ in range(3):
-        ids.append(new_run(runs, launch, BASE, {}, 0.0, before=ids[-1]).id)
+        ids.append(new_run(runs, launch, BASE, {}, 0.0, previous=ids[-1]).id)
     first = f"19700101-000000-{BASE[:8]}"
     assert ids[1:] == [first, f"{first}-2", f"{first}-3"]
-    assert new_run(runs, launch, BASE, {}, 1.0, before=ids[-1]).id == f"19700101-000001-{BASE[:8]}"
+    assert new_run(runs, launch, BASE, {}, 1.0, previous=ids[-1]).id == f"19700101-000001-{BASE[:8]}"

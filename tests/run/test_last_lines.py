@@ -19,25 +19,25 @@ from reconciler.run.watch import LastLines
 
 NOW = 1_000_000.0
 END = LogEnd(
-    stopped=NOW, ended=NOW - 20, ran=True, gap=0.1, there=Unread.UNSAID, ahead=False, late=0.0, tardy=False,
+    stopped=NOW, ended=NOW - 20, ran=True, gap=0.1, unread=Unread.UNSAID, ahead=False, late=0.0, tardy=False,
     explained=None,
 )  # fmt: skip
 AT_ONCE, SOON, LIMIT = NOW - 20 + QUIET, NOW + SENT, NOW + LATEST
 TABLE: list[tuple[str, dict[str, Any], float]] = [
     # It ended well, or what follows isn't to be explained.
     ("its last line is at the end", {}, AT_ONCE),
-    ("and it is all", {"there": Unread.ALL}, AT_ONCE),
+    ("and it is all", {"unread": Unread.ALL}, AT_ONCE),
     ("just at the end", {"gap": NEAR}, AT_ONCE),
     ("after the end, by another clock", {"gap": -3.0}, AT_ONCE),
     ("silent at its end", {"gap": NEAR + 0.1}, SOON),
-    ("silent at its end, and it is all", {"gap": NEAR + 0.1, "there": Unread.ALL}, AT_ONCE),
+    ("silent at its end, and it is all", {"gap": NEAR + 0.1, "unread": Unread.ALL}, AT_ONCE),
     ("no line", {"gap": None}, LIMIT),
-    ("no line, and it is all", {"gap": None, "there": Unread.ALL}, LIMIT),
-    ("no line, and there never was any", {"gap": None, "there": Unread.NEVER}, AT_ONCE),
-    ("there is more", {"there": Unread.MORE}, LIMIT),
-    ("there is more than nothing", {"gap": None, "there": Unread.MORE}, LIMIT),
-    ("there was more, and it came", {"there": Unread.ALL, "ahead": True}, AT_ONCE),
-    ("there was more, and it came late", {"there": Unread.ALL, "ahead": True, "tardy": True, "late": 99.0}, AT_ONCE),
+    ("no line, and it is all", {"gap": None, "unread": Unread.ALL}, LIMIT),
+    ("no line, and there never was any", {"gap": None, "unread": Unread.NEVER}, AT_ONCE),
+    ("there is more", {"unread": Unread.MORE}, LIMIT),
+    ("there is more than nothing", {"gap": None, "unread": Unread.MORE}, LIMIT),
+    ("there was more, and it came", {"unread": Unread.ALL, "ahead": True}, AT_ONCE),
+    ("there was more, and it came late", {"unread": Unread.ALL, "ahead": True, "tardy": True, "late": 99.0}, AT_ONCE),
     ("there was more, and it isn't said", {"ahead": True, "tardy": True}, LIMIT),
     # As late as lines have been.
     ("lines are sent every five seconds", {"late": 5.0}, NOW - 20 + 7.5 + QUIET),
@@ -45,20 +45,20 @@ TABLE: list[tuple[str, dict[str, Any], float]] = [
     ("late lines, and silent", {"late": 18.0, "gap": 9.0}, NOW + 7 + QUIET),
     ("very late lines", {"late": 99.0}, LIMIT),
     ("one came late, after the end", {"tardy": True}, LIMIT),
-    ("one came late, and it is all that is stored", {"tardy": True, "there": Unread.ALL}, LIMIT),
+    ("one came late, and it is all that is stored", {"tardy": True, "unread": Unread.ALL}, LIMIT),
     # It failed.
     ("it says why", {"explained": True}, AT_ONCE),
     ("it says why, and is silent", {"explained": True, "gap": 9.0}, SOON),
     ("it doesn't say why", {"explained": False}, LIMIT),
-    ("it failed without a line", {"gap": None, "there": Unread.NEVER, "explained": False}, LIMIT),
-    ("the same, and ECS says why", {"gap": None, "there": Unread.NEVER, "explained": True}, AT_ONCE),
-    ("it doesn't say why, and it is all", {"explained": False, "there": Unread.ALL}, SOON),
-    ("the same, of prompt lines", {"explained": False, "there": Unread.ALL, "late": 1.0}, SOON),
-    ("the same, of lines that weren't prompt", {"explained": False, "there": Unread.ALL, "late": 1.1}, LIMIT),
-    ("it said why late", {"explained": True, "tardy": True, "there": Unread.ALL}, AT_ONCE),
+    ("it failed without a line", {"gap": None, "unread": Unread.NEVER, "explained": False}, LIMIT),
+    ("the same, and ECS says why", {"gap": None, "unread": Unread.NEVER, "explained": True}, AT_ONCE),
+    ("it doesn't say why, and it is all", {"explained": False, "unread": Unread.ALL}, SOON),
+    ("the same, of prompt lines", {"explained": False, "unread": Unread.ALL, "late": 1.0}, SOON),
+    ("the same, of lines that weren't prompt", {"explained": False, "unread": Unread.ALL, "late": 1.1}, LIMIT),
+    ("it said why late", {"explained": True, "tardy": True, "unread": Unread.ALL}, AT_ONCE),
     ("it said why late, and is silent", {"explained": True, "tardy": True, "gap": 9.0}, SOON),
-    ("there is more after why", {"explained": True, "there": Unread.MORE}, LIMIT),
-    ("there was more, which doesn't say why", {"explained": False, "there": Unread.ALL, "ahead": True}, AT_ONCE),
+    ("there is more after why", {"explained": True, "unread": Unread.MORE}, LIMIT),
+    ("there was more, which doesn't say why", {"explained": False, "unread": Unread.ALL, "ahead": True}, AT_ONCE),
     # It never ran.
     ("it never ran", {"ran": False, "gap": None, "explained": False}, AT_ONCE),
     ("long ago", {"stopped": NOW - 3600, "ended": NOW - 3620, "explained": False}, NOW - 3600 + LATEST),
@@ -205,7 +205,7 @@ def last_lines(
     cloud.time = max(cloud.time, stopped)
     end = Verdict(Event.ERROR if code else Event.SUCCESS, code, "", started=ended - 60, stopped=ended)
     explains = (says_why or (lambda lines: "why" in lines[-1:])) if code else None
-    seen = {"seen": cloud.time, "alive": ended - 0.2} if live else {}
+    seen = {"stopped_at": cloud.time, "alive": ended - 0.2} if live else {}
     began = cloud.time
     LastLines(log, shown, end, explains, **seen).read()
     return shown, cloud.time - began
@@ -291,7 +291,7 @@ def test_a_clock_that_is_behind_or_ahead() -> None:
         log: Any = TaskLog(cloud, "group", "ecs", "arn/task")  # type: ignore[arg-type]
         log.follow(["main"])
         end = Verdict(Event.ERROR, 1, "", started=NOW + ahead - 60, stopped=NOW + ahead)
-        LastLines(log, shown, end, lambda lines: "why" in lines, seen=NOW, alive=NOW - 0.2).read()
+        LastLines(log, shown, end, lambda lines: "why" in lines, stopped_at=NOW, alive=NOW - 0.2).read()
         assert shown.lines == [line.text for line in lines]
 
 

@@ -64,7 +64,7 @@ def test_a_look_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     log = TaskLog(cast(Any, aws), "g", "p", "arn:task/1")
     log.follow(["main"])
     looks: list[int] = []
-    while not looks or log.more:
+    while not looks or log.unfinished:
         looks.append(log.read(lambda container, text, at: lines.append(text)))
         assert aws.asked <= 7 * len(looks)
     assert looks == [7, 7, 6]

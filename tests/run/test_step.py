@@ -109,7 +109,7 @@ TABLE: list[tuple[str, Run, Seen, Any]] = [
      Launch(run(replace(NONE, launched=NOW), state=State.LAUNCHING), recorded=False)),
     ("maybe launched", run(NONE, state=State.LAUNCHING), Seen(),
      Launch(run(NONE, state=State.LAUNCHING), recorded=True)),
-    ("elsewhere, in the future", run(replace(NONE, provider="mine", launched=NOW + 9)), Seen(known=NOW),
+    ("elsewhere, in the future", run(replace(NONE, provider="mine", launched=NOW + 9)), Seen(known_at=NOW),
      Launch(run(replace(NONE, launched=NOW)), recorded=True)),
     ("where it was", run(replace(NONE, provider="FARGATE")), Seen(),
      Launch(run(replace(NONE, provider="FARGATE")), recorded=True)),
@@ -117,7 +117,7 @@ TABLE: list[tuple[str, Run, Seen, Any]] = [
     # A task under way.
     ("unknown a moment after its launch", run(replace(UNDER_WAY, launched=NOW - 59)), saw(None, 0.0), Wait()),
     ("unknown for a moment", run(UNDER_WAY), saw(None, NOW - 59), Wait()),
-    ("not asked", run(UNDER_WAY), Seen(known=NOW), Wait()),
+    ("not asked", run(UNDER_WAY), Seen(known_at=NOW), Wait()),
     ("unknown for a minute", run(replace(UNDER_WAY, launched=NOW - 60)), saw(None, NOW - 60),
      End(over(State.FAILED, replace(LOST, launched=NOW - 60), FORGOTTEN, cost=None))),
     ("provisioning", run(UNDER_WAY), saw({"lastStatus": "PROVISIONING"}), Wait()),
@@ -127,7 +127,7 @@ TABLE: list[tuple[str, Run, Seen, Any]] = [
     ("overdue, and told", run(UNDER_WAY), saw(task(started=NOW - 3601, desiredStatus="STOPPED")), Wait()),
     ("to be stopped, and not told", run(UNDER_WAY, state=State.STOPPING), saw(task()), Stop(BY_USER)),
     ("to be stopped, and told", run(UNDER_WAY, state=State.STOPPING), saw(task(desiredStatus="STOPPED")), Wait()),
-    ("to be stopped, and not asked", run(UNDER_WAY, state=State.STOPPING), Seen(known=NOW), Wait()),
+    ("to be stopped, and not asked", run(UNDER_WAY, state=State.STOPPING), Seen(known_at=NOW), Wait()),
     # The end of one.
     ("succeeded", run(UNDER_WAY), saw(stopped(0)), End(over(State.SUCCEEDED, GOOD, ""))),
     ("failed", run(UNDER_WAY), saw(stopped(1)), Retry(run(FAILED), 10_050.0, AGAIN)),
@@ -160,7 +160,7 @@ TABLE: list[tuple[str, Run, Seen, Any]] = [
     ("seen by who watched it", run(UNDER_WAY), Seen(end=Verdict(Event.ERROR, 1, "it failed", "", 9_010.0, 9_950.0)),
      Retry(run(FAILED), 10_050.0, AGAIN)),
     # Between two attempts, by the record.
-    ("in the pause", run(FAILED), Seen(known=NOW), Retry(run(FAILED), 10_050.0, AGAIN)),
+    ("in the pause", run(FAILED), Seen(known_at=NOW), Retry(run(FAILED), 10_050.0, AGAIN)),
     ("after the pause", run(replace(FAILED, stopped=9_900.0)), Seen(),
      Launch(run(replace(FAILED, stopped=9_900.0), SECOND), recorded=False, following=AGAIN)),
     ("after no room", run(REFUSED), Seen(),
@@ -223,14 +223,15 @@ COSTS: list[tuple[str, Run, Rules, Seen, Any]] = [
     ("no price, no task", run(UNDER_WAY, inputs={}), capped(2_000), saw(task()), Stop(TOO_DEAR)),
     ("stopped for it", run(UNDER_WAY), capped(2_000), saw(stopped(143, "UserInitiated", stoppedReason=TOO_DEAR)),
      dear(REACHED, f"{TOO_DEAR}; {BOUGHT}")),
-    ("what is left pays for another", run(FAILED), capped(1_110), Seen(known=NOW), Retry(run(FAILED), 10_050.0, AGAIN)),
-    ("and it doesn't", run(FAILED), capped(1_109), Seen(known=NOW),
+    ("what is left pays for another", run(FAILED), capped(1_110), Seen(known_at=NOW),
+     Retry(run(FAILED), 10_050.0, AGAIN)),
+    ("and it doesn't", run(FAILED), capped(1_109), Seen(known_at=NOW),
      End(replace(over(State.FAILED, FAILED, f"{TOO_LITTLE}; stopped at your limit of $0.003802 after 16 min"),
                  attempts=(FAILED, NEXT_UNPAID), exit_code=None))),
     ("what had no task costs nothing", run(REFUSED), capped(160), Seen(),
      Launch(run(REFUSED, replace(SECOND, provider="FARGATE")), recorded=False,
             following=Again("FARGATE", 0.0, "no capacity on FARGATE_SPOT"))),
-    ("one that was lost has cost until the next", run(LOST, SECOND), capped(1_500), Seen(known=NOW),
+    ("one that was lost has cost until the next", run(LOST, SECOND), capped(1_500), Seen(known_at=NOW),
      Launch(run(LOST, SECOND), recorded=True)),
     ("the first is paid", run(state=State.LAUNCHING), capped(160), Seen(),
      Launch(run(replace(NONE, launched=NOW), state=State.LAUNCHING), recorded=False)),
@@ -395,7 +396,7 @@ def test_whoever_goes_on_waits_for_the_same_moment() -> None:
     first = step(run(UNDER_WAY), RULES, saw(stopped(1)), 9_951.0)
     assert isinstance(first, Retry)
     for now in (9_951.0, 9_990.0, 10_049.9):
-        assert step(first.run, RULES, Seen(known=now), now) == replace(first, run=first.run)
+        assert step(first.run, RULES, Seen(known_at=now), now) == replace(first, run=first.run)
     last = step(first.run, RULES, Seen(), 10_050.0)
     assert isinstance(last, Launch)
     assert last.run.attempts[-1].launched == 10_050.0

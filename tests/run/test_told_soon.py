@@ -73,6 +73,6 @@ def test_the_end_is_told_within_a_second(ends: float, late: float) -> None:
     end = watch.follow()
     assert end.exit_code == 0
     assert aws.time - aws.ends < 1.0, f"told {aws.time - aws.ends:.2f} s after it"
-    LastLines(log, watch.watcher, end, seen=watch.seen, alive=watch.alive).read()
+    LastLines(log, watch.watcher, end, stopped_at=watch.stopped_at, alive=watch.alive).read()
     assert lines == ["the last"]
     assert aws.time - aws.ends < 1.0 + 2 * late, f"its lines were waited for until {aws.time - aws.ends:.2f} s after it"
