@@ -44,17 +44,17 @@ MOMENTS = ("createdAt", "startedAt", "stoppingAt", "stoppedAt", "executionStoppe
 def handle(event: Mapping[str, Any], context: object) -> None:
     """Called by Lambda. Whatever it raises makes Lambda call it again, twice, and then is a dead letter."""
     watched = Watched.read(os.environ)
-    for left in reversed(range(TRIES)):
+    for tries_left in reversed(range(TRIES)):
         try:
-            ended = _called(watched, event)
+            run = _called(watched, event)
             break
         except Changed:  # by another call, or by somebody who stops the run: what is next follows from its record
-            if not left:
+            if not tries_left:
                 raise
-    if ended is None:
+    if run is None:
         return
-    if tell(watched, *explained(watched, ended), call_id=str(getattr(context, "aws_request_id", ""))):
-        look_no_more(watched, ended.id)
+    if tell(watched, *explained(watched, run), call_id=str(getattr(context, "aws_request_id", ""))):
+        look_no_more(watched, run.id)
 
 
 def _called(watched: Watched, event: Mapping[str, Any]) -> Run | None:
@@ -76,12 +76,12 @@ def _due(watched: Watched, due: str) -> Run | None:
     run = records(watched).get(run_id)
     if run is None:  # recorded before the launch, so that it is found again by its token
         run = put_first(watched, sized(watched, new_run(watched, run_id, time.time())))
-    return see_through(watched, run, given=Overrides())
+    return see_through(watched, run, overrides=Overrides())
 
 
-def _started(watched: Watched, run_id: str, given: Any, tried: int) -> Run | None:
+def _started(watched: Watched, run_id: str, given: Any, tries: int) -> Run | None:
     """Start an unattended run, or go on with it where a client or Scheduler sees that nobody does. Returns it if it is
-    over. tried: calls that have tried to launch its workers.
+    over. tries: calls that have tried to launch its workers.
     """
     print(json.dumps({"run": run_id, "started": given is not None}))
     if not is_run_id(run_id):
@@ -100,13 +100,13 @@ def _started(watched: Watched, run_id: str, given: Any, tried: int) -> Run | Non
             print(json.dumps({"not here": str(error)}))
             return None
         seen = _seen(watched, run, task, seen.known_at)
-    known = overrides_from(given) if given is not None else _given_overrides(watched, run, task)
+    overrides = overrides_from(given) if given is not None else _given_overrides(watched, run, task)
     if task is not None and task["lastStatus"] == "STOPPED":
-        return _after(watched, run, run.attempts[-1].token, task, known)
-    return see_through(watched, run, seen, given=known, tried=tried)
+        return _after(watched, run, run.attempts[-1].token, task, overrides)
+    return see_through(watched, run, seen, overrides=overrides, tries=tries)
 
 
-def _again(watched: Watched, token: str, provider: str, given: Any, tried: int) -> Run | None:
+def _again(watched: Watched, token: str, provider: str, given: Any, tries: int) -> Run | None:
     """Go on with a run after the pause behind the attempt with this token, or with the launch of that attempt's
     workers, which so many calls have tried. Returns it if it is over.
     """
@@ -117,11 +117,11 @@ def _again(watched: Watched, token: str, provider: str, given: Any, tried: int) 
     run = records(watched).get(run_id)
     if run is None or not ours(run):
         return None
-    known = overrides_from(given) if given is not None else _given_overrides(watched, run, None)
+    overrides = overrides_from(given) if given is not None else _given_overrides(watched, run, None)
     newest = run.attempts[-1].token == token
-    if tried and not newest:
+    if tries and not newest:
         return None
-    return see_through(watched, run, given=known, due=newest and not tried, tried=tried)
+    return see_through(watched, run, overrides=overrides, due=newest and not tries, tries=tries)
 
 
 def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
@@ -132,8 +132,8 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
         return None
     run_id = token.rpartition("-")[0]
     print(json.dumps({"run": run_id, "task": detail["taskArn"], "status": detail["lastStatus"]}))
-    here = is_run_id(run_id) and place_of(watched).has(detail, token)
-    run = records(watched).get(run_id) if here else None
+    of_deploy = is_run_id(run_id) and place_of(watched).has(detail, token)
+    run = records(watched).get(run_id) if of_deploy else None
     if run is None or not ours(run) or token not in [attempt.token for attempt in run.attempts]:
         print(json.dumps({"not one of its": token}))
         return None
@@ -141,9 +141,9 @@ def _ended(watched: Watched, detail: Mapping[str, Any]) -> Run | None:
     return _after(watched, run, token, task, _given_overrides(watched, run, task))
 
 
-def _after(watched: Watched, run: Run, token: str, task: Mapping[str, Any], given: Overrides | None) -> Run | None:
-    """Go on after the end of a task. token: its attempt's; given: what is different for the run. Returns the run if it
-    is over.
+def _after(watched: Watched, run: Run, token: str, task: Mapping[str, Any], overrides: Overrides | None) -> Run | None:
+    """Go on after the end of a task. token: its attempt's; overrides: what is different for the run. Returns the run if
+    it is over.
     """
     if watched.limited:
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, token))
@@ -152,8 +152,8 @@ def _after(watched: Watched, run: Run, token: str, task: Mapping[str, Any], give
         run = run if newest.task_arn == task["taskArn"] else with_task(watched, run, task)
         seen = _seen(watched, run, task)
         if (end := end_of(run.attempts[-1], seen, time.time())) and size_of(run):
-            seen = Seen(end=workers.ended(watched, run, end, given))
-    return see_through(watched, run, seen, given=given)
+            seen = Seen(end=workers.ended(watched, run, end, overrides))
+    return see_through(watched, run, seen, overrides=overrides)
 
 
 def _tend(watched: Watched, detail: Mapping[str, Any]) -> None:
@@ -163,8 +163,8 @@ def _tend(watched: Watched, detail: Mapping[str, Any]) -> None:
     if (token == mark) is not (detail["lastStatus"] == "RUNNING"):
         return
     run_id = token.rpartition("-")[0]
-    here = is_run_id(run_id) and place_of(watched).has(detail, mark)
-    run = records(watched).get(run_id) if here else None
+    of_deploy = is_run_id(run_id) and place_of(watched).has(detail, mark)
+    run = records(watched).get(run_id) if of_deploy else None
     if run is None or size_of(run) is None or not ours(run) or run.state.over:
         return
     if not run.attempts or run.attempts[-1].token != token:
@@ -183,9 +183,9 @@ def _given_overrides(watched: Watched, run: Run, task: Mapping[str, Any] | None)
     return Overrides() if run.overrides == Overrides() else None
 
 
-def _seen(watched: Watched, run: Run, task: Mapping[str, Any] | None, known: float = 0.0) -> Seen:
+def _seen(watched: Watched, run: Run, task: Mapping[str, Any] | None, known_at: float = 0.0) -> Seen:
     """What ECS says of a run's newest task."""
-    return Seen(task, known, (program_of(task or {}, run.container or watched.container),))
+    return Seen(task, known_at, (program_of(task or {}, run.container or watched.container),))
 
 
 def _described(watched: Watched, run: Run) -> Mapping[str, Any] | None:

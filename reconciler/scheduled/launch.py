@@ -46,15 +46,15 @@ class Stopped(Exception):
         self.run = run
 
 
-def launch(watched: Watched, run: Run, given: Overrides) -> tuple[Run, Seen]:
+def launch(watched: Watched, run: Run, overrides: Overrides) -> tuple[Run, Seen]:
     """Launch a run's newest attempt, or another where ECS has forgotten its task. Returns the run, over where somebody
     stopped it meanwhile, and what is known of the attempt: it has a task, or has ended, since there is no room or ECS
-    refuses. given: what is different for the run. Raises ClientError and BotoCoreError where nobody knows whether it
-    was launched, and it keeps its deadline; Changed.
+    refuses. overrides: what is different for the run. Raises ClientError and BotoCoreError where nobody knows whether
+    it was launched, and it keeps its deadline; Changed.
     """
     attempt = run.attempts[-1]
     try:
-        task, why = _launched(watched, run, given)
+        task, why = _launched(watched, run, overrides)
     except NotLaunched as error:
         _no_deadline(watched, attempt)
         return run, Seen(end=Verdict(Event.NOT_STARTED, None, str(error)))
@@ -72,7 +72,7 @@ def launch(watched: Watched, run: Run, given: Overrides) -> tuple[Run, Seen]:
             return run, Seen(end=Verdict(Event.MAX_COST, None, TOO_LITTLE))
         run = store.with_checkpoint(run) if watched.checkpoint else run
         store.put(run)
-        return launch(watched, run, given)
+        return launch(watched, run, overrides)
     if task is None:
         _no_deadline(watched, attempt)
         return run, Seen(end=Verdict(Event.NO_CAPACITY, None, why))
@@ -99,21 +99,21 @@ def _recorded(watched: Watched, run: Run) -> tuple[Run, Seen]:
     without it. Raises Changed.
     """
     store = records(watched)
-    for left in reversed(range(TRIES)):
-        known = store.get(run.id)
-        if known and not accounts_for(known, run.attempts[-1].number, run.task_arn):
-            why = why_unaccounted(known)
+    for tries_left in reversed(range(TRIES)):
+        current = store.get(run.id)
+        if current and not accounts_for(current, run.attempts[-1].number, run.task_arn):
+            why = why_unaccounted(current)
             call("ecs", "StopTask", cluster=watched.cluster, task=run.task_arn, reason=why)
-            return known, Seen(known_at=time.time())
+            return current, Seen(known_at=time.time())
         # A short task may have ended by now, and another call of the function have recorded that.
-        latest = newest(run, known)
+        latest = newest(run, current)
         if latest is not run:
             return (run if latest.unattended == run.unattended else latest), Seen(known_at=time.time())
         try:
             store.put(run)
             break
         except Changed:
-            if not left:
+            if not tries_left:
                 raise
     return run, Seen(known_at=time.time())
 
@@ -139,7 +139,7 @@ def _keep_deadline(watched: Watched, run: Run, task: str) -> None:
         find("scheduler", "UpdateSchedule", **schedule)
 
 
-def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
+def _launched(watched: Watched, run: Run, overrides: Overrides) -> tuple[Any, str]:
     """(task, "") or, when there is no room for it, (None, why). Tried again, that of the schedule as it says. A try
     without a clear answer may have launched it, and so may an earlier call.
 
@@ -152,7 +152,7 @@ def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
             if watched.limited:  # which counts from this try, and the attempt's from when its task was made
                 late = run.with_attempt(replace(run.attempts[-1], launched=time.time()))
                 _keep_deadline(watched, late, NOT_YET)
-            return _run_task(watched, run, given)
+            return _run_task(watched, run, overrides)
         except (ClientError, BotoCoreError, NotLaunched) as error:
             pause = min(PAUSE * 2**number, LONGEST)
             looks = LOOKS if is_unclear(error) else looks
@@ -162,11 +162,11 @@ def _launched(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
                 raise NotLaunched(str(error)) from None
             print(line(f"launching {run_id} failed, again in {pause:.0f} s: {error}"))
         time.sleep(pause)
-        known = records(watched).get(run_id)
-        if known and known.state.over:
+        current = records(watched).get(run_id)
+        if current and current.state.over:
             _looked_for(watched, token, (), looks)  # so that ECS shows it to whoever stops it
-            raise Stopped(known)
-        if known and known.unattended != run.unattended:
+            raise Stopped(current)
+        if current and current.unattended != run.unattended:
             raise Changed(run_id)
         number += 1
 
@@ -192,11 +192,11 @@ def _no_deadline(watched: Watched, attempt: Attempt) -> None:
         find("scheduler", "DeleteSchedule", Name=schedule_name(watched.deploy, attempt.token))
 
 
-def _run_task(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
+def _run_task(watched: Watched, run: Run, overrides: Overrides) -> tuple[Any, str]:
     attempt, family = run.attempts[-1], watched.family
     # Of an unattended run the container is its definition's, which the file may name otherwise since.
     container = (run.unattended and run.container) or watched.container
-    overrides = task_overrides(run, attempt, given, container, with_checkpoint=watched.checkpoint)
+    settings = task_overrides(run, attempt, overrides, container, with_checkpoint=watched.checkpoint)
     if run.unattended:  # the revision that the client made; no other family, whatever its record says
         recorded, _, revision = run.task_definition.rpartition("/")[2].partition(":")
         if recorded not in (family, again_family(family)):
@@ -205,7 +205,7 @@ def _run_task(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
             raise NotLaunched("its client was stopped before it had made what its workers need")
         family = f"{recorded}:{revision}"
     request = run_task(
-        attempt, run.id, "" if run.unattended else watched.schedule, overrides, cluster=watched.cluster,
+        attempt, run.id, "" if run.unattended else watched.schedule, settings, cluster=watched.cluster,
         task_definition=family, subnets=watched.subnets, security_group=os.environ[GROUP],
         public_ip=watched.public_ip, exec_enabled=watched.exec_enabled,
     )  # fmt: skip
@@ -215,8 +215,8 @@ def _run_task(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
         if error.response["Error"]["Code"] != "ConflictException":
             raise
         # Launched before, with something else that differs.
-        named = tuple(filter(is_task_arn, error.response.get("resourceIds") or ()))
-        return _earlier(watched, attempt.token, named), ""
+        named_arns = tuple(filter(is_task_arn, error.response.get("resourceIds") or ()))
+        return _earlier(watched, attempt.token, named_arns), ""
     if answer["tasks"]:
         (task, *_) = answer["tasks"]
         return _earlier(watched, attempt.token, (task["taskArn"],)) if is_old(task, time.time()) else task, ""
@@ -226,31 +226,31 @@ def _run_task(watched: Watched, run: Run, given: Overrides) -> tuple[Any, str]:
     raise NotLaunched(f"ECS launched nothing: {text or 'it gave no reason'}")
 
 
-def _earlier(watched: Watched, token: str, named: Sequence[str]) -> Any:
-    """The task that a token has launched before, which ECS may not show yet. named: by AWS. Raises Forgotten."""
-    if task := _looked_for(watched, token, named, LOOKS):
+def _earlier(watched: Watched, token: str, named_arns: Sequence[str]) -> Any:
+    """The task that a token has launched before, which ECS may not show yet. named_arns: by AWS. Raises Forgotten."""
+    if task := _looked_for(watched, token, named_arns, LOOKS):
         return task
-    raise Forgotten(next(iter(named), ""))
+    raise Forgotten(next(iter(named_arns), ""))
 
 
-def _looked_for(watched: Watched, token: str, named: Sequence[str], looks: int) -> Any:
+def _looked_for(watched: Watched, token: str, named_arns: Sequence[str], looks: int) -> Any:
     """The task with this token, which ECS may not show at the first of so many looks; None where it shows none."""
     for look in range(looks):
         if look:
             time.sleep(LOOK)
-        if task := _find(watched, token, named):
+        if task := _find(watched, token, named_arns):
             return task
     return None
 
 
-def _find(watched: Watched, token: str, named: Sequence[str]) -> Any:
+def _find(watched: Watched, token: str, named_arns: Sequence[str]) -> Any:
     """The task with this token, among those that AWS names or by its mark; None where there is none."""
-    where = {"cluster": watched.cluster}
+    params = {"cluster": watched.cluster}
     listed = (
-        call("ecs", "ListTasks", **where, startedBy=token, desiredStatus=status)["taskArns"] for status in STATUSES
+        call("ecs", "ListTasks", **params, startedBy=token, desiredStatus=status)["taskArns"] for status in STATUSES
     )
-    for arns in (named, *listed):
-        for task in call("ecs", "DescribeTasks", **where, tasks=arns)["tasks"] if arns else ():
+    for arns in (named_arns, *listed):
+        for task in call("ecs", "DescribeTasks", **params, tasks=arns)["tasks"] if arns else ():
             if task.get("startedBy") == token:
                 return task
     return None

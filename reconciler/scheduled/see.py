@@ -28,15 +28,15 @@ def see_through(
     run: Run,
     seen: Seen | None = None,
     *,
-    given: Overrides | None,
+    overrides: Overrides | None,
     due: bool = False,
-    tried: int = 0,
+    tries: int = 0,
 ) -> Run | None:
     """Go on with a run until it is over, which is its record, or something else goes on with it, which is None.
 
-    seen: its newest task, None where nothing was heard of it. given: what is different for the run, None where nobody
-    knows, and then nothing is launched: its record alone says it, which more may write than may launch. due: Scheduler
-    says that its pause is over. tried: calls that have tried to launch its workers. Raises ClientError, Changed.
+    seen: its newest task, None where nothing was heard of it. overrides: what is different for the run, None where
+    nobody knows, and then nothing is launched: its record alone says it, which more may write than may launch. due:
+    Scheduler says that its pause is over. tries: to launch its workers, so far. Raises ClientError, Changed.
     """
     rules = Rules(watched.capacity, watched.retry, limits_of(watched), watched.checkpoint)
     store = records(watched)
@@ -58,18 +58,18 @@ def see_through(
                 workers.over(watched, run)
             return run
         if isinstance(decision, Launch):
-            if given is None:
+            if overrides is None:
                 print(line(f"{run.id}: with what it is to be launched again is known where it was started"))
                 return None
             run = decision.run
             if not decision.recorded:  # before the launch, so that it is found again by its token
                 run = _prepared(watched, run)
                 store.put(run)
-            run, seen = launch(watched, run, given)
+            run, seen = launch(watched, run, overrides)
         elif isinstance(decision, Retry):
             store.put(decision.run)
             if decision.at - now > SHORT:
-                _call_again(watched, decision, given)
+                _call_again(watched, decision, overrides)
                 return None
             time.sleep(max(decision.at - now, 0.0))
             record = store.get(run.id)
@@ -81,25 +81,25 @@ def see_through(
                 call("ecs", "StopTask", cluster=watched.cluster, task=run.task_arn, reason=decision.reason)
             elif seen.task is not None and watched.limited:
                 keep_deadline(watched, run)
-            if not isinstance(decision, Stop) and given is not None:
-                tend(watched, run, given, tried)
+            if not isinstance(decision, Stop) and overrides is not None:
+                tend(watched, run, overrides, tries)
             return None  # the end of its task is the next event
 
 
-def tend(watched: Watched, run: Run, given: Overrides | None, tried: int = 0) -> None:
+def tend(watched: Watched, run: Run, overrides: Overrides | None, tries: int = 0) -> None:
     """Launch the workers that a run lacks whose newest task runs. Where there is no room for them another call goes
-    on, since no event may tell of the run before its end. tried: calls that have tried it.
+    on, since no event may tell of the run before its end. tries: calls that have tried it.
     """
     if size_of(run) is None or not run.task_arn or run.state is State.STOPPING:
         return
-    if workers.tend(watched, run, given):
-        if tried + 1 >= WORKER_TRIES:
+    if workers.tend(watched, run, overrides):
+        if tries + 1 >= WORKER_TRIES:
             print(line(f"{run.id}: its workers are tried no more"))
             return
         token = run.attempts[-1].token
-        event = {AGAIN: token, PROVIDER: "", GIVEN: given and plain(given), TRIED: tried + 1}
+        event = {AGAIN: token, PROVIDER: "", GIVEN: overrides and plain(overrides), TRIED: tries + 1}
         why = "Launches workers that there was no room for"
-        call_at(watched, f"{token}-workers-{tried + 1}", time.time() + 2 * SHORT, event, why)
+        call_at(watched, f"{token}-workers-{tries + 1}", time.time() + 2 * SHORT, event, why)
         print(line(f"{run.id}: its workers are tried again in {2 * SHORT:.0f} s"))
 
 
@@ -137,9 +137,9 @@ def sized(watched: Watched, run: Run) -> Run:
     return larger if pays(larger, limits_of(watched)) else run
 
 
-def _call_again(watched: Watched, after: Retry, given: Overrides | None) -> None:
+def _call_again(watched: Watched, retry: Retry, overrides: Overrides | None) -> None:
     """Have Scheduler call the function when the pause is over: there may be hours of them, and Lambda has minutes."""
-    token, following = after.run.attempts[-1].token, after.following
-    event = {AGAIN: token, PROVIDER: following.provider, GIVEN: given and plain(given)}
-    call_at(watched, f"{token}-again", after.at, event, f"Goes on with a run of {watched.deploy} after a pause")
-    print(line(f"{after.run.id}: {following.why}, again on {following.provider} in {following.pause:.0f} s"))
+    token, following = retry.run.attempts[-1].token, retry.following
+    event = {AGAIN: token, PROVIDER: following.provider, GIVEN: overrides and plain(overrides)}
+    call_at(watched, f"{token}-again", retry.at, event, f"Goes on with a run of {watched.deploy} after a pause")
+    print(line(f"{retry.run.id}: {following.why}, again on {following.provider} in {following.pause:.0f} s"))

@@ -35,17 +35,17 @@ WAYS = ("SNS", "the webhook")
 
 @dataclass(frozen=True)
 class Mark:
-    """That a call tells of a run's end. told: by which ways it was; tries: calls before it that couldn't."""
+    """That a call tells of a run's end. ways: by which it was; tries: calls before it that couldn't."""
 
     call: str
-    told: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
     tries: int = 0
 
     @classmethod
-    def read(cls, call_id: str, known: Mapping[str, Any]) -> Mark:
+    def read(cls, call_id: str, record: Mapping[str, Any]) -> Mark:
         """What another call has left, which may be anything."""
-        told, tries = known.get("told"), known.get("tries")
-        ways = tuple(way for way in WAYS if isinstance(told, list) and way in told)
+        names, tries = record.get("told"), record.get("tries")
+        ways = tuple(way for way in WAYS if isinstance(names, list) and way in names)
         return cls(call_id, ways, tries if isinstance(tries, int) and 0 <= tries < CALLS else 0)
 
 
@@ -54,12 +54,12 @@ def in_aws() -> bool:
     return "AWS_ENDPOINT_URL" not in os.environ
 
 
-def tell(watched: Watched, run: Run, known: Diagnosis | None, call_id: str) -> bool:
+def tell(watched: Watched, run: Run, diagnosis: Diagnosis | None, call_id: str) -> bool:
     """Send it to everyone who wants to hear of such an end. What can't be sent is said in the function's log.
 
-    known: why it failed; call_id: the name of Lambda's call, the same when it is called again; empty for none. Returns
-    whether that is settled, and False while another call may be sending. Raises NotSent for what may get there when it
-    is called again, so often at most.
+    diagnosis: why it failed; call_id: the name of Lambda's call, the same when it is called again; empty for none.
+    Returns whether that is settled, and False while another call may be sending. Raises NotSent for what may get there
+    when it is called again, so often at most.
     """
     if watched.tell is None:
         return True
@@ -68,39 +68,39 @@ def tell(watched: Watched, run: Run, known: Diagnosis | None, call_id: str) -> b
         Ended(
             id=run.id, state=run.state.value, exit_code=run.exit_code, output=run.output,
             task=run.task_arn, seconds=run.seconds, cost=run.cost if in_aws() else None, reason=run.reason,
-            metrics=run.metrics, cause=known.cause if known else "", fix=known.fix if known else "",
+            metrics=run.metrics, cause=diagnosis.cause if diagnosis else "", fix=diagnosis.fix if diagnosis else "",
         ),
     )  # fmt: skip
     mark = _taken(watched, message, call_id) if message.wanted(watched.tell.on) else SETTLED
     if not isinstance(mark, Mark):
         return mark
-    told, failed = _send(watched, watched.tell, message, mark)
-    again = bool(failed and call_id and mark.tries + 1 < CALLS)
+    ways, failure = _send(watched, watched.tell, message, mark)
+    again = bool(failure and call_id and mark.tries + 1 < CALLS)
     if call_id:
-        mark = replace(mark, told=told, tries=mark.tries + 1)
+        mark = replace(mark, ways=ways, tries=mark.tries + 1)
         call("s3", "PutObject", **_written(watched, message, mark, sent=not again))
     if again:
-        raise NotSent(f"run {run.id}: it is tried again to tell of its end: {failed}")
+        raise NotSent(f"run {run.id}: it is tried again to tell of its end: {failure}")
     return True
 
 
-def _send(watched: Watched, how: Tell, message: Message, mark: Mark) -> tuple[tuple[str, ...], str]:
+def _send(watched: Watched, settings: Tell, message: Message, mark: Mark) -> tuple[tuple[str, ...], str]:
     """Send it by each way by which it wasn't. Returns by which it was, and why it wasn't by one that may work later."""
-    told, failed = mark.told, ""
-    ways = {
-        "SNS": how.topic and (lambda: call("sns", "Publish", TopicArn=how.topic, **message.for_topic())),
-        "the webhook": how.webhook and (lambda: _post(how, message)),
+    ways, failure = mark.ways, ""
+    senders = {
+        "SNS": settings.topic and (lambda: call("sns", "Publish", TopicArn=settings.topic, **message.for_topic())),
+        "the webhook": settings.webhook and (lambda: _post(settings, message)),
     }
-    for name, send_by in ways.items():
-        if not send_by or name in told:
+    for name, send_by in senders.items():
+        if not send_by or name in ways:
             continue
         try:
             send_by()
-            told = (*told, name)
+            ways = (*ways, name)
         except (ClientError, BotoCoreError, NotSent) as error:
-            failed = str(error) if isinstance(error, TryAgain) or is_unclear(error) else failed
+            failure = str(error) if isinstance(error, TryAgain) or is_unclear(error) else failure
             print(line(f"nobody was told by {name}: {error}"))
-    return told, failed
+    return ways, failure
 
 
 def _taken(watched: Watched, message: Message, call_id: str) -> Mark | bool:
@@ -111,33 +111,33 @@ def _taken(watched: Watched, message: Message, call_id: str) -> Mark | bool:
     if there("s3", "PutObject", **_written(watched, message, mark, sent=False), IfNoneMatch="*") is not None:
         return mark
     place = {"Bucket": watched.bucket, "Key": told_key(message.mark)}
-    left = find("s3", "GetObject", **place) if call_id else None
+    answer = find("s3", "GetObject", **place) if call_id else None
     try:
-        known = plain_json.read(left["Body"].read(MARK_MOST + 1), MARK_MOST) if left else None
+        record = plain_json.read(answer["Body"].read(MARK_MOST + 1), MARK_MOST) if answer else None
     except plain_json.NotJson:
         return SETTLED
-    if left is None or not isinstance(known, dict) or known.get("sent") is not False or "call" not in known:
+    if answer is None or not isinstance(record, dict) or record.get("sent") is not False or "call" not in record:
         return SETTLED
-    mark = Mark.read(call_id, known)
-    if known["call"] == call_id:
+    mark = Mark.read(call_id, record)
+    if record["call"] == call_id:
         return mark
-    at = known.get("at")
+    at = record.get("at")
     if isinstance(at, (int, float)) and time.time() - LONGEST < at <= time.time():
         return BUSY
-    taken = conditional("s3", "PutObject", **_written(watched, message, mark, sent=False), IfMatch=left["ETag"])
-    return BUSY if taken is None else mark
+    put = conditional("s3", "PutObject", **_written(watched, message, mark, sent=False), IfMatch=answer["ETag"])
+    return BUSY if put is None else mark
 
 
 def _written(watched: Watched, message: Message, mark: Mark, *, sent: bool) -> dict[str, Any]:
     about = {"at": time.time(), "subject": message.subject, "call": mark.call, "sent": sent}
-    body = json.dumps({**about, "told": mark.told, "tries": mark.tries}).encode()
+    body = json.dumps({**about, "told": mark.ways, "tries": mark.tries}).encode()
     key = told_key(message.mark)
     return {"Bucket": watched.bucket, "Key": key, "Body": body, "ContentType": "application/json"}
 
 
-def _post(how: Tell, message: Message) -> None:
-    service, operation, params = question(how.webhook)
-    url, body = url_in(find(service, operation, **params), how.webhook), message.for_webhook(how.form)
+def _post(settings: Tell, message: Message) -> None:
+    service, operation, params = question(settings.webhook)
+    url, body = url_in(find(service, operation, **params), settings.webhook), message.for_webhook(settings.form)
     for number in range(TRIES):
         try:
             send(url, body)

@@ -31,11 +31,11 @@ def explained(watched: Watched, run: Run) -> tuple[Run, Diagnosis | None]:
     """A run that is over, and why it failed, once its last lines are there. A cause that is found is recorded."""
     if run.state is State.SUCCEEDED:
         return run, None
-    known = why(watched, run)
-    if known.known and run.why != known.cause:
-        run = replace(run, why=known.cause)
+    diagnosis = why(watched, run)
+    if diagnosis.known and run.why != diagnosis.cause:
+        run = replace(run, why=diagnosis.cause)
         records(watched).put(run)
-    return run, known
+    return run, diagnosis
 
 
 def why(watched: Watched, run: Run) -> Diagnosis:
@@ -43,15 +43,15 @@ def why(watched: Watched, run: Run) -> Diagnosis:
     last, began, first = _newest(run), time.time(), None
     log = _end(last, began)
     while True:
-        events, said = _tail(watched, run, last.task_arn)
-        known = explain(_case(watched, run, [event["message"] for event in events]))
+        events, status = _tail(watched, run, last.task_arn)
+        diagnosis = explain(_case(watched, run, [event["message"] for event in events]))
         first = len(events) if first is None else first
-        if said is None:
-            return known
-        log = _looked(log, last, events, said, explained=known.known, tardy=len(events) > first)
+        if status is None:
+            return diagnosis
+        log = _looked(log, last, events, status, explained=diagnosis.known, tardy=len(events) > first)
         now, until = time.time(), wait_until(log)
         if now >= until:
-            return known
+            return diagnosis
         time.sleep(min(PAUSE, until - now))
 
 
@@ -61,18 +61,18 @@ def _newest(run: Run) -> Attempt:
 
 
 def _end(last: Attempt, now: float) -> LogEnd:
-    ended = now if last.stopped is None else min(last.stopped, now)
+    end = now if last.stopped is None else min(last.stopped, now)
     return LogEnd(
-        stopped=ended, ended=ended, ran=last.started is not None, gap=None, unread=Unread.UNSAID, ahead=False, late=0.0,
+        stopped=end, ended=end, ran=last.started is not None, gap=None, unread=Unread.UNSAID, ahead=False, late=0.0,
         tardy=False, explained=False,
     )  # fmt: skip
 
 
 def _looked(
-    log: LogEnd, last: Attempt, events: Events, said: StreamStatus, *, explained: bool, tardy: bool
+    log: LogEnd, last: Attempt, events: Events, status: StreamStatus, *, explained: bool, tardy: bool
 ) -> LogEnd:  # fmt: skip
-    """What is known after a look. said: by CloudWatch, before it was asked for the lines."""
-    unread = unread_lines([said])
+    """What is known after a look. status: by CloudWatch, before it was asked for the lines."""
+    unread = unread_lines([status])
     newest = max((event["timestamp"] for event in events), default=None)
     gap = None if newest is None else (last.stopped or newest / 1000) - newest / 1000
     late = max(((event.get("ingestionTime", 0) - event["timestamp"]) / 1000 for event in events), default=0.0)
@@ -113,21 +113,23 @@ def _tail(watched: Watched, run: Run, task: str) -> tuple[Events, StreamStatus |
         return [], None
     group, prefix = run.log_group or watched.log_group, run.log_prefix or watched.log_prefix
     stream = f"{prefix}/{run.container or watched.container}/{task.rpartition('/')[2]}"
-    refused: list[str] = []
-    told = _asked(refused, "DescribeLogStreams", logGroupName=group, logStreamNamePrefix=stream, limit=1)
-    events = last_events(partial(_asked, refused, "GetLogEvents", logGroupName=group, logStreamName=stream), LINES)
-    if "GetLogEvents" in refused:
+    refused_calls: list[str] = []
+    answer = _asked(refused_calls, "DescribeLogStreams", logGroupName=group, logStreamNamePrefix=stream, limit=1)
+    events = last_events(
+        partial(_asked, refused_calls, "GetLogEvents", logGroupName=group, logStreamName=stream), LINES
+    )
+    if "GetLogEvents" in refused_calls:
         return [], None
     read_to = max((event.get("ingestionTime", 0) for event in events), default=0)
-    return events, StreamStatus(read_to).after_answer(told)
+    return events, StreamStatus(read_to).after_answer(answer)
 
 
-def _asked(refused: list[str], operation: str, **params: Any) -> dict[str, Any]:
-    """What CloudWatch answers; nothing where it doesn't. refused: the calls that the function may not make."""
+def _asked(refused_calls: list[str], operation: str, **params: Any) -> dict[str, Any]:
+    """What CloudWatch answers; nothing where it doesn't. refused_calls: the calls that the function may not make."""
     try:
         return find("logs", operation, **params) or {}
     except (ClientError, BotoCoreError) as error:
         print(line(f"the log can't be read: {error}"))
         if isinstance(error, ClientError) and error.response["Error"]["Code"] == "AccessDeniedException":
-            refused.append(operation)
+            refused_calls.append(operation)
         return {}

@@ -20,12 +20,12 @@ from reconciler.scheduled.aws import find
 PAUSE, ENOUGH = 10.0, 480.0  # seconds between launches that are refused, and for which they are tried
 
 
-def tend(watched: Watched, run: Run, given: Overrides | None) -> bool:
-    """Launch the workers that a run's newest attempt lacks, while its task runs. given: what is different for it.
+def tend(watched: Watched, run: Run, overrides: Overrides | None) -> bool:
+    """Launch the workers that a run's newest attempt lacks, while its task runs. overrides: what is different for it.
 
     Returns whether some are lacking still, after as long as a call may try.
     """
-    crew, until = _crew(watched, run, given), time.time() + ENOUGH
+    crew, until = _crew(watched, run, overrides), time.time() + ENOUGH
     while True:
         answer = find("ecs", "DescribeTasks", cluster=watched.cluster, tasks=[run.task_arn])
         task: Mapping[str, Any] = next(iter((answer or {}).get("tasks") or ()), {})
@@ -36,9 +36,9 @@ def tend(watched: Watched, run: Run, given: Overrides | None) -> bool:
         time.sleep(PAUSE)
 
 
-def ended(watched: Watched, run: Run, end: Verdict, given: Overrides | None) -> Verdict:
+def ended(watched: Watched, run: Run, end: Verdict, overrides: Overrides | None) -> Verdict:
     """Stop them, since the task of a run's newest attempt has ended so. Returns that with how the lost ones ended."""
-    return _crew(watched, run, given).ended(end) if size_of(run) else end
+    return _crew(watched, run, overrides).ended(end) if size_of(run) else end
 
 
 def over(watched: Watched, run: Run) -> None:
@@ -46,8 +46,8 @@ def over(watched: Watched, run: Run) -> None:
     end_of_run(aws, watched.deploy, watched.cluster, lambda text: print(line(text)), run)
 
 
-def _crew(watched: Watched, run: Run, given: Overrides | None) -> Crew:
+def _crew(watched: Watched, run: Run, overrides: Overrides | None) -> Crew:
     where = Where(
         watched.cluster, watched.subnets, os.environ[GROUP], watched.public_ip, watched.workers or FARGATE[:1]
     )
-    return Crew(aws, where, run, given or Overrides(), time.time, lambda text: print(line(f"{run.id}: {text}")))
+    return Crew(aws, where, run, overrides or Overrides(), time.time, lambda text: print(line(f"{run.id}: {text}")))
