@@ -55,12 +55,12 @@ class Actor:
                     raise
                 attempt += 1
                 self._pause(attempt, f"{want.address}, after an answer that leaves a doubt", started)
-                there = self._look(kind, want)
-                if there is None and seen is not None:
+                current = self._look(kind, want)
+                if current is None and seen is not None:
                     raise
-                if there is not None and seen is None and not self._is_ours(want, there):
-                    return there
-                seen = there
+                if current is not None and seen is None and not self._is_ours(want, current):
+                    return current
+                seen = current
 
     def delete(self, seen: Observed[Any]) -> None:
         """Delete it, and wait until it is gone. Raises AwsError, NotSettled, Interrupted."""
@@ -77,10 +77,10 @@ class Actor:
                 self._pause(attempt, f"{address}, after an answer that leaves a doubt", started)
             except AwsError as error:
                 # Something was attached to it since the look: what is there now is taken away with it.
-                there = self._look(kind, seen.spec) if error.code == "DeleteConflict" else None
-                if there is None or there.spec == seen.spec:
+                current = self._look(kind, seen.spec) if error.code == "DeleteConflict" else None
+                if current is None or current.spec == seen.spec:
                     raise
-                seen = there
+                seen = current
         started, attempt = self.aws.clock.now(), 0
         while kind.is_there(self.aws, seen):
             if self.aws.clock.now() - started >= kind.patience:
@@ -88,10 +88,10 @@ class Actor:
             attempt += 1
             self._pause(attempt, f"{address} to be gone", started)
 
-    def _is_ours(self, want: Spec, there: Observed[Any]) -> bool:
+    def _is_ours(self, want: Spec, current: Observed[Any]) -> bool:
         """Whether what appeared is ours to finish; False if it is another's and as wanted. Raises PlanDrift."""
-        changes = diff(want, there.spec)
-        if not ours(self.deploy, there, self.recorded):
+        changes = diff(want, current.spec)
+        if not ours(self.deploy, current, self.recorded):
             if [change for change in changes if not change.path.startswith("tags")]:
                 raise PlanDrift(f"{want.address} appeared meanwhile, made by someone else", hint="run `plan` again")
             return False
@@ -105,30 +105,30 @@ class Actor:
         earlier = seen.attributes.get("failure", "") if seen is not None else ""
         started, attempt, again, was = self.aws.clock.now(), 0, False, False
         while True:
-            there = self._look(kind, want)
-            changes = diff(want, there.spec) if there is not None else ()
-            if there is not None and not changes and _ready(there):
-                return there
-            shown = there.attributes if there is not None else {}
-            progress, failure = shown.get("progress", ""), shown.get("failure", "")
+            current = self._look(kind, want)
+            changes = diff(want, current.spec) if current is not None else ()
+            if current is not None and not changes and _ready(current):
+                return current
+            attributes = current.attributes if current is not None else {}
+            progress, failure = attributes.get("progress", ""), attributes.get("failure", "")
             if changes and ((failure and failure != earlier) or (was and progress)):
                 # A deployment that failed: AWS went back from it, or gave it up. That may have been between two looks.
                 back = f"{changes[0].path}: {changes[0].before}"
                 raise NotSettled(f"{want.address} failed ({back}): {progress or failure}", hint=TRY_AGAIN)
-            was = was or (there is not None and not changes)
+            was = was or (current is not None and not changes)
             waited = self.aws.clock.now() - started
-            done = there is not None and _ready(there)  # AWS has ended its work, and it isn't as wanted
+            done = current is not None and _ready(current)  # AWS has ended its work, and it isn't as wanted
             if waited >= (SETTLE if done else kind.patience):
-                state = "doesn't show" if there is None else "isn't ready"
+                state = "doesn't show" if current is None else "isn't ready"
                 state = f"still has another {changes[0].path}" if changes else state
                 progress = f" ({progress or failure})" if progress or failure else ""
                 raise NotSettled(
                     f"{want.address} {state} {waited:.0f} s after it was written{progress}",
                     hint="run the command again",
                 )
-            if there is not None and changes and waited >= AGAIN and not again:
+            if current is not None and changes and waited >= AGAIN and not again:
                 again = True
-                kind.update(self.aws, want, there, changes)
+                kind.update(self.aws, want, current, changes)
             attempt += 1
             awaited = f"({progress})" if progress else "to show as it was written"
             self._pause(attempt, f"{want.address} {awaited}", started)
@@ -143,7 +143,7 @@ class Actor:
         self.aws.clock.sleep(min(0.05 * 2**attempt, 5.0))
 
 
-def _ready(there: Observed[Any]) -> bool:
+def _ready(observed: Observed[Any]) -> bool:
     """Whether AWS is done with it: a cluster may be PROVISIONING; a new role's ARN may read AROA… for a moment."""
-    status, arn = there.attributes.get("status", "ACTIVE"), there.attributes.get("arn", "arn:")
+    status, arn = observed.attributes.get("status", "ACTIVE"), observed.attributes.get("arn", "arn:")
     return status == "ACTIVE" and arn.startswith("arn:")

@@ -67,8 +67,8 @@ class Applied:
 
 
 def apply(
-    here: Deployment,
-    allowed: Options,
+    deployment: Deployment,
+    options: Options,
     events: Events,
     *,
     lock: Lock,
@@ -85,13 +85,13 @@ def apply(
     Raises MissingPermissions before the first write; Locked, PlanDrift, Interrupted, AwsError, and what `work` raises.
     A step that fails is told in the outcome.
     """
-    return _Apply(here, allowed, events, lock, work, engine, stop or threading.Event(), ask_iam).run()
+    return _Apply(deployment, options, events, lock, work, engine, stop or threading.Event(), ask_iam).run()
 
 
 @dataclass
 class _Apply:
-    here: Deployment
-    allowed: Options
+    deployment: Deployment
+    options: Options
     events: Events
     lock: Lock
     work: Work | None
@@ -101,19 +101,19 @@ class _Apply:
 
     def run(self) -> Applied:
         """Read, plan, show, and do it."""
-        here, work = self.here, self.work
-        reads: list[Any] = [lambda: here.observe(self.allowed)]
+        deployment, work = self.deployment, self.work
+        reads: list[Any] = [lambda: deployment.observe(self.options)]
         if work is not None:
             reads.append(work.decide)
-        with all_that_is_missing(here.aws, here.deploy, here.command):
-            seen = here.aws.together(*reads)[0]
-        plan = here.plan(seen, self.allowed)
+        with all_that_is_missing(deployment.aws, deployment.deploy, deployment.command):
+            seen = deployment.aws.together(*reads)[0]
+        plan = deployment.plan(seen, self.options)
         self.events.planned(plan)
         if self.stop.is_set():
             raise Interrupted("interrupted before anything was changed")
         if self.ask_iam:
             launches = work is not None and work.launches
-            if unsure := preflight.check(here.aws, plan, here.names, launches=launches):
+            if unsure := preflight.check(deployment.aws, plan, deployment.names, launches=launches):
                 self.events.warned(unsure)
         return Applied(plan, self._do(plan, seen))
 
@@ -122,7 +122,7 @@ class _Apply:
         works = any(step.does for step in plan.steps)
         if not works and not (self.work is not None and self.work.launches):
             return _nothing(plan, seen)
-        with self.lock.guarding(self.here.aws):
+        with self.lock.guarding(self.deployment.aws):
             if self.work is not None and self.work.launches:
                 self.work.decide()  # another apply may have launched it while this one waited
             outcome = self._execute(plan) if works else _nothing(plan, seen)
@@ -135,33 +135,35 @@ class _Apply:
 
     def _execute(self, shown: Plan) -> Outcome:
         """Execute what was shown. What another apply did meanwhile makes it smaller; anything larger stops it."""
-        here = self.here
-        seen = here.observe(self.allowed, again=True)
-        plan = here.plan(seen, self.allowed)
+        deployment = self.deployment
+        seen = deployment.observe(self.options, again=True)
+        plan = deployment.plan(seen, self.options)
         no_larger(plan, shown)
         if any(_builds(step) for step in plan.steps):
-            image = here.kinds[ImageSpec.kind]
+            image = deployment.kinds[ImageSpec.kind]
             assert isinstance(image, ImageKind)
             assert self.engine is not None
             image.use(self.engine())
-        made = {step.address for step in plan.steps if step.does and step.action is not Action.DELETE}
-        kept = set(seen.kept | (seen.recorded & made))
-        if made - seen.recorded:
-            write_record(here.aws, here.deploy.name, kept | made)
+        to_make = {step.address for step in plan.steps if step.does and step.action is not Action.DELETE}
+        recorded = set(seen.kept | (seen.recorded & to_make))
+        if to_make - seen.recorded:
+            write_record(deployment.aws, deployment.deploy.name, recorded | to_make)
         self.events.executing()
-        outcome = execute(plan, here.aws, here.kinds, self.events, recorded=frozenset(kept | made), stop=self.stop)
-        gone = {step.address for step in outcome.done if step.action is Action.DELETE}
-        if gone:
-            write_record(here.aws, here.deploy.name, (kept | made) - gone)
+        outcome = execute(
+            plan, deployment.aws, deployment.kinds, self.events, recorded=frozenset(recorded | to_make), stop=self.stop
+        )
+        deleted = {step.address for step in outcome.done if step.action is Action.DELETE}
+        if deleted:
+            write_record(deployment.aws, deployment.deploy.name, (recorded | to_make) - deleted)
         return outcome
 
 
 def no_larger(plan: Plan, shown: Plan) -> None:
     """Raises PlanDrift when a step would do more than was shown."""
-    before = {step.address: step for step in shown.steps}
+    shown_steps = {step.address: step for step in shown.steps}
     for step in plan.steps:
-        if more := larger(Shown(before.get(step.address)), step):
-            raise PlanDrift(f"{step.address} changed since the plan was shown: {more}", hint="run the command again")
+        if reason := larger(Shown(shown_steps.get(step.address)), step):
+            raise PlanDrift(f"{step.address} changed since the plan was shown: {reason}", hint="run the command again")
 
 
 def _nothing(plan: Plan, seen: Seen) -> Outcome:
@@ -173,5 +175,5 @@ def _nothing(plan: Plan, seen: Seen) -> Outcome:
 
 def _builds(step: Step) -> bool:
     """Whether a step makes an image; tagging one that is there takes no engine."""
-    made = step.action in (Action.CREATE, Action.REPLACE) or touches(step.changes, "inputs")
-    return step.does and made and step.address.kind == ImageSpec.kind
+    is_new = step.action in (Action.CREATE, Action.REPLACE) or touches(step.changes, "inputs")
+    return step.does and is_new and step.address.kind == ImageSpec.kind

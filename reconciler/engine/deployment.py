@@ -91,7 +91,7 @@ class Deployment:
     @property
     def given_data(self) -> list[GivenData]:
         """What was found in S3 that isn't the deploy's."""
-        return [given for given in self.data if isinstance(given, GivenData)]
+        return [source for source in self.data if isinstance(source, GivenData)]
 
     @cached_property
     def image_mark(self) -> str:
@@ -117,8 +117,8 @@ class Deployment:
             return self._observe(options, {} if again else self.early)
 
     def _observe(self, options: Options, early: Mapping[Address, Observed[Any]]) -> Seen:
-        wanted = self.graph.nodes.keys() if options.targets is None else self.graph.closure(options.targets)
-        specs = [node.spec for address, node in self.graph.nodes.items() if address in wanted]
+        addresses = self.graph.nodes.keys() if options.targets is None else self.graph.closure(options.targets)
+        specs = [node.spec for address, node in self.graph.nodes.items() if address in addresses]
         resources = {spec.address: early[spec.address] for spec in specs if spec.address in early}
         reads: list[Any] = [partial(read_record, self.aws, self.deploy.name)]
         reads += self._reads(spec for spec in specs if spec.address not in resources)
@@ -127,10 +127,10 @@ class Deployment:
             recorded, *kinds = self.aws.together(*reads)
         recorded = self._files(recorded, [observed for kind in kinds for observed in kind.values()])
         # What left the file, which only the record knows of.
-        gone = [a for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds.keys() - self.left_alone]
-        gone_specs = [self.kinds[a.kind].spec(name=a.name, tags={OWNER_TAG: self.deploy.name}) for a in gone]
+        orphans = [a for a in recorded - self.graph.nodes.keys() if a.kind in self.kinds.keys() - self.left_alone]
+        gone_specs = [self.kinds[a.kind].spec(name=a.name, tags={OWNER_TAG: self.deploy.name}) for a in orphans]
         # And what parts of these are parts of, which says whose they are.
-        holders = {holder for spec in gone_specs for holder in held_by(spec)} - {*gone, *self.graph.nodes}
+        holders = {holder for spec in gone_specs for holder in held_by(spec)} - {*orphans, *self.graph.nodes}
         reads = self._reads(gone_specs)
         reads += [partial(_unless_denied, read) for read in self._reads(map(self._bare, filter(valid, holders)))]
         kinds += self.aws.together(*reads)
@@ -138,11 +138,11 @@ class Deployment:
         going = [
             observed
             for a, observed in resources.items()
-            if (self.removing or a in gone) and ours(self.deploy.name, observed, recorded)
+            if (self.removing or a in orphans) and ours(self.deploy.name, observed, recorded)
         ]
         users = self.aws.each(self._users, going)
         return Seen(
-            resources, recorded, frozenset((*wanted, *gone)), {a: who for a, who in users if who != frozenset()}
+            resources, recorded, frozenset((*addresses, *orphans)), {a: who for a, who in users if who != frozenset()}
         )
 
     def _files(self, recorded: frozenset[Address], observed: Iterable[Observed[Any]]) -> frozenset[Address]:
@@ -151,17 +151,21 @@ class Deployment:
         Only those are in it of which the object itself says that this deploy uploaded it.
         """
         nodes = self.graph.nodes
-        wanted = [node.spec for node in nodes.values() if isinstance(node.spec, FolderSpec)]
-        left = {address for address in recorded - nodes.keys() if address.kind == FolderSpec.kind}
-        gone = self.kinds[FolderSpec.kind].observe(self.aws, [FolderSpec(name=address.name) for address in left])
-        there = [folder.spec for folder in (*observed, *gone.values()) if isinstance(folder.spec, FolderSpec)]
-        others = {Address(ObjectSpec.kind, spec.name + key) for spec in there for key in spec.others}
+        folders = [node.spec for node in nodes.values() if isinstance(node.spec, FolderSpec)]
+        orphans = {address for address in recorded - nodes.keys() if address.kind == FolderSpec.kind}
+        orphan_folders = self.kinds[FolderSpec.kind].observe(
+            self.aws, [FolderSpec(name=address.name) for address in orphans]
+        )
+        live_folders = [
+            folder.spec for folder in (*observed, *orphan_folders.values()) if isinstance(folder.spec, FolderSpec)
+        ]
+        other_objects = {Address(ObjectSpec.kind, spec.name + key) for spec in live_folders for key in spec.others}
         # A key may be any text, and the record has a line for each.
-        unknown = filter(valid, sorted(others - nodes.keys() - recorded))
-        ours = self.kinds[ObjectSpec.kind].observe(self.aws, [ObjectSpec(name=address.name) for address in unknown])
-        uploaded = {s3_object.spec.address for s3_object in ours.values() if s3_object.owner == self.deploy.name}
-        held = {Address(ObjectSpec.kind, spec.name + key) for spec in wanted for key in spec.files}
-        return (recorded | uploaded) - left - held
+        unknown = filter(valid, sorted(other_objects - nodes.keys() - recorded))
+        objects = self.kinds[ObjectSpec.kind].observe(self.aws, [ObjectSpec(name=address.name) for address in unknown])
+        uploaded = {s3_object.spec.address for s3_object in objects.values() if s3_object.owner == self.deploy.name}
+        in_folders = {Address(ObjectSpec.kind, spec.name + key) for spec in folders for key in spec.files}
+        return (recorded | uploaded) - orphans - in_folders
 
     def _users(self, observed: Observed[Any]) -> tuple[Address, frozenset[Address] | None]:
         try:
@@ -202,8 +206,8 @@ class Deployment:
 
     def _caller(self) -> tuple[Address, ...]:
         """Who this is done by, if it is a user or a role."""
-        who = principal(self.aws.caller)
-        kind, _, name = who.rpartition(":")[2].partition("/") if who else ("", "", "")
+        caller = principal(self.aws.caller)
+        kind, _, name = caller.rpartition(":")[2].partition("/") if caller else ("", "", "")
         return (Address(kind, name.rpartition("/")[2]),) if name else ()
 
 
@@ -246,20 +250,20 @@ def prepare(
     if skip_image:
         reads.append(partial(_present, aws, deploy))
     # Making a client takes the processor as long as an answer takes to come, so the others are made meanwhile.
-    ready = aws.start(lambda: [aws.client(service) for service in SERVICES])
+    clients = aws.start(lambda: [aws.client(service) for service in SERVICES])
     with all_that_is_missing(aws, deploy, command):
-        facts, uploads, given, stored, *more = aws.together(*reads)
-    ready.result()
+        facts, uploads, given, given_data, *optional = aws.together(*reads)
+    clients.result()
     assert isinstance(facts, Facts)
     names = Names(deploy, facts)
-    stored = [checked(names, source) for source in stored]
+    given_data = [checked(names, source) for source in given_data]
     if checking:
-        given.check(deploy, stored)
-    named = (upload.model_copy(update={"name": f"{names.bucket}/{upload.name}"}) for upload in uploads)
-    stored_data = iter(stored)
-    data = tuple(next(stored_data) if file.given else next(named) for file in deploy.data.files)
-    image, dirty = more[0] if build else (None, ())
-    early = {more[0].spec.address: more[0]} if skip_image and more[0] else {}
+        given.check(deploy, given_data)
+    named_uploads = (upload.model_copy(update={"name": f"{names.bucket}/{upload.name}"}) for upload in uploads)
+    stored_data = iter(given_data)
+    data = tuple(next(stored_data) if file.given else next(named_uploads) for file in deploy.data.files)
+    image, dirty = optional[0] if build else (None, ())
+    early = {optional[0].spec.address: optional[0]} if skip_image and optional[0] else {}
     present = deploy.image.uri or next((_image_of(deploy, observed) for observed in early.values()), "")
     values = {variable: given.value(parameter) for variable, parameter in deploy.parameters.items()}
     graph = lower(deploy, facts, data, image, fallback=present, values=values, own_managed=given.managed)

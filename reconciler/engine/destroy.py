@@ -25,8 +25,8 @@ from reconciler.permissions import preflight
 
 
 def destroy(
-    here: Deployment,
-    allowed: Options,
+    deployment: Deployment,
+    options: Options,
     events: Events,
     *,
     lock: Lock,
@@ -39,76 +39,78 @@ def destroy(
     that fails is told in the outcome.
     """
     stop = stop or threading.Event()
-    seen = here.observe(allowed)
-    plan = here.plan_destroy(seen, allowed)
+    seen = deployment.observe(options)
+    plan = deployment.plan_destroy(seen, options)
     events.planned(plan)
     if not _does(plan) and not lock.is_waited_for():
         # What an earlier one left that was stopped after its last deletion.
         if seen.kept != seen.recorded or lock.left_behind():
-            with lock.guarding(here.aws):
-                write_record(here.aws, here.deploy.name, seen.kept)
-        _forget(here, seen.resources.keys())
+            with lock.guarding(deployment.aws):
+                write_record(deployment.aws, deployment.deploy.name, seen.kept)
+        _forget(deployment, seen.resources.keys())
         return Applied(plan, Outcome())
     if stop.is_set():
         raise Interrupted("interrupted before anything was deleted")
-    _check(here, plan, events, ask_iam=ask_iam)
-    with lock.guarding(here.aws):
+    _check(deployment, plan, events, ask_iam=ask_iam)
+    with lock.guarding(deployment.aws):
         # Only what was shown, and of that what is still there and still ours. What is held back is told of.
-        seen = here.observe(allowed, again=True)
-        now = here.plan_destroy(seen, allowed)
-        if more := _does(now) - _does(plan):
-            events.warned(f"{len(more)} more to delete than before: somebody made them meanwhile")
-            events.planned(now)
-            _check(here, now, events, ask_iam=ask_iam)
-        plan = now
+        seen = deployment.observe(options, again=True)
+        new_plan = deployment.plan_destroy(seen, options)
+        if new_deletions := _does(new_plan) - _does(plan):
+            events.warned(f"{len(new_deletions)} more to delete than before: somebody made them meanwhile")
+            events.planned(new_plan)
+            _check(deployment, new_plan, events, ask_iam=ask_iam)
+        plan = new_plan
         events.executing()
-        outcome = execute(plan, here.aws, here.kinds, events, recorded=seen.recorded, stop=stop)
-        done = {step.address for step in outcome.done}
-        left = seen.kept - done
+        outcome = execute(plan, deployment.aws, deployment.kinds, events, recorded=seen.recorded, stop=stop)
+        deleted = {step.address for step in outcome.done}
+        remaining = seen.kept - deleted
         record: list[Callable[[], None]] = []
-        if left != seen.recorded:
-            record.append(lambda: write_record(here.aws, here.deploy.name, left, seen.recorded))
-        _forget(here, seen.resources.keys() - done, *record)
+        if remaining != seen.recorded:
+            record.append(lambda: write_record(deployment.aws, deployment.deploy.name, remaining, seen.recorded))
+        _forget(deployment, seen.resources.keys() - deleted, *record)
     return Applied(plan, outcome)
 
 
-def _forget(here: Deployment, left: Collection[Address], *more: Callable[[], None]) -> None:
-    """Do `more`, and delete what runs left behind, at the same time. A later destroy does what this one couldn't.
+def _forget(deployment: Deployment, remaining: Collection[Address], *tasks: Callable[[], None]) -> None:
+    """Do `tasks`, and delete what runs left behind, at the same time. A later destroy does what this one couldn't.
 
-    left: the resources that there still are.
+    remaining: the resources that there still are.
     """
-    here.aws.together(*more, lambda: _forget_certificates(here), lambda: _forget_schedules(here, left))
+    deployment.aws.together(
+        *tasks, lambda: _forget_certificates(deployment), lambda: _forget_schedules(deployment, remaining)
+    )
 
 
-def _forget_certificates(here: Deployment) -> None:
+def _forget_certificates(deployment: Deployment) -> None:
     """Delete the certificates of runs that nobody came back to, after the client that saw them through was killed.
     The file may no longer have `run.workers`.
     """
     for parameter in list(
-        here.aws.pages("ssm", "GetParametersByPath", "Parameters", Path=certificates_path(here.deploy.name))
+        deployment.aws.pages("ssm", "GetParametersByPath", "Parameters", Path=certificates_path(deployment.deploy.name))
     ):
-        here.aws.find("ssm", "DeleteParameter", Name=parameter["Name"])
+        deployment.aws.find("ssm", "DeleteParameter", Name=parameter["Name"])
 
 
-def _forget_schedules(here: Deployment, left: Collection[Address]) -> None:
+def _forget_schedules(deployment: Deployment, remaining: Collection[Address]) -> None:
     """Delete schedules that would call the function about runs that weren't over: the next function of its name
     isn't to go on with them.
 
-    left: the resources that there still are.
+    remaining: the resources that there still are.
     """
-    run, watcher = here.deploy.run, here.names.watcher
-    if not (run.unattended or here.deploy.schedule) or Address("function", watcher) in left:
+    run, watcher = deployment.deploy.run, deployment.names.watcher
+    if not (run.unattended or deployment.deploy.schedule) or Address("function", watcher) in remaining:
         return
-    where = {"GroupName": "default", "NamePrefix": schedule_prefix(here.deploy.name)}
-    for schedule in list(here.aws.pages("scheduler", "ListSchedules", "Schedules", **where)):
+    params = {"GroupName": "default", "NamePrefix": schedule_prefix(deployment.deploy.name)}
+    for schedule in list(deployment.aws.pages("scheduler", "ListSchedules", "Schedules", **params)):
         if schedule["Target"]["Arn"].endswith(f":function:{watcher}"):  # a deadline stops a task, whoever is there
-            here.aws.find("scheduler", "DeleteSchedule", Name=schedule["Name"])
+            deployment.aws.find("scheduler", "DeleteSchedule", Name=schedule["Name"])
 
 
 def _does(plan: Plan) -> set[Address]:
     return {step.address for step in plan.steps if step.does}
 
 
-def _check(here: Deployment, plan: Plan, events: Events, *, ask_iam: bool) -> None:
-    if ask_iam and _does(plan) and (unsure := preflight.check(here.aws, plan, here.names)):
+def _check(deployment: Deployment, plan: Plan, events: Events, *, ask_iam: bool) -> None:
+    if ask_iam and _does(plan) and (unsure := preflight.check(deployment.aws, plan, deployment.names)):
         events.warned(unsure)

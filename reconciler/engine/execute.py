@@ -85,7 +85,7 @@ class _Execution:
         self.plan, self.aws, self.listener, self.stop = plan, aws, listener, stop
         self.actor = Actor(aws, kinds, plan.deploy, recorded, stop)
         self.outcome = Outcome()
-        self.known: dict[Ref, str] = {}
+        self.values: dict[Ref, str] = {}
 
     def all(self) -> Outcome:
         waiting: dict[Address, Step] = {}
@@ -125,11 +125,11 @@ class _Execution:
             if self.stop.is_set():
                 del waiting[step.address]
                 self._skip(step, "interrupted")
-            elif missing := [need for need in step.needs if need in blocked]:
+            elif blockers := [need for need in step.needs if need in blocked]:
                 del waiting[step.address]
                 blocked.add(step.address)
-                gone = step.action is Action.DELETE
-                self._skip(step, f"{missing[0]} is still there, which uses it" if gone else f"needs {missing[0]}")
+                deletes = step.action is Action.DELETE
+                self._skip(step, f"{blockers[0]} is still there, which uses it" if deletes else f"needs {blockers[0]}")
             elif not any(address in waiting or address in running for address in (*step.needs, *step.after)):
                 ready.append(step)
         return ready
@@ -142,9 +142,9 @@ class _Execution:
         seconds = self.aws.clock.now() - started
         error = future.exception()
         if error is None:
-            after = future.result()
-            if after is not None:
-                self._learn(after)
+            observed = future.result()
+            if observed is not None:
+                self._learn(observed)
             self.outcome.done.append(step)
             self.listener.done(step, seconds)
         elif isinstance(error, Interrupted):
@@ -153,23 +153,23 @@ class _Execution:
             self.outcome.failed.append((step, error))
             self.listener.failed(step, error, seconds)
         elif isinstance(error, OSError) and error.strerror:  # a file that is gone, a full disk
-            told = refused_here(error)
-            self.outcome.failed.append((step, told))
-            self.listener.failed(step, told, seconds)
+            failure = refused_here(error)
+            self.outcome.failed.append((step, failure))
+            self.listener.failed(step, failure, seconds)
         elif isinstance(error, Exception) and not os.environ.get("RECONCILER_DEBUG"):
             # A mistake of ours in one kind must not hide what became of the other steps.
-            ours = ReconcilerError(
+            bug = ReconcilerError(
                 f"unexpected {type(error).__name__}: {error}", hint="a bug of ours; RECONCILER_DEBUG=1 shows where"
             )
-            self.outcome.failed.append((step, ours))
-            self.listener.failed(step, ours, seconds)
+            self.outcome.failed.append((step, bug))
+            self.listener.failed(step, bug, seconds)
         else:
             raise error
 
     def _learn(self, observed: Observed[Any]) -> None:
         address = observed.spec.address
         self.outcome.attributes[address] = observed.attributes
-        self.known |= {Ref(address, name): value for name, value in observed.attributes.items()}
+        self.values |= {Ref(address, name): value for name, value in observed.attributes.items()}
 
     def _act(self, step: Step) -> Observed[Any] | None:
         if step.action is Action.DELETE:
@@ -177,9 +177,11 @@ class _Execution:
             self.actor.delete(step.seen)
             return None
         assert step.want is not None
-        want = resolve(step.want, self.known)
-        if left := list(references(want)):
-            raise ReconcilerError(f"{step.address} needs {left[0].address}'s {left[0].attribute}, which isn't known")
+        want = resolve(step.want, self.values)
+        if unknown := list(references(want)):
+            raise ReconcilerError(
+                f"{step.address} needs {unknown[0].address}'s {unknown[0].attribute}, which isn't known"
+            )
         if step.action is Action.REPLACE:
             assert step.seen is not None
             self.actor.delete(step.seen)

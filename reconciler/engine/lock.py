@@ -166,7 +166,7 @@ class Lock:
         )
 
     def _take(self) -> None:
-        started, told = self.aws.clock.now(), False
+        started, announced = self.aws.clock.now(), False
         while True:
             slots, now = _read(self.aws, self.deploy)
             top = slots[-1] if slots else Slot(0, Holder())
@@ -175,9 +175,9 @@ class Lock:
                 if self._put(top.number + 1, now) and self._confirm():
                     return
             else:
-                if not told:
+                if not announced:
                     self.on_wait(top.holder)
-                    told = True
+                    announced = True
                 wait = max(self.wait, TTL + RENEW) if top.holder.died_here else self.wait
                 if self.aws.clock.now() - started >= wait:
                     raise Locked(

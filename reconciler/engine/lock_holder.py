@@ -57,10 +57,10 @@ class Holder:
 def this_process(id_: str, command: str, since: float) -> Holder:
     """This process as a holder."""
     try:
-        who = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+        user = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
     except (KeyError, OSError):
-        who = "somebody"
-    return Holder(id_, who[:LONGEST], socket.gethostname()[:LONGEST], os.getpid(), command[:LONGEST], since)
+        user = "somebody"
+    return Holder(id_, user[:LONGEST], socket.gethostname()[:LONGEST], os.getpid(), command[:LONGEST], since)
 
 
 def _safe(command: str) -> str:
@@ -70,8 +70,8 @@ def _safe(command: str) -> str:
 
 def read_holder(parameter: Mapping[str, Any]) -> Holder:
     """The holder that an SSM parameter names; of one that can't be read, what SSM knows of it."""
-    written = parameter["LastModifiedDate"].timestamp() if "LastModifiedDate" in parameter else 0.0
-    unknown = Holder(since=written, expires=written + TTL)
+    changed_at = parameter["LastModifiedDate"].timestamp() if "LastModifiedDate" in parameter else 0.0
+    unknown = Holder(since=changed_at, expires=changed_at + TTL)
     try:
         fields = {**asdict(unknown), **plain_json.read(str(parameter["Value"]), MOST)}
         holder = Holder(

@@ -42,11 +42,11 @@ Places = Mapping[str, Sequence[str]]  # action -> ARNs
 
 @dataclass(frozen=True)
 class Reading:
-    """One thing that is read. needs: what reading it takes; more: where else, if it is denied."""
+    """One thing that is read. needs: what reading it takes; fallback: where else, if it is denied."""
 
     read: Callable[[Aws], object]
     needs: Places
-    more: Places = field(default_factory=dict)
+    fallback: Places = field(default_factory=dict)
 
 
 class Tried(NamedTuple):
@@ -63,48 +63,50 @@ def explain(aws: Aws, deploy: Deploy, command: str, first: Denied) -> Reconciler
     """
     names = Names(deploy, Facts(aws.account, aws.partition, "", ()))
     lacking: dict[str, set[str]] = {}
-    refused: set[str] = set()
-    tried = aws.each(partial(_try, aws), readings(names, command))
-    taken = _taken_bucket(aws, names, tried)
-    for reading, denied, answered in tried:
-        if taken and _in_bucket(reading, names):  # which is said as what it is
+    denied_actions: set[str] = set()
+    attempts = aws.each(partial(_try, aws), readings(names, command))
+    bucket_error = _taken_bucket(aws, names, attempts)
+    for reading, denied, answered in attempts:
+        if bucket_error and _in_bucket(reading, names):  # which is said as what it is
             continue
-        refused |= denied
+        denied_actions |= denied
         for action in denied | (reading.needs.keys() - answered if denied else set()):
-            for where in reading.needs.get(action) or reading.more.get(action) or (ANYWHERE,):
-                lacking.setdefault(where, set()).add(action)
-    if taken and not lacking:
-        return taken
-    if not lacking or (first.operation == "HeadBucket" and refused == {"s3:ListBucket"}):
+            for resource in reading.needs.get(action) or reading.fallback.get(action) or (ANYWHERE,):
+                lacking.setdefault(resource, set()).add(action)
+    if bucket_error and not lacking:
+        return bucket_error
+    if not lacking or (first.operation == "HeadBucket" and denied_actions == {"s3:ListBucket"}):
         return first
     caller = aws.caller
-    who = preflight.principal(caller) or caller
-    message = f"{who} may not read all that `{command}` looks at: it was denied {', '.join(sorted(refused))}"
-    if writes := _writes(aws, names, command, who, lacking):
+    principal = preflight.principal(caller) or caller
+    message = (
+        f"{principal} may not read all that `{command}` looks at: it was denied {', '.join(sorted(denied_actions))}"
+    )
+    if writes := _writes(aws, names, command, principal, lacking):
         lacks = {action for actions in writes.values() for action in actions}
         message += f"; it also lacks {', '.join(sorted(lacks))}"
-    for where, actions in writes.items():
-        lacking[where] = lacking.get(where, set()) | actions
+    for resource, actions in writes.items():
+        lacking[resource] = lacking.get(resource, set()) | actions
     document = json.dumps({"Version": "2012-10-17", "Statement": statements(lacking)}, indent=2)
     hint = f"add this policy (what couldn't be tried for it is in it too), and run the command again:\n{document}"
     if command in COMMANDS and not writes:
         hint += f"\nall that it needs: python -m reconciler permissions --for {command}"
     if EXPLICIT in first.reason:
         hint = f"AWS names an explicit deny, which no policy that allows can lift: {first.reason}\n{hint}"
-    if taken:
+    if bucket_error:
         return MissingPermissions(
-            f"{taken.message}; {message}; nothing was changed", hint=f"{taken.hint}; {hint}", first=first
+            f"{bucket_error.message}; {message}; nothing was changed", hint=f"{bucket_error.hint}; {hint}", first=first
         )
     return MissingPermissions(f"{message}; nothing was changed", hint=hint, first=first)
 
 
-def _taken_bucket(aws: Aws, names: Names, tried: Iterable[Tried]) -> ReconcilerError | None:
+def _taken_bucket(aws: Aws, names: Names, attempts: Iterable[Tried]) -> ReconcilerError | None:
     """That the bucket is another account's, as far as it can be told; None for one's own.
 
     Nothing that is asked of it is answered, and S3 doesn't say what permission is missing, which within an account it
     does. Whoever may list the account's buckets knows for sure.
     """
-    about = [attempt for attempt in tried if HEAD in attempt.denied and _in_bucket(attempt.reading, names)]
+    about = [attempt for attempt in attempts if HEAD in attempt.denied and _in_bucket(attempt.reading, names)]
     if not about or any(attempt.answered for attempt in about):
         return None
     try:
@@ -128,7 +130,7 @@ def _taken_bucket(aws: Aws, names: Names, tried: Iterable[Tried]) -> ReconcilerE
 def _in_bucket(reading: Reading, names: Names) -> bool:
     """Whether all that a reading needs is on the bucket and what is in it."""
     arn = f"arn:{names.facts.partition}:s3:::{names.bucket}"
-    places = [place for where in reading.needs.values() for place in where]
+    places = [place for resources in reading.needs.values() for place in resources]
     return bool(places) and all(place == arn or place.startswith(f"{arn}/") for place in places)
 
 
@@ -196,9 +198,15 @@ def _places(grants: Iterable[policies.Grant]) -> Places:
     return by_action
 
 
-def _writes(aws: Aws, names: Names, command: str, who: str, known: Mapping[str, set[str]]) -> dict[str, set[str]]:
+def _writes(
+    aws: Aws, names: Names, command: str, principal: str, lacking: Mapping[str, set[str]]
+) -> dict[str, set[str]]:
     """What else the command may need and whoever runs it lacks, if IAM may be asked that."""
-    if command not in COMMANDS or preflight.principal(who) is None:
+    if command not in COMMANDS or preflight.principal(principal) is None:
         return {}
-    missing = preflight.denied(aws, who, policies.for_command(command, names, resources(names))).missing
-    return {where: left for where, actions in missing.items() if (left := actions - known.get(where, set()))}
+    missing = preflight.denied(aws, principal, policies.for_command(command, names, resources(names))).missing
+    return {
+        resource: new_actions
+        for resource, actions in missing.items()
+        if (new_actions := actions - lacking.get(resource, set()))
+    }

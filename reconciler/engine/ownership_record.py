@@ -44,13 +44,15 @@ def read_record(aws: Aws, deploy: str) -> frozenset[Address]:
 
 def write_record(aws: Aws, deploy: str, addresses: Iterable[Address], before: Iterable[Address] = ()) -> None:
     """Replace the record. before: what is in it, as far as is known: it saves a look where nothing is to be in it."""
-    wanted = _parts(deploy, addresses)
-    for name, text in wanted.items():
+    parts = _parts(deploy, addresses)
+    for name, text in parts.items():
         aws.call("ssm", "PutParameter", Name=name, Value=text, Type="String", Overwrite=True)
-    known = () if wanted else _parts(deploy, before)
+    old_names = () if parts else _parts(deploy, before)
     reads: list[Any] = [lambda: list(aws.pages("ssm", "GetParametersByPath", "Parameters", Path=_path(deploy)))]
-    there, *_ = aws.together(*reads, *[partial(aws.find, "ssm", "DeleteParameter", Name=name) for name in known])
-    for name in sorted({part["Name"] for part in there} - wanted.keys() - {*known}):
+    parameters, *_ = aws.together(
+        *reads, *[partial(aws.find, "ssm", "DeleteParameter", Name=name) for name in old_names]
+    )
+    for name in sorted({part["Name"] for part in parameters} - parts.keys() - {*old_names}):
         aws.find("ssm", "DeleteParameter", Name=name)
 
 

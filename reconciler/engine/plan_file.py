@@ -93,7 +93,7 @@ def new(
 ) -> PlanFile:
     """A plan file. shown: the plan as `plan --json` prints it. file: deploy.yaml, relative to the plan file."""
     salt = secrets.token_hex(16)
-    made = PlanFile(
+    plan_file = PlanFile(
         format=FORMAT,
         version=VERSION,
         file=file,
@@ -115,7 +115,7 @@ def new(
         plan={**shown},
         states={str(step.address): state(step, graph, salt) for step in plan.steps},
     )
-    return made.model_copy(update={"checksum": _checksum(made.model_dump(mode="json"))})
+    return plan_file.model_copy(update={"checksum": _checksum(plan_file.model_dump(mode="json"))})
 
 
 def check(path: Path) -> None:
@@ -182,9 +182,9 @@ def read(path: Path) -> PlanFile | None:
 
 def check_place(path: Path, plan: PlanFile, *, account: str, region: str) -> None:
     """Raises UserError when it was made for another account or region."""
-    for field, planned, here in (("account", plan.account, account), ("region", plan.region, region)):
-        if planned != here:
-            raise UserError(f"{path} is a plan for {field} {planned}, and this is {field} {here}", hint=AGAIN)
+    for field, planned, actual in (("account", plan.account, account), ("region", plan.region, region)):
+        if planned != actual:
+            raise UserError(f"{path} is a plan for {field} {planned}, and this is {field} {actual}", hint=AGAIN)
 
 
 def _checksum(values: Mapping[str, Any]) -> str:

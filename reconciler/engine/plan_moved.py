@@ -59,6 +59,6 @@ def moved(saved: PlanFile, plan: Plan, deploy: Deploy, graph: Graph) -> list[str
         planned = Saved(saved, graph, steps.get(str(step.address)))
         if step.held and step.action is not Action.NONE and planned.action is not Action.NONE:
             lines.append(f"{step.address}: it would be skipped now: {step.held}")
-        elif more := larger(planned, step):
-            lines.append(f"{step.address}: {more}")
+        elif reason := larger(planned, step):
+            lines.append(f"{step.address}: {reason}")
     return lines
