@@ -51,11 +51,11 @@ I = TypeVar("I")  # noqa: E741  the item of `each`
 class Waiting:
     """What is waited for, told to the listener before each pause. seconds: so far."""
 
-    what: str
+    subject: str
     seconds: float
 
     def __str__(self) -> str:
-        return f"waiting for {self.what}, {self.seconds:.0f} s so far"
+        return f"waiting for {self.subject}, {self.seconds:.0f} s so far"
 
 
 class Aws:
@@ -91,7 +91,7 @@ class Aws:
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
         self._transfers = threading.BoundedSemaphore(TRANSFERS)
         self._paces: dict[str, Pace] = {}
-        self._made = Fresh()
+        self._fresh = Fresh()
 
     def __enter__(self) -> Aws:
         return self
@@ -108,17 +108,17 @@ class Aws:
 
     def told(self, on_call: Callable[[Call], None]) -> Aws:
         """The same way to AWS, whose calls are told to this listener."""
-        other = copy.copy(self)
-        other.on_call = on_call
-        return other
+        aws = copy.copy(self)
+        aws.on_call = on_call
+        return aws
 
     def unguarded(self) -> Aws:
         """The same way to AWS, by the same credentials, for what holds the guard of writes: it asks nobody before it
         writes, and waits for no other call.
         """
-        other = copy.copy(self)
-        other.before_write, other._slots = (lambda: None), threading.BoundedSemaphore(CONNECTIONS)
-        return other
+        aws = copy.copy(self)
+        aws.before_write, aws._slots = (lambda: None), threading.BoundedSemaphore(CONNECTIONS)
+        return aws
 
     @property
     def sent_elsewhere(self) -> bool:
@@ -249,12 +249,12 @@ class Aws:
                     send = partial(upload_file, client) if method == "upload_file" else getattr(client, method)
                     send(**params, Callback=callback)
             except (Boto3Error, KeyError, ClientError, BotoCoreError, ResponseParserError) as error:
-                known = _behind(error)
+                cause = _behind(error)
                 if interrupted(self.clock):  # by a callback, or beside it
                     raise Interrupted("interrupted") from None
                 still()
                 raise failed(
-                    "s3", method, self.region, known, fresh=self._made.names(params, self.clock.now())
+                    "s3", method, self.region, cause, fresh=self._fresh.names(params, self.clock.now())
                 ) from None
             except OSError:  # of the file, as where it is gone
                 still()
@@ -276,9 +276,9 @@ class Aws:
 
     def _who(self) -> dict[str, Any]:
         with self._lock:
-            mine = self._identity is None
+            is_first = self._identity is None
             identity = self._identity = self._identity or Future()
-        if mine:
+        if is_first:
             try:
                 identity.set_result(self.call("sts", "GetCallerIdentity"))
             except BaseException as error:
@@ -347,13 +347,13 @@ class Aws:
 
         of_aws = (ClientError, BotoCoreError, ResponseParserError)
         pace = self._paces.setdefault(service, Pace())
-        asked = f"{service}, which asked for fewer calls"
-        pace.wait(self.clock, lambda seconds: self.on_wait(Waiting(asked, seconds)))
+        subject = f"{service}, which asked for fewer calls"
+        pace.wait(self.clock, lambda seconds: self.on_wait(Waiting(subject, seconds)))
         if _writes(operation) and self.read_only:
             raise ReconcilerError(f"a read-only command tried to call {service}:{operation}; please report this")
         if operation.startswith("Create"):
             # Before the call: if its answer is lost, it may have been made.
-            self._made.add(params, self.clock.now())
+            self._fresh.add(params, self.clock.now())
         method = getattr(self._clients.get(client or service, operation), method_of(operation))
         began = self.clock.now()
         try:
@@ -369,19 +369,19 @@ class Aws:
             if not isinstance(error, of_aws) and not unread(error):
                 self._clients.check()  # credentials are renewed while a call is signed: is it that?
                 raise
-            fresh = _writes(operation) and self._made.names(params, self.clock.now())
+            fresh = _writes(operation) and self._fresh.names(params, self.clock.now())
             failure = failed(service, operation, self.region, error, fresh=fresh)
             if isinstance(failure, Failed) and failure.rule.fault is Fault.THROTTLED:
                 pace.throttled(began, self.clock.now())
-            told = failure.error if isinstance(failure, Failed) else None
-            code, request_id = (told.code, told.request_id) if told else (type(error).__name__, "")
+            aws_error = failure.error if isinstance(failure, Failed) else None
+            code, request_id = (aws_error.code, aws_error.request_id) if aws_error else (type(error).__name__, "")
             self.on_call(Call(service, operation, request_id, self.clock.now() - began, code))
             raise failure from None
-        if (left := undescribed(service, operation, answer)) is not None:
-            raise left
+        if (omission := undescribed(service, operation, answer)) is not None:
+            raise omission
         if operation.startswith("Create"):
-            self._made.add(answer, self.clock.now())
-        self._made.see(service, answer, self.clock.now())
+            self._fresh.add(answer, self.clock.now())
+        self._fresh.see(service, answer, self.clock.now())
         request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
         self.on_call(Call(service, operation, request_id, self.clock.now() - began))
         return answer_of(service, operation, answer)

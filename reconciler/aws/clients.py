@@ -46,7 +46,7 @@ class Clients:
         self._patience = patience
         self._region, self._session, self._endpoint_url = region, session, endpoint_url
         self._is_write, self._before_write = is_write, before_write
-        self._refused: UserError | NoRole | None = None  # that the credentials can't work
+        self._refusal: UserError | NoRole | None = None  # that the credentials can't work
         self._looked = False
         self.sent_elsewhere = False  # some request to S3 may have been sent to another region
         self._clients: dict[str, Any] = {}
@@ -79,12 +79,12 @@ class Clients:
             client.close()
 
     def _make(self, service: str) -> Any:
-        if self._refused is not None:
-            raise self._refused  # what can't succeed isn't tried again
+        if self._refusal is not None:
+            raise self._refusal  # what can't succeed isn't tried again
         try:
             self._prepare()
         except (UserError, NoRole) as error:
-            self._refused = error
+            self._refusal = error
             raise
         from botocore import __version__ as botocore_version
         from botocore.config import Config
@@ -148,11 +148,11 @@ class Clients:
             return boto3.session.Session(botocore_session=self._session).client
         return self._session.create_client
 
-    def _see(self, response: tuple[Any, Any] | None, **others: Any) -> None:
+    def _see(self, response: tuple[Any, Any] | None, **kwargs: Any) -> None:
         if response is not None and response[0].status_code in ELSEWHERE:
             self.sent_elsewhere = True
 
-    def _check(self, model: Any, **others: Any) -> None:
+    def _check(self, model: Any, **kwargs: Any) -> None:
         if self._is_write(model.name):
             self._before_write()
 
@@ -165,12 +165,12 @@ def _is_address(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def _at_once(params: dict[str, Any], **others: Any) -> None:
+def _at_once(params: dict[str, Any], **kwargs: Any) -> None:
     """Send a short content with its request, and don't wait first until S3 says that it wants it."""
     params["headers"].pop("Expect", None)
 
 
-def _not_again(caught_exception: Exception | None, **others: Any) -> None:
+def _not_again(caught_exception: Exception | None, **kwargs: Any) -> None:
     """Called before botocore repeats what makes an object: after a lost answer, look first whether it is there."""
     if caught_exception is not None:
         raise caught_exception
@@ -246,7 +246,7 @@ def paging(client: Any, operation: str) -> list[tuple[str, str]]:
     if not client.can_paginate(method_of(operation)):
         return UNLISTED.get(operation, [])
     config = client.get_paginator(method_of(operation))._pagination_cfg
-    ours, theirs = config["input_token"], config["output_token"]
-    if isinstance(ours, str):
-        ours, theirs = [ours], [theirs]
-    return [(sent, str(received).split(" || ")[0]) for sent, received in zip(ours, theirs, strict=True)]
+    inputs, outputs = config["input_token"], config["output_token"]
+    if isinstance(inputs, str):
+        inputs, outputs = [inputs], [outputs]
+    return [(sent, str(received).split(" || ")[0]) for sent, received in zip(inputs, outputs, strict=True)]

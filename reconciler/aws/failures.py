@@ -65,7 +65,7 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
 
     from reconciler.aws.foreign import HINT, Cut, Foreign
 
-    known = (botocore.BotoCoreError, ResponseParserError)
+    of_botocore = (botocore.BotoCoreError, ResponseParserError)
     if isinstance(error, botocore.ClientError):
         return answered(service, operation, error.response, fresh=fresh)
     if isinstance(error, botocore.ConnectionError):
@@ -79,7 +79,7 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
     if isinstance(error, botocore.HTTPClientError):
         lost = Unreachable(service, operation, "connection lost", str(error), hint="run the command again")
         return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), lost)
-    if isinstance(error, Cut | botocore.IncompleteReadError) or (not isinstance(error, known) and unread(error)):
+    if isinstance(error, Cut | botocore.IncompleteReadError) or (not isinstance(error, of_botocore) and unread(error)):
         cut = Unreachable(service, operation, BROKEN_ANSWER, f"{error}"[:200], hint="run the command again")
         return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), cut)
     if isinstance(error, ResponseParserError):
@@ -93,12 +93,12 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
 
 def no_role(service: str, operation: str, error: ReconcilerError) -> Failed:
     """That a CI job's credentials couldn't be renewed: nothing was sent, and it may go in a moment."""
-    lost = Unreachable(service, operation, NOT_SENT, error.message, hint=error.hint)
-    return Failed(Rule(Fault.BROKEN, service, "", budget=120.0), lost)
+    unreachable = Unreachable(service, operation, NOT_SENT, error.message, hint=error.hint)
+    return Failed(Rule(Fault.BROKEN, service, "", budget=120.0), unreachable)
 
 
-def of_configuration(error: Exception, where: str) -> UserError:
-    """What keeps a client from being made, or a call from being signed. where: it happened."""
+def of_configuration(error: Exception, place: str) -> UserError:
+    """What keeps a client from being made, or a call from being signed. place: where it happened."""
     from botocore import exceptions as botocore
 
     if isinstance(error, botocore.NoCredentialsError | botocore.PartialCredentialsError):
@@ -117,8 +117,8 @@ def of_configuration(error: Exception, where: str) -> UserError:
     if isinstance(error, botocore.CredentialRetrievalError):
         return UserError(f"no AWS credentials: {error}".rstrip(": \n"), hint="check AWS_PROFILE and ~/.aws/config")
     if isinstance(error, botocore.ConfigParseError):
-        return UserError(f"{where}: {_place(error)}", hint="correct that line, or name another file")
-    return UserError(f"{where}: {error}", hint=f"check {variables(str(error))} and ~/.aws/config")
+        return UserError(f"{place}: {_place(error)}", hint="correct that line, or name another file")
+    return UserError(f"{place}: {error}", hint=f"check {variables(str(error))} and ~/.aws/config")
 
 
 def _not_there() -> str:
@@ -128,9 +128,9 @@ def _not_there() -> str:
     return "; ".join(f"{name} names {os.environ[name]}, which is no file" for name in wrong)
 
 
-def variables(said: str) -> str:
+def variables(text: str) -> str:
     """The variables of AWS whose value is called wrong: often that value is all that is said."""
-    words = {word.strip("'\"(),.:") for word in said.split()}
+    words = {word.strip("'\"(),.:") for word in text.split()}
     return ", ".join(name for name in sorted(os.environ) if name.startswith("AWS_") and os.environ[name] in words) or (
         "AWS_PROFILE"
     )
@@ -164,11 +164,11 @@ def _distrusted(error: Exception) -> str:
     inner, address = parameters.get("error"), urlsplit(str(parameters.get("endpoint_url", "")))
     while isinstance(inner, Exception) and not isinstance(inner, ssl.SSLError):  # urllib3's has Python's in it
         inner = next((argument for argument in inner.args if isinstance(argument, Exception)), inner.__cause__)
-    where = f"{address.scheme}://{address.netloc}"
+    endpoint = f"{address.scheme}://{address.netloc}"
     if isinstance(inner, ssl.SSLCertVerificationError):
-        return f"the certificate of {where} isn't trusted: {inner.verify_message}"
+        return f"the certificate of {endpoint} isn't trusted: {inner.verify_message}"
     plain = isinstance(inner, ssl.SSLError) and getattr(inner, "reason", "") in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")
-    return f"{where} doesn't speak TLS" if plain else ""
+    return f"{endpoint} doesn't speak TLS" if plain else ""
 
 
 def _no_way(error: Exception, region: str) -> str:
@@ -218,8 +218,10 @@ def undescribed(service: str, operation: str, answer: Mapping[str, Any]) -> Fail
                 str(failure.get("reason") or "no reason"),
                 str(failure.get("detail") or failure.get("arn") or ""),
             )
-            lost = Unreachable(service, operation, reason, detail, hint="AWS had a failure: run the command again")
-            return Failed(Rule(Fault.BROKEN, service, "", budget=SHORT), lost)
+            unreachable = Unreachable(
+                service, operation, reason, detail, hint="AWS had a failure: run the command again"
+            )
+            return Failed(Rule(Fault.BROKEN, service, "", budget=SHORT), unreachable)
     return None
 
 

@@ -28,7 +28,7 @@ class Cut(ResponseParserError):  # type: ignore[misc]  # botocore has no types
     """An answer of AWS's that isn't whole."""
 
 
-def refuse(response_dict: dict[str, Any], **others: Any) -> None:
+def refuse(response_dict: dict[str, Any], **kwargs: Any) -> None:
     """Called with each answer before botocore reads it: it takes a page, and what is cut short, for an empty answer.
 
     Raises Foreign, Cut.
@@ -38,12 +38,12 @@ def refuse(response_dict: dict[str, Any], **others: Any) -> None:
     """
     status = int(response_dict["status_code"])
     headers = {str(name).lower(): str(value) for name, value in response_dict["headers"].items()}
-    body, model = response_dict.get("body"), others.get("operation_model")
+    body, model = response_dict.get("body"), kwargs.get("operation_model")
     protocol = str(model.service_model.metadata.get("protocol", "")) if model is not None else ""
-    named = any(name in headers for name in REQUEST_IDS)
+    has_id = any(name in headers for name in REQUEST_IDS)
     page = headers.get("content-type", "").startswith("text/html") or 300 <= status < 400 or status == 407
-    unread = isinstance(body, bytes) and not speaks(protocol, status, headers, body, named=named)
-    if unread or (page and not named and status <= 500):
+    unread = isinstance(body, bytes) and not speaks(protocol, status, headers, body, has_id=has_id)
+    if unread or (page and not has_id and status <= 500):
         raise Foreign(f"HTTP {status} {_text(body)}".rstrip())
     if isinstance(body, bytes) and model is not None and model.http.get("method") != "HEAD":
         length = headers.get("content-length", "")
@@ -75,7 +75,7 @@ def whole(protocol: str, status: int, headers: Mapping[str, str], body: bytes, o
     return True
 
 
-def head(parsed: dict[str, Any], **others: Any) -> None:
+def head(parsed: dict[str, Any], **kwargs: Any) -> None:
     """Called with each answer to HeadObject, which says an object's size in a header. Raises Cut."""
     if "Error" not in parsed and "ContentLength" not in parsed:
         raise Cut("it has no Content-Length")
@@ -90,20 +90,20 @@ def content(answer: dict[str, Any]) -> bytes:
     return bytes(beginning)
 
 
-def speaks(protocol: str, status: int, headers: Mapping[str, str], body: bytes, *, named: bool) -> bool:
-    """Whether an answer has the form of its protocol. named: it has the id of the request, so it is AWS's."""
+def speaks(protocol: str, status: int, headers: Mapping[str, str], body: bytes, *, has_id: bool) -> bool:
+    """Whether an answer has the form of its protocol. has_id: it has the id of the request, so it is AWS's."""
     if "json" not in protocol:
-        return named or status > 500 or not body.strip() or body.lstrip().startswith(b"<")
+        return has_id or status > 500 or not body.strip() or body.lstrip().startswith(b"<")
     if not body:
-        return named or status > 500
+        return has_id or status > 500
     try:
         parsed = json.loads(body)
     except ValueError:
-        return named or status > 500
+        return has_id or status > 500
     if not isinstance(parsed, dict):
         return False  # which botocore can't read, whoever says it
     errors = parsed.keys() & {"__type", "code", "Code"} or "x-amzn-errortype" in headers
-    return named or status < 400 or status > 500 or bool(errors)
+    return has_id or status < 400 or status > 500 or bool(errors)
 
 
 def _text(body: object) -> str:

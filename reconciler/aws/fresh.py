@@ -24,14 +24,14 @@ class Fresh:
     """The names, and when they were made. Safe to use from many threads."""
 
     def __init__(self) -> None:
-        self._made: Mapping[str, float] = {}  # never changed but replaced, since others may be looking through it
+        self._moments: Mapping[str, float] = {}  # never changed but replaced, since others may be looking through it
         self._lock = threading.Lock()
 
-    def add(self, made: Mapping[str, Any], now: float) -> None:
+    def add(self, params: Mapping[str, Any], now: float) -> None:
         """Note what the parameters of a creation, or the answer to it, name."""
-        names = {str(made[key]): now for key in (*NAMES, "GroupId") if isinstance(made.get(key), str)}
+        names = {str(params[key]): now for key in (*NAMES, "GroupId") if isinstance(params.get(key), str)}
         with self._lock:
-            self._made = {**self._made, **names}
+            self._moments = {**self._moments, **names}
 
     def see(self, service: str, answer: Mapping[str, Any], now: float) -> None:
         """Note what an answer shows to be new: it may have been made by a command that was stopped."""
@@ -39,17 +39,17 @@ class Fresh:
         for part in answer.values() if service in CREATED else ():
             for described in part if isinstance(part, list) else [part]:
                 for name, time in CREATED[service] if isinstance(described, Mapping) else ():
-                    made = _seconds(described.get(time))
-                    if isinstance(described.get(name), str) and abs(now - made) < SECONDS:
-                        names[str(described[name])] = made
+                    created = _seconds(described.get(time))
+                    if isinstance(described.get(name), str) and abs(now - created) < SECONDS:
+                        names[str(described[name])] = created
         if names:
             with self._lock:
-                self._made = {**names, **self._made}
+                self._moments = {**names, **self._moments}
 
     def names(self, params: Mapping[str, Any], now: float) -> bool:
         """Whether a call names something that is fresh, by name or in an ARN."""
-        made = [name for name, when in self._made.items() if when >= now - SECONDS]
-        return any(name in value and _named(name, value) for value in _texts(params) for name in made)
+        recent = [name for name, moment in self._moments.items() if moment >= now - SECONDS]
+        return any(name in value and _named(name, value) for value in _texts(params) for name in recent)
 
 
 def _named(name: str, text: str) -> bool:

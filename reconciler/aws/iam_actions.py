@@ -70,6 +70,6 @@ def action_of(service: str, operation: str) -> str:
 
 def actions_of(service: str, operation: str, params: Mapping[str, Any]) -> frozenset[str]:
     """Every action that a call needs: its own, and what its parameters ask for besides."""
-    more = WITH.get((SERVICES.get(service, service), operation), {})
-    also = {action for name, actions in more.items() if params.get(name) for action in actions}
+    by_parameter = WITH.get((SERVICES.get(service, service), operation), {})
+    also = {action for name, actions in by_parameter.items() if params.get(name) for action in actions}
     return frozenset({action_of(service, operation), *also})

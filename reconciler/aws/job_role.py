@@ -65,7 +65,7 @@ class _Lost(NoToken):
 class _Stay(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: the request has a secret in it."""
 
-    def redirect_request(self, *args: Any, **others: Any) -> None:
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         """Not at all."""
 
 
@@ -133,7 +133,7 @@ class JobRole(CredentialProvider):  # type: ignore[misc]  # botocore has no type
         super().__init__()
         self._environ, self._new_sts, self._now, self._sleep = environ, sts, now, sleep
         self._sts: Any = None
-        self._failed: tuple[datetime, Exception] | None = None
+        self._failure: tuple[datetime, Exception] | None = None
 
     def load(self) -> RefreshableCredentials | None:
         """The credentials, which renew themselves; None where the job takes no role. Raises UserError."""
@@ -148,14 +148,14 @@ class JobRole(CredentialProvider):  # type: ignore[misc]  # botocore has no type
 
     def _renew(self) -> dict[str, str]:
         """New credentials. While the old ones do, it isn't tried at each call again."""
-        if self._failed is not None and (self._now() - self._failed[0]).total_seconds() < AGAIN:
-            raise self._failed[1]
+        if self._failure is not None and (self._now() - self._failure[0]).total_seconds() < AGAIN:
+            raise self._failure[1]
         try:
             credentials = self._assume()
         except Exception as error:
-            self._failed = (self._now(), error)
+            self._failure = (self._now(), error)
             raise
-        self._failed = None
+        self._failure = None
         return credentials
 
     def _assume(self) -> dict[str, str]:
@@ -190,8 +190,8 @@ def session_name(environ: Mapping[str, str]) -> str:
     """Who it is in CloudTrail: AWS_ROLE_SESSION_NAME, or the repository and its run or pipeline."""
     names = ("CI_PROJECT_PATH", "CI_PIPELINE_ID") if in_gitlab(environ) else ("GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     project, number = (environ.get(name, "") for name in names)
-    given = environ.get("AWS_ROLE_SESSION_NAME") or "-".join(filter(None, (project.rpartition("/")[2], number)))
-    return re.sub(r"[^\w+=,.@-]", "-", given, flags=re.ASCII)[-64:] if len(given) > 1 else "ci-job"
+    session = environ.get("AWS_ROLE_SESSION_NAME") or "-".join(filter(None, (project.rpartition("/")[2], number)))
+    return re.sub(r"[^\w+=,.@-]", "-", session, flags=re.ASCII)[-64:] if len(session) > 1 else "ci-job"
 
 
 def take_roles(session: Any, environ: Mapping[str, str], region: str) -> None:
@@ -201,7 +201,7 @@ def take_roles(session: Any, environ: Mapping[str, str], region: str) -> None:
     logging.getLogger("botocore.credentials").setLevel(logging.ERROR)  # that it tries again soon is no news
 
     def sts() -> Any:
-        where = region or session.get_config_variable("region") or "us-east-1"
+        sts_region = region or session.get_config_variable("region") or "us-east-1"
         url = environ.get("AWS_ENDPOINT_URL_STS") or environ.get("AWS_ENDPOINT_URL") or ""
         loopback = urlsplit(url).hostname in LOOPBACK
         config = Config(
@@ -209,7 +209,7 @@ def take_roles(session: Any, environ: Mapping[str, str], region: str) -> None:
             retries={"total_max_attempts": 4, "mode": "standard"},
         )  # fmt: skip
         none = dict.fromkeys(("aws_access_key_id", "aws_secret_access_key"), "none")  # or it would ask for the role's
-        return session.create_client("sts", region_name=where, config=config, **none)
+        return session.create_client("sts", region_name=sts_region, config=config, **none)
 
     resolver = session.get_component("credential_provider")
     resolver.insert_before("assume-role-with-web-identity", JobRole(environ, sts))

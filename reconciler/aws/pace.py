@@ -48,11 +48,11 @@ class Pace:
 
     def wait(self, clock: Clock, tell: Callable[[float], None]) -> None:
         """Wait until a call may start. tell: told once, if it has to wait at all, the seconds of the first pause."""
-        told = False
+        announced = False
         while pause := self.delay(clock.now()):
-            if not told:
+            if not announced:
                 tell(pause)
-                told = True
+                announced = True
             clock.sleep(pause)
 
     def throttled(self, began: float, now: float) -> None:

@@ -92,7 +92,7 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
 
     def __init__(self, search_paths: list[str], cache: Path | None) -> None:
         super().__init__(extra_search_paths=search_paths)
-        self._kept = cache
+        self._folder = cache
         self._small_ones: dict[str, Any] = {}
         self.whole: set[str] = set()
 
@@ -123,17 +123,17 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
 
     def _small(self, name: str, make: Callable[[], Any]) -> Any:
         """What is kept under this name, or else what `make` gives, kept for the next time."""
-        if (known := self._small_ones.get(name)) is None:
-            known = self._small_ones[name] = self._read(name, make)
-        return known
+        if (content := self._small_ones.get(name)) is None:
+            content = self._small_ones[name] = self._read(name, make)
+        return content
 
     def _read(self, name: str, make: Callable[[], Any]) -> Any:
-        if self._kept is None:
+        if self._folder is None:
             return make()
         # A folder of models that the user added (AWS_DATA_PATH) makes another one.
         parts = (FORM, __version__, repr((KNOWN, USUAL)), *self.search_paths)
         paths = sha256("\n".join(parts).encode()).hexdigest()[:16]
-        file = self._kept / paths / f"{name}.json"
+        file = self._folder / paths / f"{name}.json"
         with contextlib.suppress(OSError, ValueError):
             return json.loads(file.read_bytes())
         model = make()
@@ -146,17 +146,17 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
 def without_rest(model: dict[str, Any], operations: tuple[str, ...] | None = None) -> dict[str, Any]:
     """A service model without documentation, of these operations and their shapes only, or of all when it is None."""
     shapes: dict[str, Any] = model["shapes"]
-    kept = {name: model["operations"][name] for name in operations} if operations else model["operations"]
+    kept_operations = {name: model["operations"][name] for name in operations} if operations else model["operations"]
     if operations:
-        shapes = {name: shapes[name] for name in sorted(_reached(list(kept.values()), shapes))}
-    small: dict[str, Any] = _silent({**model, "operations": kept, "shapes": shapes})
+        shapes = {name: shapes[name] for name in sorted(_reached(list(kept_operations.values()), shapes))}
+    small: dict[str, Any] = _silent({**model, "operations": kept_operations, "shapes": shapes})
     return small
 
 
 def only_known(endpoints: dict[str, Any]) -> dict[str, Any]:
     """The table of endpoints with the known services only."""
     partitions = [
-        {**partition, "services": {name: held for name, held in partition["services"].items() if name in KNOWN}}
+        {**partition, "services": {name: service for name, service in partition["services"].items() if name in KNOWN}}
         for partition in endpoints["partitions"]
     ]
     return {**endpoints, "partitions": partitions}
@@ -172,17 +172,17 @@ def cache_folder() -> Path | None:
 def _reached(start: list[Any], shapes: dict[str, Any]) -> set[str]:
     """The names of all shapes that these parts of a model refer to."""
     names: set[str] = set()
-    left = list(start)
-    while left:
-        part = left.pop()
+    pending = list(start)
+    while pending:
+        part = pending.pop()
         if isinstance(part, dict):
             name = part.get("shape")
             if isinstance(name, str) and name not in names:
                 names.add(name)
-                left.append(shapes[name])
-            left.extend(part.values())
+                pending.append(shapes[name])
+            pending.extend(part.values())
         elif isinstance(part, list):
-            left.extend(part)
+            pending.extend(part)
     return names
 
 

@@ -36,28 +36,28 @@ class Together:
         """Run all of them; their results in order. Once one has failed, none is begun any more, and its error is raised
         when none is under way. at_once: how many at the same time, the caller's own among them; 0 for all threads.
         """
-        left, results, failed = deque(range(len(reads))), dict[int, T](), dict[int, BaseException]()
+        numbers, results, errors = deque(range(len(reads))), dict[int, T](), dict[int, BaseException]()
 
         def work() -> None:
-            while not failed:
+            while not errors:
                 try:
-                    number = left.popleft()
+                    number = numbers.popleft()
                 except IndexError:
                     return
                 try:
                     results[number] = reads[number]()
                 except BaseException as error:
-                    failed[number] = error
+                    errors[number] = error
 
         # None has a future of its own: very many would need more memory so than for their answers.
         helpers = [self.start(work) for _ in range(min(at_once or self._workers + 1, len(reads)) - 1)]
         try:
             work()
         finally:
-            left.clear()
+            numbers.clear()
             _leave(helpers)
-        if failed:
-            raise failed[min(failed)]
+        if errors:
+            raise errors[min(errors)]
         return [results.pop(number) for number in range(len(reads))]
 
     def close(self) -> None:
@@ -92,9 +92,9 @@ class Shared:
         with self._lock:
             if self._answers is None:
                 return None
-            mine = key not in self._answers
+            is_first = key not in self._answers
             answer: Future[T] = self._answers.setdefault(key, Future())
-        if mine:
+        if is_first:
             try:
                 answer.set_result(read())
             except BaseException as error:

@@ -20,10 +20,10 @@ from s3transfer.utils import OSUtils, ReadFileChunk
 
 class _Part(ReadFileChunk):  # type: ignore[misc]
     def read(self, amount: int | None = None) -> bytes:
-        left = max(self._size - self._amount_read, 0)
-        wanted = left if amount is None or amount < 0 else min(left, amount)
-        content: bytes = super().read(wanted)
-        missing = wanted - len(content)
+        remaining = max(self._size - self._amount_read, 0)
+        count = remaining if amount is None or amount < 0 else min(remaining, amount)
+        content: bytes = super().read(count)
+        missing = count - len(content)
         self._amount_read += missing
         return content + bytes(missing)
 

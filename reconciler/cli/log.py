@@ -43,7 +43,7 @@ class Log:
 
     def waiting(self, waiting: Waiting) -> None:
         """Something that isn't so yet is waited for, or a call is tried again."""
-        self._log.info("waiting", what=waiting.what, seconds=round(waiting.seconds, 1))
+        self._log.info("waiting", what=waiting.subject, seconds=round(waiting.seconds, 1))
 
 
 def _json(event: Any, **others: Any) -> str:

@@ -334,9 +334,9 @@ class Patience:
             return
         with self._lock:
             now = self._clock()
-            due, pause = self._due.get(waiting.what, (now, 2 * self.EVERY))
+            due, pause = self._due.get(waiting.subject, (now, 2 * self.EVERY))
             if now - self._last < self.EVERY or now < due:
                 return
             self._last = now
-            self._due[waiting.what] = now + pause, min(2 * pause, self.LONGEST)
+            self._due[waiting.subject] = now + pause, min(2 * pause, self.LONGEST)
         self._terminal.note(f"  {waiting}")

@@ -114,4 +114,4 @@ def test_an_answer_of_awss_with_the_same_status_is_believed(lab: LabHandle) -> N
 def test_what_has_the_form(
     protocol: str, status: int, named: bool, headers: dict[str, str], body: bytes, awss: bool
 ) -> None:
-    assert speaks(protocol, status, headers, body, named=named) is awss
+    assert speaks(protocol, status, headers, body, has_id=named) is awss
