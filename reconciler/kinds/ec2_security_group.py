@@ -90,8 +90,8 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
     def _read(self, aws: Aws, wants: Sequence[SecurityGroupSpec]) -> dict[str, Observed[SecurityGroupSpec]]:
         filters = [{"Name": "group-name", "Values": [want.name for want in wants]}]
         groups = [_spec(live) for live in aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=filters)]
-        chosen = ((want, _choose(want, [g for g in groups if g.spec.name == want.name])) for want in wants)
-        return {want.name: _described(want, group) for want, group in chosen if group is not None}
+        pairs = ((want, _choose(want, [g for g in groups if g.spec.name == want.name])) for want in wants)
+        return {want.name: _described(want, group) for want, group in pairs if group is not None}
 
     def create(self, aws: Aws, want: SecurityGroupSpec) -> None:
         """Make it; AWS gives it a rule that lets everything out."""
@@ -104,17 +104,17 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
             VpcId=want.vpc,
             **({"TagSpecifications": [kind]} if want.tags else {}),
         )
-        made = self.observe(aws, [want]).get(want.name)
-        if made is not None:
-            self._put_rules(aws, want, made)
+        group = self.observe(aws, [want]).get(want.name)
+        if group is not None:
+            self._put_rules(aws, want, group)
 
     def update(self, aws: Aws, want: SecurityGroupSpec, seen: Observed[SecurityGroupSpec], changes: Changes) -> None:
         """Take away rules that aren't wanted before any is added."""
         self._put_rules(aws, want, seen)
         if touches(changes, "tags"):
             group = [seen.attributes["id"]]
-            if gone := tags.removed(want.tags, seen.spec.tags):
-                aws.call("ec2", "DeleteTags", Resources=group, Tags=[{"Key": key} for key in gone])
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("ec2", "DeleteTags", Resources=group, Tags=[{"Key": key} for key in keys])
             aws.call("ec2", "CreateTags", Resources=group, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[SecurityGroupSpec]) -> None:
@@ -138,13 +138,18 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
 
     def _put_rules(self, aws: Aws, want: SecurityGroupSpec, seen: Observed[SecurityGroupSpec]) -> None:
         group, old = seen.attributes["id"], seen.spec
-        for ours, theirs, direction in ((want.ingress, old.ingress, "Ingress"), (want.egress, old.egress, "Egress")):
-            if extra := sorted(set(theirs) - set(ours), key=repr):
-                gone = _permissions(extra, group)
-                aws.find("ec2", f"RevokeSecurityGroup{direction}", GroupId=group, IpPermissions=gone)
-            for rule in sorted(set(ours) - set(theirs), key=repr):
-                more = _permissions([rule], group)
-                aws.ensure("ec2", f"AuthorizeSecurityGroup{direction}", GroupId=group, IpPermissions=more)
+        for want_rules, live_rules, direction in (
+            (want.ingress, old.ingress, "Ingress"),
+            (want.egress, old.egress, "Egress"),
+        ):
+            if extra := sorted(set(live_rules) - set(want_rules), key=repr):
+                extra_permissions = _permissions(extra, group)
+                aws.find("ec2", f"RevokeSecurityGroup{direction}", GroupId=group, IpPermissions=extra_permissions)
+            for rule in sorted(set(want_rules) - set(live_rules), key=repr):
+                missing_permissions = _permissions([rule], group)
+                aws.ensure(
+                    "ec2", f"AuthorizeSecurityGroup{direction}", GroupId=group, IpPermissions=missing_permissions
+                )
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read."""
@@ -152,8 +157,8 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
 
     def owned(self, aws: Aws, deploy: str) -> list[str]:
         """One read, which EC2 filters."""
-        mine = [{"Name": f"tag:{OWNER_TAG}", "Values": [deploy]}]
-        groups = aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=mine)
+        filters = [{"Name": f"tag:{OWNER_TAG}", "Values": [deploy]}]
+        groups = aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=filters)
         return sorted({group["GroupName"] for group in groups})
 
 
@@ -163,13 +168,13 @@ def _filter(name: str, value: str) -> list[dict[str, Any]]:
 
 def _holders(group: str, interfaces: Mapping[str, Any], groups: Mapping[str, Any]) -> list[str]:
     """What keeps a group from being deleted, by EC2's answers: interfaces, and rules of other groups."""
-    others = [other for other in groups.get("SecurityGroups", ()) if other["GroupId"] != group]
+    other_groups = [other for other in groups.get("SecurityGroups", ()) if other["GroupId"] != group]
     return [
         *(
             f"network interface {interface['NetworkInterfaceId']} ({_whose(interface)}) has it"
             for interface in interfaces.get("NetworkInterfaces", ())
         ),
-        *(f"a rule of group {other['GroupId']} ({other['GroupName']}) names it" for other in others),
+        *(f"a rule of group {other['GroupId']} ({other['GroupName']}) names it" for other in other_groups),
     ]
 
 
@@ -187,11 +192,11 @@ def _choose(
     Of a group that left the file the VPC isn't known; then the deploy's own comes before one without an owner, and
     that before another deploy's.
     """
-    here = [group for group in groups if group.spec.vpc == want.vpc]
+    in_vpc = [group for group in groups if group.spec.vpc == want.vpc]
     owner = want.tags.get(OWNER_TAG)
     if not want.vpc:
-        here = sorted(groups, key=lambda group: (group.owner != owner, group.owner is not None))
-    return next(iter((*here, *(group for group in groups if owner and group.owner == owner))), None)
+        in_vpc = sorted(groups, key=lambda group: (group.owner != owner, group.owner is not None))
+    return next(iter((*in_vpc, *(group for group in groups if owner and group.owner == owner))), None)
 
 
 def _described(want: SecurityGroupSpec, group: Observed[SecurityGroupSpec]) -> Observed[SecurityGroupSpec]:

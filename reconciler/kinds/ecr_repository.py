@@ -121,8 +121,8 @@ class Repository(Kind[RepositorySpec]):
         self._put(aws, want, seen.spec)
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]
-            if gone := tags.removed(want.tags, seen.spec.tags):
-                aws.call("ecr", "UntagResource", resourceArn=arn, tagKeys=gone)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("ecr", "UntagResource", resourceArn=arn, tagKeys=keys)
             aws.call("ecr", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[RepositorySpec]) -> None:
@@ -167,8 +167,8 @@ def tag_mutability(immutable: bool, exclusions: Sequence[str]) -> str:
 
 def _mutability(want: RepositorySpec) -> dict[str, Any]:
     filters = [{"filterType": "WILDCARD", "filter": pattern} for pattern in want.tag_exclusions]
-    more = {"imageTagMutabilityExclusionFilters": filters} if filters else {}
-    return {"imageTagMutability": want.tag_mutability, **more}
+    exclusions = {"imageTagMutabilityExclusionFilters": filters} if filters else {}
+    return {"imageTagMutability": want.tag_mutability, **exclusions}
 
 
 def _rules(images: int, in_use: bool) -> list[dict[str, Any]]:

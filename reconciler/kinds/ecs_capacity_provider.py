@@ -110,8 +110,8 @@ class CapacityProvider(Kind[CapacityProviderSpec]):
             aws.call("ecs", "UpdateCapacityProvider", **place, managedInstancesProvider=_parts(want))
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]
-            if gone := tags.removed(want.tags, seen.spec.tags):
-                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=gone)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=keys)
             aws.call("ecs", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags, "key", "value"))
 
     def delete(self, aws: Aws, seen: Observed[CapacityProviderSpec]) -> None:
@@ -121,13 +121,13 @@ class CapacityProvider(Kind[CapacityProviderSpec]):
 
     def is_there(self, aws: Aws, seen: Observed[CapacityProviderSpec]) -> bool:
         """Whether it is still going. Raises NotSettled with AWS's reason where it has given that up."""
-        there = self.observe(aws, [seen.spec]).get(seen.spec.name)
-        failure = there.attributes.get("failure", "") if there else ""
+        live = self.observe(aws, [seen.spec]).get(seen.spec.name)
+        failure = live.attributes.get("failure", "") if live else ""
         if failure.startswith(DELETE_FAILED) and failure != seen.attributes.get("failure"):
             raise NotSettled(
                 f"{seen.spec.address} wasn't deleted: {failure}", hint="put that right and run the command again"
             )
-        return there is not None
+        return live is not None
 
     def listed(self, aws: Aws) -> Iterable[str]:
         """One read, and one for each cluster."""
@@ -143,28 +143,28 @@ class CapacityProvider(Kind[CapacityProviderSpec]):
         return [_observed(cluster, live) for cluster, lives in zip(clusters, answers, strict=True) for live in lives]
 
 
-def _described(aws: Aws, **asked: Any) -> list[Mapping[str, Any]]:
+def _described(aws: Aws, **params: Any) -> list[Mapping[str, Any]]:
     """The providers of managed instances that are there; none in a cluster that isn't."""
-    providers = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", include=["TAGS"], **asked)
+    providers = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", include=["TAGS"], **params)
     return [provider for provider in providers or () if provider["status"] != GONE and is_managed(provider)]
 
 
-def _parts(want: CapacityProviderSpec, **more: Any) -> dict[str, Any]:
-    """`managedInstancesProvider`. more: of the launch template, what is given when it is made only."""
+def _parts(want: CapacityProviderSpec, **extra: Any) -> dict[str, Any]:
+    """`managedInstancesProvider`. extra: of the launch template, what is given when it is made only."""
     template = {
         "ec2InstanceProfileArn": want.instance_profile,
         "networkConfiguration": {"subnets": list(want.subnets), "securityGroups": list(want.security_groups)},
         "instanceRequirements": want.requirements,
         "instanceMetadataTagsPropagation": want.metadata_tags,
         **({"storageConfiguration": {"storageSizeGiB": want.storage}} if want.storage is not None else {}),
-        **more,
+        **extra,
     }
-    after = want.scale_in_after
+    delay = want.scale_in_after
     return {
         "infrastructureRoleArn": want.infrastructure_role,
         "instanceLaunchTemplate": template,
         "propagateTags": want.propagate_tags,
-        "infrastructureOptimization": {} if after is None else {"scaleInAfter": after},
+        "infrastructureOptimization": {} if delay is None else {"scaleInAfter": delay},
     }
 
 
@@ -175,7 +175,7 @@ def _observed(cluster: str, live: Mapping[str, Any]) -> Observed[CapacityProvide
     option, status = template.get("capacityOptionType") or "ON_DEMAND", live["status"]
     update = live.get("updateStatus") or ""
     # What was never made, and what is going, can't be had: it is another that is wanted.
-    lost = "being deleted" if status == LEAVING else update if update == CREATE_FAILED else ""
+    obstacle = "being deleted" if status == LEAVING else update if update == CREATE_FAILED else ""
     # Settings that AWS shows and has not taken over are put once more.
     untaken = {"updateStatus": update} if update == UPDATE_FAILED else {}
     spec = CapacityProviderSpec(
@@ -185,7 +185,7 @@ def _observed(cluster: str, live: Mapping[str, Any]) -> Observed[CapacityProvide
         subnets=tuple(network.get("subnets") or ()),
         security_groups=tuple(sorted(network.get("securityGroups") or ())),
         requirements={**(template.get("instanceRequirements") or {}), **untaken},
-        capacity_option=f"{option}, {lost}" if lost else option,
+        capacity_option=f"{option}, {obstacle}" if obstacle else option,
         storage=(template.get("storageConfiguration") or {}).get("storageSizeGiB"),
         scale_in_after=(managed.get("infrastructureOptimization") or {}).get("scaleInAfter"),
         propagate_tags=managed.get("propagateTags") or "NONE",

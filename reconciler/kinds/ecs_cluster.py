@@ -55,8 +55,8 @@ class Cluster(Kind[ClusterSpec]):
         """One read for a hundred clusters. An INACTIVE one is absent: it was deleted."""
         live = _described(aws, [want.name for want in wants])
         by_name = {cluster["clusterName"]: cluster for cluster in live}
-        there = [want for want in wants if want.name in by_name]
-        knowing = aws.each(lambda want: _with_their_providers(aws, want, by_name[want.name]), there)
+        existing = [want for want in wants if want.name in by_name]
+        knowing = aws.each(lambda want: _with_their_providers(aws, want, by_name[want.name]), existing)
         specs = [(by_name[want.name], _spec(by_name[want.name], want)) for want in knowing]
         return {
             spec.name: Observed(spec, {"arn": cluster["clusterArn"], "status": cluster["status"]}, note(spec))
@@ -92,8 +92,8 @@ class Cluster(Kind[ClusterSpec]):
             aws.call("ecs", "UpdateCluster", cluster=want.name, configuration=usual)
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]
-            if gone := tags.removed(want.tags, seen.spec.tags):
-                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=gone)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=keys)
             aws.call("ecs", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags, "key", "value"))
 
     def delete(self, aws: Aws, seen: Observed[ClusterSpec]) -> None:
@@ -121,16 +121,16 @@ def _described(aws: Aws, names: Sequence[str]) -> list[Mapping[str, Any]]:
 
 def _with_their_providers(aws: Aws, want: ClusterSpec, live: Mapping[str, Any]) -> ClusterSpec:
     """What is wanted of a cluster, with the managed instances' providers that others gave it: nobody can take them."""
-    there = live.get("capacityProviders") or ()
-    if {*there} <= {*FARGATE, *want.capacity_providers, *want.managed}:
+    names = live.get("capacityProviders") or ()
+    if {*names} <= {*FARGATE, *want.capacity_providers, *want.managed}:
         return want
-    asked = {"cluster": want.name, "capacityProviders": list(there)}
+    params = {"cluster": want.name, "capacityProviders": list(names)}
     try:
-        shown = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", **asked) or ()
+        descriptions = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", **params) or ()
     except Denied:
         return want
-    others = [provider["name"] for provider in shown if is_managed(provider)]
-    return want.model_copy(update={"managed": (*want.managed, *others)})
+    managed_names = [provider["name"] for provider in descriptions if is_managed(provider)]
+    return want.model_copy(update={"managed": (*want.managed, *managed_names)})
 
 
 def _settings(want: ClusterSpec) -> list[dict[str, str]]:
@@ -140,8 +140,8 @@ def _settings(want: ClusterSpec) -> list[dict[str, str]]:
 def _shell_logs(live: Mapping[str, Any]) -> list[str]:
     shells = (live.get("configuration") or {}).get("executeCommandConfiguration") or {}
     places = shells.get("logConfiguration") or {}
-    named = (places.get(name) for name in ("s3BucketName", "cloudWatchLogGroupName"))
-    return [f"shell-log {place}" for place in named if place] if shells.get("logging") == "OVERRIDE" else []
+    targets = (places.get(name) for name in ("s3BucketName", "cloudWatchLogGroupName"))
+    return [f"shell-log {place}" for place in targets if place] if shells.get("logging") == "OVERRIDE" else []
 
 
 def _spec(live: Mapping[str, Any], want: ClusterSpec) -> ClusterSpec:

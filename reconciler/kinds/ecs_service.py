@@ -87,13 +87,13 @@ class Service(Kind[ServiceSpec]):
         network = (live.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
         rollout = live.get("deploymentConfiguration") or {}
         breaker = rollout.get("deploymentCircuitBreaker") or {}
-        how = "rollback" if breaker.get("rollback") else "enabled"
+        breaker_mode = "rollback" if breaker.get("rollback") else "enabled"
         gave_up = _primary(live).get("rolloutState") == "FAILED"
         spec = ServiceSpec(
             name=name,
             desired_count=live["desiredCount"],
             task_definition=live.get("taskDefinition", "") + (FAILED if gave_up else ""),
-            circuit_breaker=how if breaker.get("enable") else "disabled",
+            circuit_breaker=breaker_mode if breaker.get("enable") else "disabled",
             minimum_healthy=rollout.get("minimumHealthyPercent", 100),
             maximum=rollout.get("maximumPercent", 200),
             capacity=weights(live.get("capacityProviderStrategy")) or _launch_type(live),
@@ -130,12 +130,12 @@ class Service(Kind[ServiceSpec]):
         if any(not touches((change,), "tags") for change in changes):
             anew = touches(changes, "capacity", "execute_command", "task_definition")
             # What was made with a launch type takes a strategy, which is always sent, with a new deployment only.
-            again = {"forceNewDeployment": True} if anew or "launch_type" in seen.attributes else {}
-            aws.call("ecs", "UpdateService", **want.place, **_parts(want), **again)
+            force = {"forceNewDeployment": True} if anew or "launch_type" in seen.attributes else {}
+            aws.call("ecs", "UpdateService", **want.place, **_parts(want), **force)
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]
-            if gone := tags.removed(want.tags, seen.spec.tags):
-                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=gone)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=keys)
             aws.call("ecs", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags, "key", "value"))
 
     def delete(self, aws: Aws, seen: Observed[ServiceSpec]) -> None:
@@ -217,10 +217,10 @@ def _failure_text(aws: Aws, place: Mapping[str, str], live: Mapping[str, Any]) -
     arns = (aws.find("ecs", "ListTasks", **listed) or {}).get("taskArns", ())
     answer = aws.find("ecs", "DescribeTasks", cluster=place["cluster"], tasks=arns[:100]) if arns else None
     # Not those that ECS stopped to make room for others.
-    own = [t for t in (answer or {}).get("tasks", ()) if t.get("stopCode") != "ServiceSchedulerInitiated"]
-    ended = sorted(own, key=lambda task: str(task.get("stoppedAt", "")))
+    tasks = [t for t in (answer or {}).get("tasks", ()) if t.get("stopCode") != "ServiceSchedulerInitiated"]
+    by_end = sorted(tasks, key=lambda task: str(task.get("stoppedAt", "")))
     messages = [event["message"] for event in live.get("events") or () if BAD.search(event["message"])]
-    return "; ".join([*(_ended(task) for task in ended[-1:]), *messages[:1]])
+    return "; ".join([*(_ended(task) for task in by_end[-1:]), *messages[:1]])
 
 
 def _ended(task: Mapping[str, Any]) -> str:

@@ -80,10 +80,10 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
         newest = self.revision(aws, want.name, want)
         if newest is None or not _active(newest):
             return None
-        held = rolled_back(newest.spec.tags)
-        if held is None or self.plain:
+        rollback = rolled_back(newest.spec.tags)
+        if rollback is None or self.plain:
             return newest
-        run, number = held
+        run, number = rollback
         aside = self.revision(aws, f"{want.name}:{number}", want)
         if aside is None or not _active(aside) or rolled_back(aside.spec.tags):
             return replace(newest, note=f"rolled back to run {run}; revision {number} doesn't exist any more")
@@ -120,8 +120,8 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
             tags=tags.mapping(answer.get("tags"), "key", "value"),
         )
         status = live.get("status", "ACTIVE")
-        gone = {} if status == "ACTIVE" else {"status": status}
-        return Observed(spec, {"arn": live["taskDefinitionArn"], "revision": str(live["revision"]), **gone})
+        inactive = {} if status == "ACTIVE" else {"status": status}
+        return Observed(spec, {"arn": live["taskDefinitionArn"], "revision": str(live["revision"]), **inactive})
 
     def create(self, aws: Aws, want: TaskDefinitionSpec) -> None:
         """Register a revision."""
@@ -131,19 +131,19 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
         """Register the next revision; tags alone are put on the one that is there."""
         if all(top(change.path) in want.in_place for change in changes):
             arn = seen.attributes["arn"]
-            if gone := tags.removed(want.tags, seen.spec.tags):
-                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=gone)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=keys)
             aws.call("ecs", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags, "key", "value"))
         else:
             self.create(aws, want)
 
     def delete(self, aws: Aws, seen: Observed[TaskDefinitionSpec]) -> None:
         """Deregister every active revision of the family, and of that of the runs that repeated others."""
-        again, _ = aws.together(
+        repeats, _ = aws.together(
             lambda: self.revision(aws, again_family(seen.spec.name)), lambda: self._deregister(aws, seen.spec.name)
         )
-        if again is not None and again.spec.tags.get(AGAIN_TAG, "") == seen.owner:
-            self._deregister(aws, again.spec.name)
+        if repeats is not None and repeats.spec.tags.get(AGAIN_TAG, "") == seen.owner:
+            self._deregister(aws, repeats.spec.name)
 
     def _deregister(self, aws: Aws, family: str) -> None:
         revisions = aws.pages("ecs", "ListTaskDefinitions", "taskDefinitionArns", familyPrefix=family, status="ACTIVE")
@@ -174,8 +174,7 @@ def _active(revision: Observed[TaskDefinitionSpec]) -> bool:
 def _with_empty(containers: Iterable[Container], want: TaskDefinitionSpec) -> tuple[Container, ...]:
     """The containers with those variables that are wanted with no value: ECS may leave such out, which is the same."""
     empties = {
-        wanted.name: {name: "" for name, value in wanted.environment.items() if value == ""}
-        for wanted in want.containers
+        box.name: {name: "" for name, value in box.environment.items() if value == ""} for box in want.containers
     }
     return tuple(
         live.model_copy(update={"environment": dict(sorted((empties.get(live.name, {}) | live.environment).items()))})
@@ -197,7 +196,7 @@ def request(want: TaskDefinitionSpec) -> dict[str, Any]:
             "cpuArchitecture": want.cpu_architecture,
             "operatingSystemFamily": want.operating_system,
         },
-        "containerDefinitions": [definition(wanted) for wanted in want.containers],
+        "containerDefinitions": [definition(box) for box in want.containers],
         "tags": tags.pairs(want.tags, "key", "value"),
         **({"ephemeralStorage": {"sizeInGiB": want.ephemeral_storage}} if want.ephemeral_storage else {}),
     }

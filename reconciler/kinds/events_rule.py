@@ -86,15 +86,15 @@ class Rule(Kind[RuleSpec]):
 
     def update(self, aws: Aws, want: RuleSpec, seen: Observed[RuleSpec], changes: Changes) -> None:
         """Take away the targets that aren't wanted before anything is put."""
-        gone = {target.id for target in seen.spec.targets} - {target.id for target in want.targets}
-        _remove(aws, want.name, sorted(gone))
+        ids = {target.id for target in seen.spec.targets} - {target.id for target in want.targets}
+        _remove(aws, want.name, sorted(ids))
         if touches(changes, "pattern", "state", "description", "expression", "role"):
             aws.call("events", "PutRule", **_rule(want))
         _put(aws, want.name, [target for target in want.targets if target not in seen.spec.targets])
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]
-            if missing := tags.removed(want.tags, seen.spec.tags):
-                aws.call("events", "UntagResource", ResourceARN=arn, TagKeys=missing)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("events", "UntagResource", ResourceARN=arn, TagKeys=keys)
             aws.call("events", "TagResource", ResourceARN=arn, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[RuleSpec]) -> None:

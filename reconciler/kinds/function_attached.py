@@ -74,10 +74,10 @@ def read(aws: Aws, name: str) -> list[str]:
     return texts + [f"version {version['Version']}" for version in versions if version["Version"] != LATEST]
 
 
-def detach(aws: Aws, name: str, gone: Sequence[str]) -> None:
+def detach(aws: Aws, name: str, texts: Sequence[str]) -> None:
     """Take these away: first what calls the function, versions last, since an alias holds one. Raises AwsError."""
     function = {"FunctionName": name}
-    parts = [text.split(" ") for text in gone]
+    parts = [text.split(" ") for text in texts]
     for _, _, uuid in (part for part in parts if part[0] == "event-source"):
         aws.find("lambda", "DeleteEventSourceMapping", UUID=uuid)
     for _, _, _, qualifier in (part for part in parts if part[0] == "url"):
@@ -86,25 +86,25 @@ def detach(aws: Aws, name: str, gone: Sequence[str]) -> None:
         qualifier, _, sid = permission.partition("/")
         aws.find("lambda", "RemovePermission", **function, Qualifier=qualifier, StatementId=sid)
     for qualifier in sorted({part[3] for part in parts if part[0] == "destination"}):
-        _redirect(aws, name, qualifier, gone)
+        _redirect(aws, name, qualifier, texts)
     for alias in (part[1] for part in parts if part[0] == "alias"):
         aws.find("lambda", "DeleteAlias", **function, Name=alias)
     for version in (part[1] for part in parts if part[0] == "version"):
         aws.find("lambda", "DeleteFunction", **function, Qualifier=version)
 
 
-def _redirect(aws: Aws, name: str, qualifier: str, gone: Sequence[str]) -> None:
+def _redirect(aws: Aws, name: str, qualifier: str, texts: Sequence[str]) -> None:
     """Take destinations away; the rest of an asynchronous configuration stays."""
     configs = aws.find_all("lambda", "ListFunctionEventInvokeConfigs", "FunctionEventInvokeConfigs", FunctionName=name)
     for config in configs or ():
         if _qualifier(config["FunctionArn"]) != qualifier:
             continue
-        kept = {key: {"Destination": where} for (key, where), text in _destinations(config) if text not in gone}
-        if kept:
+        destinations = {key: {"Destination": arn} for (key, arn), text in _destinations(config) if text not in texts}
+        if destinations:
             limits = {
                 k: config[k] for k in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds") if config.get(k) is not None
             }
-            call = {"FunctionName": name, **_named(qualifier), "DestinationConfig": kept, **limits}
+            call = {"FunctionName": name, **_named(qualifier), "DestinationConfig": destinations, **limits}
             aws.call("lambda", "PutFunctionEventInvokeConfig", **call)
         else:
             aws.find("lambda", "DeleteFunctionEventInvokeConfig", FunctionName=name, **_named(qualifier))
@@ -112,9 +112,9 @@ def _redirect(aws: Aws, name: str, qualifier: str, gone: Sequence[str]) -> None:
 
 def _destinations(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
     """((OnSuccess or OnFailure, ARN), its text) of an asynchronous configuration."""
-    for key, how in (("OnSuccess", "on-success"), ("OnFailure", "on-failure")):
+    for key, outcome in (("OnSuccess", "on-success"), ("OnFailure", "on-failure")):
         if arn := ((config.get("DestinationConfig") or {}).get(key) or {}).get("Destination"):
-            yield (key, arn), f"destination {arn} {how} {_qualifier(config['FunctionArn'])}"
+            yield (key, arn), f"destination {arn} {outcome} {_qualifier(config['FunctionArn'])}"
 
 
 def _permissions(qualifier: str, answer: Mapping[str, Any] | None) -> Iterator[str]:

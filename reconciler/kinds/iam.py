@@ -27,7 +27,7 @@ DETAILS = ("Role", "User", "LocalManagedPolicy")
 Details = Mapping[str, Any]
 NAME = r"[A-Za-z0-9_+=,.@-]{1,128}"
 THESE = {"ArnEquals": {"iam:PolicyARN": lambda spec: sorted(spec.managed_policies)}}  # what a role or user may be given
-Who = Literal["Role", "User"]
+IdentityKind = Literal["Role", "User"]
 # Another one makes another ARN, so that what others may do with it, such as hand the role on, is more and less.
 Path = Annotated[str, Immutable(), Grants()]
 
@@ -44,18 +44,18 @@ class IdentitySpec(OpenSpec):
     inline_policies: Annotated[dict[str, PolicyDocument], Grants()] = Field(default_factory=dict)
 
 
-def read(aws: Aws, who: Who, name: str) -> dict[str, Any] | None:
+def read(aws: Aws, kind: IdentityKind, name: str) -> dict[str, Any] | None:
     """The fields of `IdentitySpec` and the `live` role or user; None for one that doesn't exist."""
-    key = {f"{who}Name": name}
+    key = {f"{kind}Name": name}
     answers: list[Any] = aws.together(
-        lambda: aws.find("iam", f"Get{who}", **key),
-        lambda: aws.find_all("iam", f"ListAttached{who}Policies", "AttachedPolicies", **key),
-        lambda: aws.find_all("iam", f"List{who}Policies", "PolicyNames", **key),
+        lambda: aws.find("iam", f"Get{kind}", **key),
+        lambda: aws.find_all("iam", f"ListAttached{kind}Policies", "AttachedPolicies", **key),
+        lambda: aws.find_all("iam", f"List{kind}Policies", "PolicyNames", **key),
     )
     if any(part is None for part in answers):
         return None
-    live, attached, inline = answers[0][who], answers[1], answers[2]
-    documents = aws.each(lambda policy_name: aws.call("iam", f"Get{who}Policy", **key, PolicyName=policy_name), inline)
+    live, attached, inline = answers[0][kind], answers[1], answers[2]
+    documents = aws.each(lambda policy_name: aws.call("iam", f"Get{kind}Policy", **key, PolicyName=policy_name), inline)
     return {
         "live": live,
         "managed_policies": tuple(attachment["PolicyArn"] for attachment in attached),
@@ -65,14 +65,14 @@ def read(aws: Aws, who: Who, name: str) -> dict[str, Any] | None:
     }
 
 
-def permissions(who: Who, details: Mapping[str, Any]) -> dict[str, Any]:
+def permissions(kind: IdentityKind, details: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that `read` gives, from the account's details, which are the `live` role or user."""
     return {
         "live": details,
         "managed_policies": tuple(attachment["PolicyArn"] for attachment in details["AttachedManagedPolicies"]),
         "inline_policies": {
             inline_policy["PolicyName"]: policy(inline_policy["PolicyDocument"])
-            for inline_policy in details.get(f"{who}PolicyList", ())
+            for inline_policy in details.get(f"{kind}PolicyList", ())
         },
     }
 
@@ -98,35 +98,37 @@ def shared(want: IdentitySpec, fields: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def add(aws: Aws, who: Who, want: IdentitySpec, old: IdentitySpec) -> None:
+def add(aws: Aws, kind: IdentityKind, want: IdentitySpec, old: IdentitySpec) -> None:
     """Give it the policies that are wanted and aren't there."""
-    key = {f"{who}Name": want.name}
+    key = {f"{kind}Name": want.name}
     for arn in sorted(set(want.managed_policies) - set(old.managed_policies)):
-        aws.call("iam", f"Attach{who}Policy", **key, PolicyArn=arn)
+        aws.call("iam", f"Attach{kind}Policy", **key, PolicyArn=arn)
     for name, document in sorted(want.inline_policies.items()):
         if old.inline_policies.get(name) != document:
-            aws.call("iam", f"Put{who}Policy", **key, PolicyName=name, PolicyDocument=document.text())
+            aws.call("iam", f"Put{kind}Policy", **key, PolicyName=name, PolicyDocument=document.text())
 
 
-def remove(aws: Aws, who: Who, want: IdentitySpec, old: IdentitySpec) -> None:
+def remove(aws: Aws, kind: IdentityKind, want: IdentitySpec, old: IdentitySpec) -> None:
     """Take away the policies that are there and aren't wanted."""
-    key = {f"{who}Name": old.name}
+    key = {f"{kind}Name": old.name}
     for arn in sorted(set(old.managed_policies) - set(want.managed_policies)):
-        aws.find("iam", f"Detach{who}Policy", **key, PolicyArn=arn)
+        aws.find("iam", f"Detach{kind}Policy", **key, PolicyArn=arn)
     for name in sorted(old.inline_policies.keys() - want.inline_policies.keys()):
-        aws.find("iam", f"Delete{who}Policy", **key, PolicyName=name)
+        aws.find("iam", f"Delete{kind}Policy", **key, PolicyName=name)
 
 
-def bound(aws: Aws, who: Who, want: IdentitySpec) -> None:
+def bound(aws: Aws, kind: IdentityKind, want: IdentitySpec) -> None:
     """Put the boundary, which bounds whatever is added after it."""
     if want.boundary:
-        aws.call("iam", f"Put{who}PermissionsBoundary", **{f"{who}Name": want.name}, PermissionsBoundary=want.boundary)
+        aws.call(
+            "iam", f"Put{kind}PermissionsBoundary", **{f"{kind}Name": want.name}, PermissionsBoundary=want.boundary
+        )
 
 
-def unbound(aws: Aws, who: Who, want: IdentitySpec, old: IdentitySpec) -> None:
+def unbound(aws: Aws, kind: IdentityKind, want: IdentitySpec, old: IdentitySpec) -> None:
     """Take the boundary away, where none is wanted."""
     if old.boundary and not want.boundary:
-        aws.find("iam", f"Delete{who}PermissionsBoundary", **{f"{who}Name": want.name})
+        aws.find("iam", f"Delete{kind}PermissionsBoundary", **{f"{kind}Name": want.name})
 
 
 @dataclass(frozen=True)
@@ -153,13 +155,13 @@ def _read_account(aws: Aws, most: int) -> Account:
     if not details:
         return Account()
     # What the details of roles leave out: description and longest session.
-    more = {role["RoleName"]: role for page in listed for role in page.get("Roles", ())}
+    listed_roles = {role["RoleName"]: role for page in listed for role in page.get("Roles", ())}
     return Account(
         {
-            role["RoleName"]: {**more[role["RoleName"]], **role}
+            role["RoleName"]: {**listed_roles[role["RoleName"]], **role}
             for page in details
             for role in page["RoleDetailList"]
-            if role["RoleName"] in more
+            if role["RoleName"] in listed_roles
         },
         {user["UserName"]: user for page in details for user in page["UserDetailList"]},
         {

@@ -66,8 +66,8 @@ class OidcProvider(Kind[OidcProviderSpec]):
         for audience in sorted(set(want.audiences) - set(seen.spec.audiences)):
             aws.call("iam", "AddClientIDToOpenIDConnectProvider", OpenIDConnectProviderArn=arn, ClientID=audience)
         if touches(changes, "tags"):
-            if gone := tags.removed(want.tags, seen.spec.tags):
-                aws.call("iam", "UntagOpenIDConnectProvider", OpenIDConnectProviderArn=arn, TagKeys=gone)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("iam", "UntagOpenIDConnectProvider", OpenIDConnectProviderArn=arn, TagKeys=keys)
             aws.call("iam", "TagOpenIDConnectProvider", OpenIDConnectProviderArn=arn, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[OidcProviderSpec]) -> None:
@@ -76,10 +76,12 @@ class OidcProvider(Kind[OidcProviderSpec]):
 
     def users(self, aws: Aws, seen: Observed[OidcProviderSpec]) -> frozenset[Address]:
         """The roles whose trust names it: an account has one provider for all of its deploys. A read for each page."""
-        named = json.dumps(seen.attributes["arn"])
+        arn_text = json.dumps(seen.attributes["arn"])
         roles = aws.pages("iam", "ListRoles", "Roles")
         return frozenset(
-            Address("role", role["RoleName"]) for role in roles if named in json.dumps(role["AssumeRolePolicyDocument"])
+            Address("role", role["RoleName"])
+            for role in roles
+            if arn_text in json.dumps(role["AssumeRolePolicyDocument"])
         )
 
     def listed(self, aws: Aws) -> Iterable[str]:

@@ -83,12 +83,12 @@ class Policy(Kind[PolicySpec]):
 
     def create(self, aws: Aws, want: PolicySpec) -> None:
         """One call makes all of it."""
-        more = {"Description": want.description} if want.description else {}
-        more |= {"Path": want.path} if want.path != "/" else {}
+        optional = {"Description": want.description} if want.description else {}
+        optional |= {"Path": want.path} if want.path != "/" else {}
         text = want.document.text()
         try:
             aws.call(
-                "iam", "CreatePolicy", PolicyName=want.name, PolicyDocument=text, Tags=tags.pairs(want.tags), **more
+                "iam", "CreatePolicy", PolicyName=want.name, PolicyDocument=text, Tags=tags.pairs(want.tags), **optional
             )
         except AlreadyThere:
             # A name is unique in the account, whatever the path; perhaps nobody could look for it under any other.
@@ -111,8 +111,8 @@ class Policy(Kind[PolicySpec]):
             text = want.document.text()
             aws.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=text, SetAsDefault=True)
         if touches(changes, "tags"):
-            if gone := tags.removed(want.tags, seen.spec.tags):
-                aws.call("iam", "UntagPolicy", PolicyArn=arn, TagKeys=gone)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("iam", "UntagPolicy", PolicyArn=arn, TagKeys=keys)
             aws.call("iam", "TagPolicy", PolicyArn=arn, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[PolicySpec]) -> None:
@@ -125,9 +125,9 @@ class Policy(Kind[PolicySpec]):
             )
         except Gone:
             return
-        for who in ("Role", "User", "Group"):
-            for entity in (holder for answer in entities for holder in answer.get(f"Policy{who}s", ())):
-                aws.find("iam", f"Detach{who}Policy", **{f"{who}Name": entity[f"{who}Name"]}, PolicyArn=arn)
+        for kind in ("Role", "User", "Group"):
+            for entity in (holder for answer in entities for holder in answer.get(f"Policy{kind}s", ())):
+                aws.find("iam", f"Detach{kind}Policy", **{f"{kind}Name": entity[f"{kind}Name"]}, PolicyArn=arn)
         for version in versions:
             if not version["IsDefaultVersion"]:
                 aws.find("iam", "DeletePolicyVersion", PolicyArn=arn, VersionId=version["VersionId"])

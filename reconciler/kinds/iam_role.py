@@ -55,14 +55,14 @@ class Role(Kind[RoleSpec]):
 
     def observe(self, aws: Aws, wants: Sequence[RoleSpec]) -> Mapping[str, Observed[RoleSpec]]:
         """Three reads for each role, and one for each inline policy; none for what the account's details answer."""
-        known = read_account(aws).roles
-        reads = aws.each(lambda want: self._known(known, want) or self._read(aws, want), wants)
+        roles = read_account(aws).roles
+        reads = aws.each(lambda want: self._known(roles, want) or self._read(aws, want), wants)
         return {observed.spec.name: observed for observed in reads if observed is not None}
 
-    def _known(self, known: Mapping[str, Mapping[str, Any]], want: RoleSpec) -> Observed[RoleSpec] | None:
-        details = known.get(want.name)
-        seen = _spec(want, iam.permissions("Role", details)) if details else None
-        return seen if seen and seen.spec == want else None
+    def _known(self, roles: Mapping[str, Mapping[str, Any]], want: RoleSpec) -> Observed[RoleSpec] | None:
+        details = roles.get(want.name)
+        observed = _spec(want, iam.permissions("Role", details)) if details else None
+        return observed if observed and observed.spec == want else None
 
     def _read(self, aws: Aws, want: RoleSpec) -> Observed[RoleSpec] | None:
         fields = iam.read(aws, "Role", want.name)
@@ -97,8 +97,8 @@ class Role(Kind[RoleSpec]):
         iam.add(aws, "Role", want, old)
         iam.unbound(aws, "Role", want, old)
         if touches(changes, "tags"):
-            if gone := tags.removed(want.tags, old.tags):
-                aws.call("iam", "UntagRole", RoleName=name, TagKeys=gone)
+            if keys := tags.removed(want.tags, old.tags):
+                aws.call("iam", "UntagRole", RoleName=name, TagKeys=keys)
             aws.call("iam", "TagRole", RoleName=name, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[RoleSpec]) -> None:

@@ -94,13 +94,13 @@ class User(Kind[UserSpec]):
         answers: list[Any] = aws.together(
             lambda: self._credentials(aws, want), lambda: read_account(aws).users.get(want.name)
         )
-        own, details = answers
-        if own is None:
+        credentials, details = answers
+        if credentials is None:
             return None
         if details is not None:
-            known = _spec(want, iam.permissions("User", details), details.get("GroupList", ()), own)
-            if known.spec == want:
-                return known
+            observed = _spec(want, iam.permissions("User", details), details.get("GroupList", ()), credentials)
+            if observed.spec == want:
+                return observed
         reads: list[Any] = aws.together(
             lambda: iam.read(aws, "User", want.name),
             lambda: aws.find_all("iam", "ListGroupsForUser", "Groups", UserName=want.name),
@@ -108,7 +108,7 @@ class User(Kind[UserSpec]):
         fields, listed = reads
         if fields is None or listed is None:
             return None
-        return _spec(want, fields, [group["GroupName"] for group in listed], own)
+        return _spec(want, fields, [group["GroupName"] for group in listed], credentials)
 
     def _credentials(self, aws: Aws, want: UserSpec) -> _Credentials | None:
         """The user's credentials; None for a user that doesn't exist. All are asked for at once, of nobody as well:
@@ -123,14 +123,14 @@ class User(Kind[UserSpec]):
             lambda: aws.find_all("iam", "ListServiceSpecificCredentials", "ServiceSpecificCredentials", UserName=name),
             lambda: self._stored(aws, want.key_parameter) if CURRENT in want.access_keys else "",
         )
-        keys, password, *others, stored = reads
+        keys, password, *others, stored_id = reads
         if keys is None:
             return None
         ids = [key["AccessKeyId"] for key in keys if key["AccessKeyId"] not in want.keep_keys]
         if ids and CURRENT not in want.access_keys:
-            stored = self._stored(aws, want.key_parameter)
-        off = any(key["AccessKeyId"] == stored and key["Status"] != "Active" for key in keys)
-        return _Credentials(ids, stored, off, password is not None, not_allowed(_credentials(*others), want))
+            stored_id = self._stored(aws, want.key_parameter)
+        off = any(key["AccessKeyId"] == stored_id and key["Status"] != "Active" for key in keys)
+        return _Credentials(ids, stored_id, off, password is not None, not_allowed(_credentials(*others), want))
 
     @staticmethod
     def _stored(aws: Aws, parameter: str) -> str:
@@ -144,9 +144,9 @@ class User(Kind[UserSpec]):
     def create(self, aws: Aws, want: UserSpec) -> None:
         """Make the user with its tags, then its policies and key."""
         self._reserve(aws, want, UserSpec(name=want.name))
-        more = {"Path": want.path} if want.path != "/" else {}
-        more |= {"PermissionsBoundary": want.boundary} if want.boundary else {}
-        aws.call("iam", "CreateUser", UserName=want.name, Tags=tags.pairs(want.tags), **more)
+        optional = {"Path": want.path} if want.path != "/" else {}
+        optional |= {"PermissionsBoundary": want.boundary} if want.boundary else {}
+        aws.call("iam", "CreateUser", UserName=want.name, Tags=tags.pairs(want.tags), **optional)
         self._add(aws, want, UserSpec(name=want.name))
 
     def update(self, aws: Aws, want: UserSpec, seen: Observed[UserSpec], changes: Changes) -> None:
@@ -158,8 +158,8 @@ class User(Kind[UserSpec]):
         self._add(aws, want, seen.spec)
         iam.unbound(aws, "User", want, seen.spec)
         if touches(changes, "tags"):
-            if gone := tags.removed(want.tags, seen.spec.tags):
-                aws.call("iam", "UntagUser", UserName=want.name, TagKeys=gone)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("iam", "UntagUser", UserName=want.name, TagKeys=keys)
             aws.call("iam", "TagUser", UserName=want.name, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[UserSpec]) -> None:
@@ -172,13 +172,13 @@ class User(Kind[UserSpec]):
             lambda: aws.find_all("iam", "ListMFADevices", "MFADevices", UserName=name),
             lambda: self._forget(aws, seen),
         )
-        own, devices, _ = reads
-        if own:
-            now = {"console_password": own.password, "attached": own.attached}
-            seen = replace(seen, spec=seen.spec.model_copy(update=now))
+        credentials, devices, _ = reads
+        if credentials:
+            update = {"console_password": credentials.password, "attached": credentials.attached}
+            seen = replace(seen, spec=seen.spec.model_copy(update=update))
         self._remove(aws, UserSpec(name=name), seen)
-        gone = {*seen.spec.access_keys, seen.attributes.get("current_key")}
-        for key in (key for key in (own.ids if own else ()) if key not in gone):
+        deleted_keys = {*seen.spec.access_keys, seen.attributes.get("current_key")}
+        for key in (key for key in (credentials.ids if credentials else ()) if key not in deleted_keys):
             aws.find("iam", "DeleteAccessKey", UserName=name, AccessKeyId=key)
         for device in devices or ():
             aws.find("iam", "DeactivateMFADevice", UserName=name, SerialNumber=device["SerialNumber"])
@@ -215,14 +215,14 @@ class User(Kind[UserSpec]):
 
     @staticmethod
     def _store(aws: Aws, want: UserSpec, value: str, key_id: str) -> None:
-        where = {"Name": want.key_parameter, "Type": "SecureString", "Description": key_id}
-        aws.call("ssm", "PutParameter", **where, Value=value, Overwrite=True)
+        params = {"Name": want.key_parameter, "Type": "SecureString", "Description": key_id}
+        aws.call("ssm", "PutParameter", **params, Value=value, Overwrite=True)
 
     def _remove(self, aws: Aws, want: UserSpec, seen: Observed[UserSpec]) -> None:
         old, name = seen.spec, seen.spec.name
         for text in to_detach(want, old):
-            operation, called = CREDENTIALS[text.split(" ")[0]]
-            aws.find("iam", operation, UserName=name, **{called: where(text)})
+            operation, parameter = CREDENTIALS[text.split(" ")[0]]
+            aws.find("iam", operation, UserName=name, **{parameter: where(text)})
         off = {CURRENT} if old.inactive_key else set()
         for key in sorted((set(old.access_keys) - set(want.access_keys)) | off):
             real = seen.attributes["current_key"] if key == CURRENT else key
@@ -277,20 +277,24 @@ def _credentials(ssh: Any, certificates: Any, services: Any) -> Iterator[str]:
         yield f"service-credential {credential['ServiceSpecificCredentialId']} {credential['ServiceName']}"
 
 
-def _spec(want: UserSpec, fields: dict[str, Any], groups: Sequence[str], own: _Credentials) -> Observed[UserSpec]:
+def _spec(
+    want: UserSpec, fields: dict[str, Any], groups: Sequence[str], credentials: _Credentials
+) -> Observed[UserSpec]:
     live = fields["live"]
     spec = UserSpec(
         name=live["UserName"],
         groups=tuple(groups),
-        access_keys=tuple(CURRENT if key == own.stored else key for key in own.ids),
-        inactive_key=own.off,
-        attached=own.attached,
-        console_password=own.password,
+        access_keys=tuple(CURRENT if key == credentials.stored else key for key in credentials.ids),
+        inactive_key=credentials.off,
+        attached=credentials.attached,
+        console_password=credentials.password,
         keep_keys=want.keep_keys,
         key_parameter=want.key_parameter,
         tags=tags.mapping(live.get("Tags")),
         **iam.shared(want, fields),
     )
     return Observed(
-        spec, {"arn": live["Arn"]} | ({"current_key": own.stored} if own.stored in own.ids else {}), note(spec)
+        spec,
+        {"arn": live["Arn"]} | ({"current_key": credentials.stored} if credentials.stored in credentials.ids else {}),
+        note(spec),
     )

@@ -102,9 +102,9 @@ class Function(Kind[FunctionSpec]):
         if reads[0] is None:
             return None
         live, arn = reads[0]["Configuration"], reads[0]["Configuration"]["FunctionArn"]
-        if refused := reads[0].get("TagsError"):  # without tags it would pass for somebody else's
+        if tags_error := reads[0].get("TagsError"):  # without tags it would pass for somebody else's
             hint = f"allow lambda:ListTags on {arn} to whoever runs this"
-            raise Denied("lambda", "ListTags", refused["ErrorCode"], refused["Message"], hint=hint)
+            raise Denied("lambda", "ListTags", tags_error["ErrorCode"], tags_error["Message"], hint=hint)
         statements = json.loads((reads[1] or {}).get("Policy") or "{}").get("Statement", ())
         state = _state(live)
         other = _other(live) | (reads[0].get("Concurrency") or {})
@@ -154,8 +154,8 @@ class Function(Kind[FunctionSpec]):
         if "ReservedConcurrentExecutions" in other:
             aws.find("lambda", "DeleteFunctionConcurrency", FunctionName=name)
         if touches(changes, "tags"):
-            if missing := tags.removed(want.tags, seen.spec.tags):
-                aws.call("lambda", "UntagResource", Resource=seen.attributes["arn"], TagKeys=missing)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("lambda", "UntagResource", Resource=seen.attributes["arn"], TagKeys=keys)
             aws.call("lambda", "TagResource", Resource=seen.attributes["arn"], Tags=dict(want.tags))
         _allow(aws, name, {*want.invokers} - {*seen.spec.invokers})
 
@@ -230,8 +230,8 @@ def _allow(aws: Aws, function: str, invokers: Iterable[str]) -> None:
     """Let these, as `SERVICE SOURCE_ARN`, call it. Raises AwsError."""
     for invoker in sorted(invokers):
         service, source = invoker.split()
-        who = {"StatementId": _id(invoker), "Action": ACTION, "Principal": service, "SourceArn": source}
-        aws.ensure("lambda", "AddPermission", FunctionName=function, **who)
+        permission = {"StatementId": _id(invoker), "Action": ACTION, "Principal": service, "SourceArn": source}
+        aws.ensure("lambda", "AddPermission", FunctionName=function, **permission)
 
 
 def _disallow(aws: Aws, function: str, invokers: Iterable[str]) -> None:
@@ -242,8 +242,8 @@ def _disallow(aws: Aws, function: str, invokers: Iterable[str]) -> None:
 
 def _id(invoker: str) -> str:
     """The id of a statement: its own, or that which `_allow` gives it, always the same."""
-    own = json.loads(invoker).get("Sid") if invoker.startswith("{") else ""
-    return own or f"_invoker-{hashlib.sha256(invoker.encode()).hexdigest()[:16]}"
+    sid = json.loads(invoker).get("Sid") if invoker.startswith("{") else ""
+    return sid or f"_invoker-{hashlib.sha256(invoker.encode()).hexdigest()[:16]}"
 
 
 @cache
@@ -254,12 +254,12 @@ def archive() -> bytes:
     """
     import zipfile  # which only who has a schedule waits for
 
-    here, buffer = Path(__file__).parents[1], io.BytesIO()
+    root, buffer = Path(__file__).parents[1], io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
         for module in MODULES:
             entry = zipfile.ZipInfo(f"reconciler/{module}.py", ALWAYS)
             entry.create_system, entry.external_attr = 3, 0o100644 << 16  # as Unix has it, readable by all
-            file.writestr(entry, (here / f"{module}.py").read_bytes())
+            file.writestr(entry, (root / f"{module}.py").read_bytes())
     return buffer.getvalue()
 
 

@@ -104,8 +104,8 @@ class LogGroup(Kind[LogGroupSpec]):
             self._retain(aws, want)
         if touches(changes, "tags"):
             arn = seen.attributes["arn"]
-            if gone := tags.removed(want.tags, seen.spec.tags):
-                aws.call("logs", "UntagResource", resourceArn=arn, tagKeys=gone)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("logs", "UntagResource", resourceArn=arn, tagKeys=keys)
             aws.call("logs", "TagResource", resourceArn=arn, tags=dict(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[LogGroupSpec]) -> None:

@@ -144,8 +144,8 @@ class Bucket(Kind[BucketSpec]):
 
     def update(self, aws: Aws, want: BucketSpec, seen: Observed[BucketSpec], changes: Changes) -> None:
         """Take away what others attached, then put each part that differs."""
-        if gone := to_detach(want, seen.spec):
-            _detach(aws, want.name, gone)
+        if texts := to_detach(want, seen.spec):
+            _detach(aws, want.name, texts)
         self._put(aws, want, seen.spec)
 
     def delete(self, aws: Aws, seen: Observed[BucketSpec]) -> None:
@@ -263,27 +263,27 @@ def _notifications(answer: Mapping[str, Any] | None) -> Iterator[tuple[str, Any,
         yield EVENT_BRIDGE, {}, "notification eventbridge"
 
 
-def _detach(aws: Aws, name: str, gone: Sequence[str]) -> None:
+def _detach(aws: Aws, name: str, texts: Sequence[str]) -> None:
     """Write what is attached without these, which takes one look at each of the two configurations. Raises AwsError."""
-    if any(text.startswith("replication ") for text in gone):
+    if any(text.startswith("replication ") for text in texts):
         current = (aws.find("s3", REPLICATION, Bucket=name) or {}).get("ReplicationConfiguration", {})
-        kept = [rule for rule in current.get("Rules", ()) if _replication(rule) not in gone]
-        if kept:
-            aws.call("s3", "PutBucketReplication", Bucket=name, ReplicationConfiguration={**current, "Rules": kept})
+        rules = [rule for rule in current.get("Rules", ()) if _replication(rule) not in texts]
+        if rules:
+            aws.call("s3", "PutBucketReplication", Bucket=name, ReplicationConfiguration={**current, "Rules": rules})
         else:
             aws.find("s3", "DeleteBucketReplication", Bucket=name)
-    if any(text.startswith("notification ") for text in gone):
-        told = aws.find("s3", "GetBucketNotificationConfiguration", Bucket=name)
-        left: dict[str, Any] = {}
-        for part, item, text in _notifications(told):
-            if text in gone:
+    if any(text.startswith("notification ") for text in texts):
+        configuration = aws.find("s3", "GetBucketNotificationConfiguration", Bucket=name)
+        remaining: dict[str, Any] = {}
+        for part, item, text in _notifications(configuration):
+            if text in texts:
                 continue
             if part == EVENT_BRIDGE:
-                left[part] = item
+                remaining[part] = item
             else:
-                left.setdefault(part, []).append(item)
+                remaining.setdefault(part, []).append(item)
         # What stays was checked when somebody put it there.
-        stays: dict[str, Any] = {"NotificationConfiguration": left, "SkipDestinationValidation": True}
+        stays: dict[str, Any] = {"NotificationConfiguration": remaining, "SkipDestinationValidation": True}
         aws.call("s3", "PutBucketNotificationConfiguration", Bucket=name, **stays)
 
 
@@ -316,8 +316,8 @@ def _expiry(rule: Mapping[str, Any]) -> Expiry:
         part = dict(rule.get(key) or {})
         days[field] = part.pop(unit, None)
         # S3 says this of every rule that doesn't use it.
-        if more := {k: v for k, v in part.items() if (k, v) != ("ExpiredObjectDeleteMarker", False)}:
-            other[key] = more
+        if details := {k: v for k, v in part.items() if (k, v) != ("ExpiredObjectDeleteMarker", False)}:
+            other[key] = details
     return Expiry(
         prefix=place.get("Prefix") or rule.get("Prefix") or "",
         tag=tag,
@@ -328,9 +328,9 @@ def _expiry(rule: Mapping[str, Any]) -> Expiry:
 
 def _place(filtered: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """(the rest of a rule's filter, its tag): those with one tag beside a prefix are told apart from others."""
-    both = filtered.get("And") or {}
-    if filtered.keys() == {"And"} and both.keys() == {"Prefix", "Tags"} and len(both["Tags"]) == 1:
-        return {"Prefix": both["Prefix"]}, "{Key}={Value}".format_map(both["Tags"][0])
+    combined = filtered.get("And") or {}
+    if filtered.keys() == {"And"} and combined.keys() == {"Prefix", "Tags"} and len(combined["Tags"]) == 1:
+        return {"Prefix": combined["Prefix"]}, "{Key}={Value}".format_map(combined["Tags"][0])
     return filtered, ""
 
 

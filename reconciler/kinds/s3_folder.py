@@ -119,23 +119,23 @@ class Folder(Kind[FolderSpec]):
             return None
         listed = aws.find_all("s3", "ListObjectsV2", "Contents", **want.place) or []
         start = len(want.place["Prefix"])
-        there = {
+        entries = {
             entry["Key"][start:]: entry for entry in listed if not entry["Key"].endswith("/")
         }  # a console's folder
-        known = {key: entry for key, entry in there.items() if key in want.files}
-        others = tuple(sorted(there.keys() - known.keys()))
-        if not known and (want.files or not others):
+        wanted_entries = {key: entry for key, entry in entries.items() if key in want.files}
+        others = tuple(sorted(entries.keys() - wanted_entries.keys()))
+        if not wanted_entries and (want.files or not others):
             return None
-        provable = [key for key, entry in known.items() if _may_prove(entry, want.paths.get(key, ""))]
+        provable = [key for key, entry in wanted_entries.items() if _may_prove(entry, want.paths.get(key, ""))]
         read_all([Path(want.paths[key]) for key in provable], as_stored)
-        proved = {key for key in provable if known[key]["ETag"].strip('"') == as_stored(want.paths[key])}
-        unproved = [key for key in known if key not in proved]
+        proved = {key for key in provable if wanted_entries[key]["ETag"].strip('"') == as_stored(want.paths[key])}
+        unproved = [key for key in wanted_entries if key not in proved]
         heads = dict(zip(unproved, aws.each(lambda key: self._head(aws, want, key), unproved), strict=True))
-        files = {key: heads.get(key, want.files[key]) for key in known}
+        files = {key: heads.get(key, want.files[key]) for key in wanted_entries}
         spec = FolderSpec(
             name=want.name,
             files={key: value for key, value in files.items() if value is not None},
-            size=sum(entry["Size"] for entry in known.values()),
+            size=sum(entry["Size"] for entry in wanted_entries.values()),
             paths=want.paths,
             others=others,
         )
@@ -151,8 +151,8 @@ class Folder(Kind[FolderSpec]):
 
     def update(self, aws: Aws, want: FolderSpec, seen: Observed[FolderSpec], changes: Changes) -> None:
         """Upload what isn't there with this content."""
-        there = seen.spec.files
-        self._upload(aws, want, {key: sha for key, sha in want.files.items() if there.get(key) != sha})
+        stored = seen.spec.files
+        self._upload(aws, want, {key: sha for key, sha in want.files.items() if stored.get(key) != sha})
 
     def delete(self, aws: Aws, seen: Observed[FolderSpec]) -> None:
         """Delete its files, in a versioned bucket with all their versions; what else is there stays."""

@@ -170,7 +170,7 @@ def checksum(head: Mapping[str, Any], want: ObjectSpec) -> str:
         return base64.b64decode(stored).hex()
     if not want.file:
         return str(head.get("Metadata", {}).get(SHA256) or f"unknown (ETag {etag})")
-    told = base64.b64decode(stored.partition("-")[0]).hex() if stored else etag
-    if head["ContentLength"] == want.size and told == as_stored(want.file):
+    actual = base64.b64decode(stored.partition("-")[0]).hex() if stored else etag
+    if head["ContentLength"] == want.size and actual == as_stored(want.file):
         return want.sha256
     return f"unknown (ETag {etag})"

@@ -69,16 +69,18 @@ class Topic(Kind[TopicSpec]):
             return None
         # One that waits for its confirmation counts as there where it is wanted. Elsewhere it gets nothing, can't be
         # taken away and goes by itself after two days: no difference that an apply could repair.
-        there = [text for text, its_arn in subscribed.items() if its_arn != PENDING or text in want.subscriptions]
-        asked = [(where(text), its_arn) for text, its_arn in subscribed.items() if text in want.subscriptions]
+        effective = [text for text, its_arn in subscribed.items() if its_arn != PENDING or text in want.subscriptions]
+        subscriptions = [(where(text), its_arn) for text, its_arn in subscribed.items() if text in want.subscriptions]
         settings = aws.each(
             lambda subscription: _settings(aws, *subscription),
-            [subscription for subscription in asked if subscription[1] != PENDING],
+            [subscription for subscription in subscriptions if subscription[1] != PENDING],
         )
         spec = TopicSpec(
             name=want.name,
             policy=_without_default(policy(live["Attributes"].get("Policy") or "{}"), aws.account),
-            subscriptions=(*(text for text in there if text in want.subscriptions or where(text) not in want.allow),),
+            subscriptions=(
+                *(text for text in effective if text in want.subscriptions or where(text) not in want.allow),
+            ),
             subscription_settings=tuple(text for texts in settings for text in texts),
             allow=want.allow,
             kms_key=live["Attributes"].get("KmsMasterKeyId", ""),
@@ -113,8 +115,8 @@ class Topic(Kind[TopicSpec]):
                 aws.call("sns", "SetTopicAttributes", TopicArn=arn, AttributeName=name, AttributeValue=values[name])
         _subscribe(aws, arn, sorted(set(want.subscriptions) - set(old.subscriptions)))
         if touches(changes, "tags"):
-            if gone := tags.removed(want.tags, old.tags):
-                aws.call("sns", "UntagResource", ResourceArn=arn, TagKeys=gone)
+            if keys := tags.removed(want.tags, old.tags):
+                aws.call("sns", "UntagResource", ResourceArn=arn, TagKeys=keys)
             aws.call("sns", "TagResource", ResourceArn=arn, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[TopicSpec]) -> None:
@@ -151,24 +153,26 @@ def _settings(aws: Aws, endpoint: str, arn: str) -> list[str]:
     ]
 
 
-def _subscribe(aws: Aws, arn: str, wanted: Iterable[str]) -> None:
-    for text in wanted:
+def _subscribe(aws: Aws, arn: str, texts: Iterable[str]) -> None:
+    for text in texts:
         protocol, endpoint = text.split(" ", 1)
         aws.call("sns", "Subscribe", TopicArn=arn, Protocol=protocol, Endpoint=endpoint, ReturnSubscriptionArn=True)
 
 
 def _without_default(topic_policy: Policy, account: str) -> Policy:
     """Without what every new topic has: that its own account may use it."""
-    mine = policy({"Statement": {"Condition": {"StringEquals": {"AWS:SourceOwner": account}}}}).statements[0].conditions
-    kept = tuple(s for s in topic_policy.statements if s.sid != DEFAULT or s.conditions != mine)
-    return Policy(version=topic_policy.version, statements=kept) if kept else Policy()
+    own_conditions = (
+        policy({"Statement": {"Condition": {"StringEquals": {"AWS:SourceOwner": account}}}}).statements[0].conditions
+    )
+    statements = tuple(s for s in topic_policy.statements if s.sid != DEFAULT or s.conditions != own_conditions)
+    return Policy(version=topic_policy.version, statements=statements) if statements else Policy()
 
 
 def _text(want: TopicSpec, aws: Aws, arn: str) -> str:
     """The policy as SNS takes it."""
     if want.policy.statements:
         return want.policy.text()
-    own = {"Sid": DEFAULT, "Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": arn,
+    statement = {"Sid": DEFAULT, "Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": arn,
            "Action": [f"SNS:{action}" for action in ACTIONS],
            "Condition": {"StringEquals": {"AWS:SourceOwner": aws.account}}}  # fmt: skip
-    return policy({"Version": "2008-10-17", "Statement": [own]}).text()
+    return policy({"Version": "2008-10-17", "Statement": [statement]}).text()

@@ -55,12 +55,12 @@ class Queue(Kind[QueueSpec]):
         if reads[0] is None:
             return None
         live = reads[0]["Attributes"]
-        own = SQS if live.get("SqsManagedSseEnabled", "true").lower() == "true" else ""
+        default = SQS if live.get("SqsManagedSseEnabled", "true").lower() == "true" else ""
         spec = QueueSpec(
             name=want.name,
             retention=int(live["MessageRetentionPeriod"]),
             policy=policy(live["Policy"]) if live.get("Policy") else Policy(),
-            encryption=live.get("KmsMasterKeyId") or own,
+            encryption=live.get("KmsMasterKeyId") or default,
             attached=not_allowed(_redrive(live.get("RedrivePolicy")), want),
             allow=want.allow,
             tags=(reads[1] or {}).get("Tags") or {},
@@ -89,8 +89,8 @@ class Queue(Kind[QueueSpec]):
         if attributes:
             aws.call("sqs", "SetQueueAttributes", QueueUrl=url, Attributes=attributes)
         if touches(changes, "tags"):
-            if gone := tags.removed(want.tags, seen.spec.tags):
-                aws.call("sqs", "UntagQueue", QueueUrl=url, TagKeys=gone)
+            if keys := tags.removed(want.tags, seen.spec.tags):
+                aws.call("sqs", "UntagQueue", QueueUrl=url, TagKeys=keys)
             aws.call("sqs", "TagQueue", QueueUrl=url, Tags=dict(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[QueueSpec]) -> None:

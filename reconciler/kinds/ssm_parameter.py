@@ -52,8 +52,8 @@ def describe_parameters(aws: Aws, names: Sequence[str]) -> dict[str, Mapping[str
 
 
 def _described(aws: Aws, names: list[str]) -> list[Mapping[str, Any]]:
-    named = [{"Key": "Name", "Option": "Equals", "Values": names}]
-    return list(aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=named))
+    filters = [{"Key": "Name", "Option": "Equals", "Values": names}]
+    return list(aws.pages("ssm", "DescribeParameters", "Parameters", ParameterFilters=filters))
 
 
 class Parameter(Kind[ParameterSpec]):
@@ -91,8 +91,8 @@ class Parameter(Kind[ParameterSpec]):
     def update(self, aws: Aws, want: ParameterSpec, seen: Observed[ParameterSpec], changes: Changes) -> None:
         """Only its tags are ours to change."""
         place = {"ResourceType": "Parameter", "ResourceId": want.name}
-        if gone := tags.removed(want.tags, seen.spec.tags):
-            aws.call("ssm", "RemoveTagsFromResource", **place, TagKeys=gone)
+        if keys := tags.removed(want.tags, seen.spec.tags):
+            aws.call("ssm", "RemoveTagsFromResource", **place, TagKeys=keys)
         aws.call("ssm", "AddTagsToResource", **place, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[ParameterSpec]) -> None:

@@ -113,6 +113,6 @@ def test_what_is_said_to_be_read_is_asked_and_the_other_way_round(kind: object) 
     files = [ROOT / f"{name.replace('.', '/')}.py" for name in names]
     text = "\n".join(file.read_text() for file in files)
     who = "User" if module.endswith("user") else "Role"
-    called = set(re.findall(r'"([A-Z]\w+)"', text.replace("{who}", who)))
+    called = set(re.findall(r'"([A-Z]\w+)"', text.replace("{kind}", who)))
     for operation, says in page()[kind.spec.kind].items():  # type: ignore[attr-defined]
         assert (operation in called) is says.startswith("read"), (operation, says)

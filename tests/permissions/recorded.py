@@ -63,8 +63,8 @@ def asker(frame: FrameType | None) -> tuple[str, str]:
         name = module.removeprefix("reconciler.")
         if module.startswith("reconciler.") and name not in WAYS and not name.startswith("local"):
             if name == "kinds.iam":  # shared by two kinds
-                who = frame.f_locals.get("who")
-                owner = owner or {"Role": "role", "User": "user"}.get(str(who), "")
+                kind = frame.f_locals.get("kind")
+                owner = owner or {"Role": "role", "User": "user"}.get(str(kind), "")
             name = {"kinds.function_attached": "kinds.lambda_function"}.get(name, name)
             owner = owner or OWNERS.get(name, "image" if name in OF_IMAGE else name)
             if name in OWNERS:
