@@ -82,10 +82,10 @@ def lower(
         *_run(names, image, fallback, values, data, own_managed), *managed_instances(names), *service(names),
         *unattended(names),
     ]  # fmt: skip
-    others = [node.spec for node in (*roles, *other_nodes)]
+    specs = [node.spec for node in (*roles, *other_nodes)]
     if image is None and deploy.image.uri is None:  # left as it is this time, and CI pushes it all the same
-        others.append(ImageSpec(name=names.repository))
-    nodes = [*roles, *ci_nodes(names, others), *other_nodes]
+        specs.append(ImageSpec(name=names.repository))
+    nodes = [*roles, *ci_nodes(names, specs), *other_nodes]
     return Graph(_allowing(names, node) for node in nodes)
 
 
@@ -103,7 +103,7 @@ def writes_records(names: Names) -> bool:
         record_key("20000101-000000-00000000"), fingerprint_key("0" * 64),
         *(index_key("head.json.gz", scheduled) for scheduled in (False, True)),
     )  # fmt: skip
-    return any(_allows(names, "s3:PutObject", where) for where in records)
+    return any(_allows(names, "s3:PutObject", path) for path in records)
 
 
 def may_read(names: Names, path: str) -> bool:
@@ -135,12 +135,12 @@ def task_policies(names: Names) -> list[dict[str, Any]]:
     if role.only_policy:
         return documents(_given(role))
     read = role.read or ()
-    others = [path for path in read if path not in files]
-    forms = [(*form, *others) for form in by_folder([path for path in read if path in files])]
+    other_paths = [path for path in read if path not in files]
+    forms = [(*form, *other_paths) for form in by_folder([path for path in read if path in files])]
     # Last without the listing of what is in no folder, which is there when the program looks.
-    made = [partial(task_statements, names, form) for form in forms]
-    made.append(partial(task_statements, names, forms[-1], [path for path in forms[-1] if path not in files]))
-    return fewest(documents([*make(), *_given(role)]) for make in made)
+    makers = [partial(task_statements, names, form) for form in forms]
+    makers.append(partial(task_statements, names, forms[-1], [path for path in forms[-1] if path not in files]))
+    return fewest(documents([*make(), *_given(role)]) for make in makers)
 
 
 def task_statements(
@@ -165,16 +165,16 @@ def task_statements(
         statements.append({"Sid": "Write", "Effect": "Allow", "Action": actions, "Resource": resources})
     if names.deploy.run.exec:
         statements.append({"Sid": "Exec", "Effect": "Allow", "Action": EXEC, "Resource": "*"})
-    if kept := checkpoints.paths(names):
+    if checkpoint_paths := checkpoints.paths(names):
         statements.append(checkpoints.statement(names))
-    if prefixes := sorted({*(read if listed is None else (*listed, *more_read)), *write, *kept}):
+    if prefixes := sorted({*(read if listed is None else (*listed, *more_read)), *write, *checkpoint_paths}):
         # Listing lets a missing object be told from a forbidden one; only these paths are listed.
         condition = {"StringLike": {"s3:prefix": prefixes}}
         listing = {"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": names.s3()}
         statements.append({**listing, "Condition": condition})
-    if (read or write or kept) and (key := names.deploy.data.bucket.kms_key):
+    if (read or write or checkpoint_paths) and (key := names.deploy.data.bucket.kms_key):
         through_s3 = keys.through("s3", names.deploy.region)
-        statements.append(keys.use(key, keys.WRITE if write or kept else [keys.DECRYPT], through_s3))
+        statements.append(keys.use(key, keys.WRITE if write or checkpoint_paths else [keys.DECRYPT], through_s3))
     return [*statements, *given_data.statements(names)]
 
 

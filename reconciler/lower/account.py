@@ -29,16 +29,16 @@ def read_facts(aws: Aws, deploy: Deploy) -> Facts:
     network = deploy.network
     reads: list[Any] = [lambda: aws.account, partial(_vpc, aws, network.vpc), partial(_subnets, aws, deploy)]
     account, vpc, subnets = aws.together(*reads)
-    mine = tuple(sorted(subnet for subnet, its_vpc in subnets if its_vpc in (vpc, GIVEN)))
-    if not mine:
+    in_vpc = tuple(sorted(subnet for subnet, its_vpc in subnets if its_vpc in (vpc, GIVEN)))
+    if not in_vpc:
         zones = " in a zone with Fargate" if aws.region in ZONES else ""
         raise UserError(f"{vpc} has no default subnets{zones}", hint="name some in deploy.yaml under network.subnets")
-    return Facts(account, aws.partition, vpc, mine if isinstance(network.subnets, str) else network.subnets)
+    return Facts(account, aws.partition, vpc, in_vpc if isinstance(network.subnets, str) else network.subnets)
 
 
-def _vpc(aws: Aws, wanted: str) -> str:
-    if wanted != "default":
-        return wanted
+def _vpc(aws: Aws, vpc: str) -> str:
+    if vpc != "default":
+        return vpc
     vpcs = aws.call("ec2", "DescribeVpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     if not vpcs:
         raise UserError(

@@ -21,9 +21,9 @@ from reconciler.permissions.policies import documents as split
 GITHUB = "token.actions.githubusercontent.com"
 
 
-def trust(principal: dict[str, Any], action: str = "sts:AssumeRole", **more: Any) -> Any:
+def trust(principal: dict[str, Any], action: str = "sts:AssumeRole", **elements: Any) -> Any:
     """A trust policy of one statement."""
-    statement = {"Effect": "Allow", "Principal": principal, "Action": action, **more}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": action, **elements}
     return policy({"Version": "2012-10-17", "Statement": [statement]})
 
 
@@ -47,10 +47,10 @@ def _jobs(names: Names, host: str, subjects: Sequence[str]) -> Any:
     return trust(federated, "sts:AssumeRoleWithWebIdentity", Condition=condition)
 
 
-def ci_nodes(names: Names, others: Sequence[Spec]) -> Iterator[Node]:
+def ci_nodes(names: Names, other_specs: Sequence[Spec]) -> Iterator[Node]:
     """The policies, roles, provider and user; nothing without a `ci:` section.
 
-    others: all other resources of the deploy, which the policies let CI read, like these.
+    other_specs: all other resources of the deploy, which the policies let CI read, like these.
     """
     ci = names.deploy.ci
     if ci is None:
@@ -58,15 +58,19 @@ def ci_nodes(names: Names, others: Sequence[Spec]) -> Iterator[Node]:
     documents: dict[str, list[Any]] = {}
     while True:  # the policies let CI read themselves, so that how many they are is part of them
         nodes = list(_bare(names, ci, documents))
-        specs = [*others, *(node.spec for node in nodes)]
-        wanted = {str(ci.policy_name): split(given(ci.policy)) if ci.policy else ci_policies(names, specs)}
+        specs = [*other_specs, *(node.spec for node in nodes)]
+        policies = {str(ci.policy_name): split(given(ci.policy)) if ci.policy else ci_policies(names, specs)}
         if ci.github and ci.github.pull_requests:
-            wanted[str(ci.github.plan_role)] = plan_policies(names, specs)
-        grown = any(len(its) > len(documents.get(name, ("",))) for name, its in wanted.items())
-        documents = {name: [*its, *documents.get(name, ())[len(its) :]] for name, its in wanted.items()}
+            policies[str(ci.github.plan_role)] = plan_policies(names, specs)
+        grown = any(len(parts) > len(documents.get(name, ("",))) for name, parts in policies.items())
+        documents = {name: [*parts, *documents.get(name, ())[len(parts) :]] for name, parts in policies.items()}
         if not grown:
             break
-    texts = {part_name(name, n): document for name, its in documents.items() for n, document in enumerate(its, 1)}
+    texts = {
+        part_name(name, number): document
+        for name, parts in documents.items()
+        for number, document in enumerate(parts, 1)
+    }
     for node in nodes:
         if isinstance(node.spec, PolicySpec):
             yield replace(node, spec=node.spec.model_copy(update={"document": policy(texts[node.spec.name])}))
@@ -77,26 +81,28 @@ def ci_nodes(names: Names, others: Sequence[Spec]) -> Iterator[Node]:
 def _bare(names: Names, ci: Ci, documents: Mapping[str, Sequence[Any]]) -> Iterator[Node]:
     """The nodes of `ci_nodes` with nothing in the policies yet, but as many policies of each name as `documents`."""
     tags = names.tags
-    own = managed(names, str(ci.policy_name), documents.get(str(ci.policy_name), (None,)))
-    yield from own
-    needs, arns = tuple(node.spec.address for node in own), tuple(arns_of(own))
+    policies = managed(names, str(ci.policy_name), documents.get(str(ci.policy_name), (None,)))
+    yield from policies
+    needs, arns = tuple(node.spec.address for node in policies), tuple(arns_of(policies))
     if ci.github:
         yield Node(OidcProviderSpec(name=GITHUB, audiences=(AUDIENCE,), tags=tags))
         provider = Address("oidc-provider", GITHUB)
-        who = _jobs(names, GITHUB, ci.github.of_branch)
-        yield Node(RoleSpec(name=str(ci.github.role), trust=who, managed_policies=arns, tags=tags), (*needs, provider))
+        trust_policy = _jobs(names, GITHUB, ci.github.of_branch)
+        yield Node(
+            RoleSpec(name=str(ci.github.role), trust=trust_policy, managed_policies=arns, tags=tags), (*needs, provider)
+        )
         if ci.github.pull_requests:
             # A role of its own: who proposes a change may see what it would do, and do nothing.
             name = str(ci.github.plan_role)
             reads = managed(names, name, documents.get(name, (None,)))
             yield from reads
-            who = _jobs(names, GITHUB, ci.github.of_plans)
-            role = RoleSpec(name=name, trust=who, managed_policies=tuple(arns_of(reads)), tags=tags)
+            trust_policy = _jobs(names, GITHUB, ci.github.of_plans)
+            role = RoleSpec(name=name, trust=trust_policy, managed_policies=tuple(arns_of(reads)), tags=tags)
             yield Node(role, (*(node.spec.address for node in reads), provider))
     if gitlab := ci.gitlab:
         yield Node(OidcProviderSpec(name=gitlab.host, audiences=(AUDIENCE,), tags=tags))
-        who = _jobs(names, gitlab.host, [gitlab.subject])
-        role = RoleSpec(name=str(gitlab.role), trust=who, managed_policies=arns, tags=tags)
+        trust_policy = _jobs(names, gitlab.host, [gitlab.subject])
+        role = RoleSpec(name=str(gitlab.role), trust=trust_policy, managed_policies=arns, tags=tags)
         yield Node(role, (*needs, Address("oidc-provider", gitlab.host)))
     if ci.user:
         user = UserSpec(

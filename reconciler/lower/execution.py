@@ -31,28 +31,28 @@ def execution_role(names: Names) -> Iterator[Node]:
     """The role, and policies for its secrets where these are more than it can hold by itself."""
     role = names.deploy.task.execution_role
     attached = [f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}"] if role.managed_policy else []
-    own = {"secrets": secret_statements(names)}
+    sections = {"secrets": secret_statements(names)}
     if not role.managed_policy:
-        own["start"] = start_statements(names)
+        sections["start"] = start_statements(names)
     inline = {
         name: policy({"Version": "2012-10-17", "Statement": statements})
-        for name, statements in own.items()
+        for name, statements in sections.items()
         if statements
     }
-    more: list[Node] = []
+    secret_policies: list[Node] = []
     if sum(policy_size(document.text()) for document in inline.values()) > ROLE_INLINE.most:
         del inline["secrets"]
-        more = managed(names, f"{role.name}.secrets", documents(own["secrets"]))
-    yield from more
+        secret_policies = managed(names, f"{role.name}.secrets", documents(sections["secrets"]))
+    yield from secret_policies
     spec = RoleSpec(
         name=str(role.name),
         trust=service_trust(names, TASKS, only_here=role.source_account),
         description=role.description,
-        managed_policies=(*attached, *arns_of(more)),
+        managed_policies=(*attached, *arns_of(secret_policies)),
         inline_policies=inline,
         tags=names.tags,
     )
-    yield Node(spec, tuple(node.spec.address for node in more))
+    yield Node(spec, tuple(node.spec.address for node in secret_policies))
 
 
 def start_statements(names: Names) -> list[dict[str, Any]]:

@@ -67,35 +67,35 @@ def read_given(aws: Aws, deploy: Deploy) -> Given:
         lambda: describe_parameters(aws, secure) if secure else {},
         lambda: _known(aws, str(deploy.cluster.name), providers),
     ]
-    values, described, (known, managed) = aws.together(*reads)
-    return Given(values | described, known, managed)
+    values, described, (active, managed) = aws.together(*reads)
+    return Given(values | described, active, managed)
 
 
 def _known(aws: Aws, cluster: str, providers: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
     """All that are there, and those of them that are of managed instances. Some are shown with their cluster alone."""
-    known = _active(aws, providers)
-    known |= _active(aws, tuple(name for name in providers if name not in known), cluster=cluster)
-    return frozenset(known), frozenset(name for name, provider in known.items() if is_managed(provider))
+    active = _active(aws, providers)
+    active |= _active(aws, tuple(name for name in providers if name not in active), cluster=cluster)
+    return frozenset(active), frozenset(name for name, provider in active.items() if is_managed(provider))
 
 
 def _active(aws: Aws, names: tuple[str, ...], **place: str) -> dict[str, Mapping[str, Any]]:
     if not names:
         return {}
-    asked = {"capacityProviders": list(names), **place}
-    providers = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", **asked) or ()
+    params = {"capacityProviders": list(names), **place}
+    providers = aws.find_all("ecs", "DescribeCapacityProviders", "capacityProviders", **params) or ()
     return {provider["name"]: provider for provider in providers if provider.get("status", "ACTIVE") == "ACTIVE"}
 
 
-def _parameters(deploy: Deploy, there: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+def _parameters(deploy: Deploy, live_parameters: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     for variable, parameter in deploy.parameters.items():
-        live, kind = there.get(str(parameter.name)), SECURE if parameter.secure else "String"
+        live, kind = live_parameters.get(str(parameter.name)), SECURE if parameter.secure else "String"
         if live is None and parameter.value is None:
             make = (
                 f"make it: aws ssm put-parameter --name {parameter.name} --type {kind} "
                 f"--value … --region {deploy.region}"
             )
-            other = "" if parameter.secure else f", or give it a first value: parameters: {{{variable}: …}}"
-            yield f"the parameter {parameter.name} isn't there, and the file has no value for it", make + other
+            alternative = "" if parameter.secure else f", or give it a first value: parameters: {{{variable}: …}}"
+            yield f"the parameter {parameter.name} isn't there, and the file has no value for it", make + alternative
         elif live is not None and parameter.secure and live["Type"] != SECURE:
             problem = f"the parameter {parameter.name} is a {live['Type']}, which whoever may read parameters sees"
             yield problem, "make it anew as a SecureString, or leave `secure` out"
@@ -103,9 +103,9 @@ def _parameters(deploy: Deploy, there: Mapping[str, Mapping[str, Any]]) -> Itera
             yield f"the parameter {parameter.name} is a SecureString, which isn't read here", "write give_as: secret"
 
 
-def _providers(deploy: Deploy, there: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _providers(deploy: Deploy, active: frozenset[str]) -> Iterator[tuple[str, str]]:
     fix = "make it (aws ecs create-capacity-provider), or write managed, FARGATE or FARGATE_SPOT"
     for name in deploy.own_providers:
-        if name not in there:
-            where = f"in this account and region, nor in the cluster {deploy.cluster.name}"
-            yield f"there is no ECS capacity provider {name} {where}", fix
+        if name not in active:
+            place = f"in this account and region, nor in the cluster {deploy.cluster.name}"
+            yield f"there is no ECS capacity provider {name} {place}", fix

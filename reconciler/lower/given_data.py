@@ -36,9 +36,9 @@ def statements(names: Names) -> Iterator[dict[str, Any]]:
     """What lets the program read it, and nothing beside it."""
     region, partition = names.deploy.region, names.facts.partition
     for number, file in enumerate(names.deploy.data.given, 1):
-        where, read = file.place.arns(partition)
-        yield {"Sid": f"ReadGiven{number}", "Effect": "Allow", "Action": "s3:GetObject", "Resource": read}
-        listing = {"Sid": f"ListGiven{number}", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": where}
+        bucket, objects = file.place.arns(partition)
+        yield {"Sid": f"ReadGiven{number}", "Effect": "Allow", "Action": "s3:GetObject", "Resource": objects}
+        listing = {"Sid": f"ListGiven{number}", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket}
         yield listing | ({"Condition": file.place.prefixes} if file.place.prefixes else {})
         if file.kms_key:
             yield keys.use(file.kms_key, [keys.DECRYPT], keys.through("s3", region), f"KeyGiven{number}")
@@ -90,10 +90,10 @@ def _listed(aws: Aws, place: Place) -> GivenData:
     return _data_of(listing)
 
 
-def _page(aws: Aws, place: Place, **more: Any) -> dict[str, Any] | GivenData:
+def _page(aws: Aws, place: Place, **continuation: Any) -> dict[str, Any] | GivenData:
     """A page of the listing, or what is wrong about where the bucket is."""
-    where = {"Bucket": place.bucket, "Prefix": place.path}
-    answer = aws.call("s3", "ListObjectsV2", **where, OptionalObjectAttributes=OPTIONAL, **more)
+    params = {"Bucket": place.bucket, "Prefix": place.path}
+    answer = aws.call("s3", "ListObjectsV2", **params, OptionalObjectAttributes=OPTIONAL, **continuation)
     region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", aws.region)
     if region != aws.region:  # botocore follows S3 there
         return _no_use(place, *_elsewhere(place, region, aws.region))
@@ -120,14 +120,14 @@ def _no_use(place: Place, trouble: str, fix: str) -> GivenData:
     return GivenData(place, trouble=f"data: {place.uri}: {trouble}", fix=fix)
 
 
-def _elsewhere(place: Place, there: str, here: str) -> tuple[str, str]:
-    problem = f"the bucket {place.bucket} is in {there}, and the deploy in {here}"
-    return problem, f"write region: {there}, or copy the data to a bucket in {here}"
+def _elsewhere(place: Place, bucket_region: str, deploy_region: str) -> tuple[str, str]:
+    problem = f"the bucket {place.bucket} is in {bucket_region}, and the deploy in {deploy_region}"
+    return problem, f"write region: {bucket_region}, or copy the data to a bucket in {deploy_region}"
 
 
 def _rights(place: Place, partition: str) -> str:
-    bucket, read = place.arns(partition)
+    bucket, objects = place.arns(partition)
     return (
         f"allow s3:ListBucket on {bucket} to whoever runs this, and the task's role s3:GetObject on "
-        f"{' and '.join(read)}; a bucket of another account has to allow both in its own policy too"
+        f"{' and '.join(objects)}; a bucket of another account has to allow both in its own policy too"
     )

@@ -35,15 +35,15 @@ def variables(names: Names, values: Mapping[str, str]) -> dict[str, str | Ref]:
     """The container's variables that are written into the task definition. values: of those that the file has none
     for.
     """
-    written: dict[str, str | Ref] = {}
+    environment: dict[str, str | Ref] = {}
     for variable, parameter in _given_as(names, "environment"):
         address = Address("parameter", str(parameter.name))
-        written[variable] = values.get(variable, "") if parameter.value is None else Ref(address, "value")
-    return written
+        environment[variable] = values.get(variable, "") if parameter.value is None else Ref(address, "value")
+    return environment
 
 
-def _given_as(names: Names, how: str) -> Iterator[tuple[str, Any]]:
-    return ((v, parameter) for v, parameter in names.deploy.parameters.items() if parameter.give_as == how)
+def _given_as(names: Names, form: str) -> Iterator[tuple[str, Any]]:
+    return ((v, parameter) for v, parameter in names.deploy.parameters.items() if parameter.give_as == form)
 
 
 def needs(names: Names) -> list[Address]:
@@ -56,20 +56,20 @@ def secret_statements(names: Names) -> list[dict[str, Any]]:
     arns = sorted({":".join(arn.split(":")[:7]) for arn in secrets(names).values()})
     of_parameters = {parameter.kms_key for _, parameter in _given_as(names, "secret") if parameter.kms_key}
     keys = sorted({*of_parameters, *names.deploy.task.secret_keys})
-    wanted = {
+    by_action = {
         "ssm:GetParameters": [*(arn for arn in arns if ":ssm:" in arn), *certificates(names)],
         "secretsmanager:GetSecretValue": [arn for arn in arns if ":secretsmanager:" in arn],
     }
-    statements = [_allow(action, resources) for action, resources in wanted.items() if resources]
-    own = [key for key in keys if ":alias/" not in key]
-    if own:
-        statements.append(_allow(DECRYPT, own))
+    statements = [_allow(action, resources) for action, resources in by_action.items() if resources]
+    key_arns = [key for key in keys if ":alias/" not in key]
+    if key_arns:
+        statements.append(_allow(DECRYPT, key_arns))
     aliases: dict[str, list[str]] = {}
     for key in keys:
-        if key not in own:
+        if key not in key_arns:
             aliases.setdefault(named(key)[0], []).append(key.rpartition(":")[2])
-    for resource, its in aliases.items():
-        condition = {"ForAnyValue:StringEquals": {ALIASES: its}}
+    for resource, alias_names in aliases.items():
+        condition = {"ForAnyValue:StringEquals": {ALIASES: alias_names}}
         statements.append(_allow(DECRYPT, [resource]) | {"Condition": condition})
     return statements
 

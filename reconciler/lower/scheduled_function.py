@@ -191,11 +191,11 @@ def statements(names: Names) -> list[dict[str, Any]]:
     # Of an unattended run what `apply` and `watch` write of theirs, and nothing that the program writes.
     keys_of = [record_key("*"), told_key("*"), fingerprint_key("*"), size_key("*", ""), index_key("*", scheduled=False)]
     unattended = deploy.run.unattended
-    again = [names.arn("ecs", f"task-definition/{again_family(str(task.family))}:*")] if unattended else []
+    repeat_families = [names.arn("ecs", f"task-definition/{again_family(str(task.family))}:*")] if unattended else []
     objects = [names.s3(path) for path in (*runs, *(keys_of if unattended else ()))]
     metrics = [names.s3(metrics_key("*"))] if unattended else []
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
-    allowed = [
+    base = [
         _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"],
                names.arn("logs", f"log-group:{names.watcher_log}:log-stream:*")),
         _allow("Explain", ["logs:DescribeLogStreams", "logs:GetLogEvents"],
@@ -207,18 +207,18 @@ def statements(names: Names) -> list[dict[str, Any]]:
                {"StringLike": {"s3:prefix": f"{RUNS}/*" if unattended else runs}}),
         _allow("See", ["ecs:DescribeTasks", "ecs:StopTask"], tasks, in_cluster),
         _allow("Find", "ecs:ListTasks", "*", in_cluster),
-        _allow("Launch", "ecs:RunTask", [family, f"{family}:*", *again], in_cluster),
+        _allow("Launch", "ecs:RunTask", [family, f"{family}:*", *repeat_families], in_cluster),
         _allow("PassRole", "iam:PassRole", roles, passed_to("ecs-tasks")),
         _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
         _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
     ]  # fmt: skip
-    return [*allowed, *_checkpoints(names), *_workers(names), *_schedules(names), *_tell(names), *_key(names)]
+    return [*base, *_checkpoints(names), *_workers(names), *_schedules(names), *_tell(names), *_key(names)]
 
 
 def _checkpoints(names: Names) -> Iterator[dict[str, Any]]:
     if names.deploy.run.checkpoint:
-        whose = "*" if names.deploy.run.unattended else f"{SCHEDULED}*"
-        of_schedule = [names.s3(path.replace("*", whose, 1)) for path in CHECKPOINTS]
+        ids = "*" if names.deploy.run.unattended else f"{SCHEDULED}*"
+        of_schedule = [names.s3(path.replace("*", ids, 1)) for path in CHECKPOINTS]
         yield _allow("Checkpoints", ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging"], of_schedule)
 
 
@@ -230,12 +230,12 @@ def _workers(names: Names) -> Iterator[dict[str, Any]]:
 
 def _schedules(names: Names) -> Iterator[dict[str, Any]]:
     """Those with which it is called after a pause and now and then, and those that stop tasks at their deadline."""
-    whose = "" if names.deploy.run.unattended else SCHEDULED
-    made = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}{whose}*")
+    ids = "" if names.deploy.run.unattended else SCHEDULED
+    schedules = names.arn("scheduler", f"schedule/default/{schedule_prefix(names.deploy.name)}{ids}*")
     roles, verbs = [names.schedule_role], ["Create", "Delete"]
     if names.deploy.run.limited:
         roles, verbs = [*roles, names.stop_role], ["Create", "Update", "Delete"]
-    yield _allow("Schedules", [f"scheduler:{verb}Schedule" for verb in verbs], made)
+    yield _allow("Schedules", [f"scheduler:{verb}Schedule" for verb in verbs], schedules)
     passed = [names.iam(f"role/{role}") for role in roles]
     yield _allow("PassToScheduler", "iam:PassRole", passed, passed_to("scheduler"))
 

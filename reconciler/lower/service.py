@@ -18,16 +18,16 @@ from reconciler.lower.managed_instances import addresses
 
 def service(names: Names) -> Iterator[Node]:
     """The service, where the file has one."""
-    deploy, wanted = names.deploy, names.deploy.service
-    if wanted is None:
+    deploy, section = names.deploy, names.deploy.service
+    if section is None:
         return
     group = Address("security-group", str(deploy.network.security_group.name))
-    provider = str(wanted.capacity)
+    provider = str(section.capacity)
     spec = ServiceSpec(
-        name=f"{deploy.cluster.name}/{wanted.name}",
-        desired_count=wanted.desired_count,
+        name=f"{deploy.cluster.name}/{section.name}",
+        desired_count=section.desired_count,
         task_definition=Ref(Address("task-definition", str(deploy.task.family)), "arn"),
-        circuit_breaker="rollback" if wanted.circuit_breaker else "disabled",
+        circuit_breaker="rollback" if section.circuit_breaker else "disabled",
         capacity=(Weight(provider=provider, weight=1),),
         subnets=names.facts.subnets,
         security_groups=(Ref(group, "id"),),

@@ -61,8 +61,8 @@ def _place(names: Names, spec: Spec) -> tuple[str, str]:
     if isinstance(spec, FunctionSpec | RuleSpec):
         return "schedule", "write shorter names, or fewer subnets"
     if about(role.policy_name, role.name):
-        own = "task.role.policy" if role.only_policy else "data.files, task.role.read and task.role.write"
-        return own, FEWER if role.only_policy else FOLDERS
+        field = "task.role.policy" if role.only_policy else "data.files, task.role.read and task.role.write"
+        return field, FEWER if role.only_policy else FOLDERS
     if ci and ci.policy and about(ci.policy_name):
         return "ci.policy", FEWER
     github, user = (ci.github, ci.user) if ci else (None, None)
