@@ -24,12 +24,12 @@ from reconciler.permissions.policies import LIMIT, Grant, policy_size
 
 def ci_policies(names: Names, specs: Sequence[Spec]) -> list[dict[str, Any]]:
     """The CI policy, in as many documents as it needs. specs: all resources of the deploy, this policy too."""
-    return fitting(specs, lambda its: ci_statements(names, its))
+    return fitting(specs, lambda form_specs: ci_statements(names, form_specs))
 
 
 def plan_policies(names: Names, specs: Sequence[Spec]) -> list[dict[str, Any]]:
     """The policy for pull requests, in as many documents as it needs."""
-    return fitting(specs, lambda its: plan_statements(names, its))
+    return fitting(specs, lambda form_specs: plan_statements(names, form_specs))
 
 
 def ci_statements(names: Names, specs: Iterable[Spec]) -> list[dict[str, Any]]:
@@ -72,11 +72,11 @@ def _few(names: Names, readable: list[str]) -> list[str]:
 
     It is the denial that leaves the folder out; what may be read is named each by itself all the same.
     """
-    own = f"/{names.deploy.name}/"
+    prefix = f"/{names.deploy.name}/"
     secure = any(
-        parameter.secure and str(parameter.name).startswith(own) for parameter in names.deploy.parameters.values()
+        parameter.secure and str(parameter.name).startswith(prefix) for parameter in names.deploy.parameters.values()
     )
-    folder = names.arn("ssm", f"parameter{own}")
+    folder = names.arn("ssm", f"parameter{prefix}")
     if secure or policy_size({"NotResource": readable}) < LIMIT // 2:
         return readable
     return [f"{folder}*", *(arn for arn in readable if not arn.startswith(folder))]

@@ -20,13 +20,13 @@ def fitting(specs: Sequence[Spec], make: Make) -> list[dict[str, Any]]:
     One policy with each file by itself, or else by folder; else as many as a role can have; else for the whole bucket.
     """
     objects = [spec for spec in specs if isinstance(spec, ObjectSpec)]
-    others = [spec for spec in specs if not isinstance(spec, ObjectSpec)]
+    other_specs = [spec for spec in specs if not isinstance(spec, ObjectSpec)]
     bucket = objects[0].place["Bucket"] if objects else ""
     forms = [*by_folder([spec.place["Key"] for spec in objects]), ["*"]] if objects else [[]]
 
     def policies(form: list[str]) -> list[dict[str, Any]]:
         together = [objects[0].model_copy(update={"name": f"{bucket}/{path}"}) for path in form]
-        return documents(make([*others, *together]))
+        return documents(make([*other_specs, *together]))
 
     return fewest(map(policies, forms))
 
@@ -35,12 +35,12 @@ def fewest(forms: Iterable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Of several forms of the same policies, each coarser than the one before: the first that is one policy, else the
     first that a role can have, else the last.
     """
-    made = []
+    candidates = []
     for form in forms:
         if len(form) == 1:
             return form
-        made.append(form)
-    return next((form for form in made if len(form) <= ATTACHED.most), made[-1])
+        candidates.append(form)
+    return next((form for form in candidates if len(form) <= ATTACHED.most), candidates[-1])
 
 
 def by_folder(keys: Sequence[str]) -> Iterator[list[str]]:
@@ -56,6 +56,6 @@ def by_folder(keys: Sequence[str]) -> Iterator[list[str]]:
 def _at(keys: Iterable[str], depth: int) -> list[str]:
     """These keys by folders of so many levels at most; a folder with one file stays that file."""
     folders = {key: "/".join(key.split("/")[:-1][:depth]) for key in keys}
-    many = Counter(folders.values())
-    paths = (f"{folder}/*" if folder and many[folder] > 1 else key for key, folder in folders.items())
+    counts = Counter(folders.values())
+    paths = (f"{folder}/*" if folder and counts[folder] > 1 else key for key, folder in folders.items())
     return list(dict.fromkeys(paths))

@@ -70,20 +70,20 @@ def _names_resource(statement: Document, resource: str, allow: bool) -> bool:
     return like(statement.get("Resource"), resource)
 
 
-def _equal(wanted: Any, value: str) -> bool:
-    return value in [str(item) for item in _list(wanted)]
+def _equal(expected: Any, value: str) -> bool:
+    return value in [str(item) for item in _list(expected)]
 
 
-def _equal_whatever_case(wanted: Any, value: str) -> bool:
-    return value.lower() in [str(item).lower() for item in _list(wanted)]
+def _equal_whatever_case(expected: Any, value: str) -> bool:
+    return value.lower() in [str(item).lower() for item in _list(expected)]
 
 
 OPERATORS: dict[str, Callable[[Any, str], bool]] = {
     "StringEquals": _equal,
-    "StringNotEquals": lambda wanted, value: not _equal(wanted, value),
+    "StringNotEquals": lambda expected, value: not _equal(expected, value),
     "StringEqualsIgnoreCase": _equal_whatever_case,
     "StringLike": like,
-    "StringNotLike": lambda wanted, value: not like(wanted, value),
+    "StringNotLike": lambda expected, value: not like(expected, value),
     "ArnEquals": like,
     "ArnLike": like,
     "Bool": _equal_whatever_case,
@@ -94,10 +94,10 @@ def conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Contex
     """Whether all conditions hold. context: values by key in lower case; unknown: what counts where there is none."""
     for operator, keys in conditions.items():
         judge = OPERATORS.get(operator.removeprefix("ForAnyValue:").removesuffix("IfExists"))
-        for key, wanted in keys.items():
+        for key, expected in keys.items():
             value = context.get(key.lower())
             values = (value,) if isinstance(value, str) else value
-            holds = unknown if judge is None or values is None else any(judge(wanted, actual) for actual in values)
+            holds = unknown if judge is None or values is None else any(judge(expected, actual) for actual in values)
             if not holds:
                 return False
     return True

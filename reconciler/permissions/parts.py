@@ -132,8 +132,8 @@ def _builds(deploy: Deploy) -> bool:
 
 
 def _secrets(deploy: Deploy) -> str:
-    own = [":ssm:" for parameter in deploy.parameters.values() if parameter.give_as == "secret"]
-    return " ".join((*deploy.task.secrets.values(), *own))
+    markers = [":ssm:" for parameter in deploy.parameters.values() if parameter.give_as == "secret"]
+    return " ".join((*deploy.task.secrets.values(), *markers))
 
 
 def _tells(deploy: Deploy) -> bool:

@@ -91,8 +91,10 @@ def of_kind(spec: Spec, actions: Iterable[str], names: Names, *, widest: bool = 
 def handing_on(spec: Spec, names: Names) -> set[Grant]:
     """That the roles of this resource may be handed to the service that it is for, and to no other."""
     roles = ((str(getattr(spec, field)), service) for field, service in NEEDS[spec.kind].passes.items())
-    where = names.facts.partition
-    return {Grant("iam:PassRole", role, _condition(passed_to(service, where), {})) for role, service in roles if role}
+    partition = names.facts.partition
+    return {
+        Grant("iam:PassRole", role, _condition(passed_to(service, partition), {})) for role, service in roles if role
+    }
 
 
 def of_part(part: Part, names: Names) -> set[Grant]:
@@ -179,16 +181,16 @@ def _shortest(values: list[str]) -> list[str] | str:
     return values[0] if len(values) == 1 else values
 
 
-def documents(wanted: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def documents(policy_statements: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """These statements as policies that each fit into a managed policy, as few as need be.
 
     One that can't be divided and is too long stays so: `lower.sizes` says which.
     """
-    wanted = sorted(wanted, key=_by_action)
-    if policy_size(_document(wanted)) <= LIMIT:
-        return [_document(wanted)]
+    policy_statements = sorted(policy_statements, key=_by_action)
+    if policy_size(_document(policy_statements)) <= LIMIT:
+        return [_document(policy_statements)]
     filled: list[list[Mapping[str, Any]]] = []
-    small = [part for statement in wanted for part in _divided(statement)]
+    small = [part for statement in policy_statements for part in _divided(statement)]
     for statement in sorted(small, key=lambda statement: policy_size({"s": statement}), reverse=True):
         for policy in filled:
             if policy_size(_document([*policy, statement])) <= LIMIT:
@@ -231,9 +233,9 @@ def _in_two(statement: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     for operator, tests in (statement.get("Condition") or {}).items():
         for key, values in tests.items():
             if operator in ONE_OF and isinstance(values, list | tuple) and len(values) > 1:
-                others = {**statement["Condition"]}
+                condition = {**statement["Condition"]}
                 return [
-                    {**statement, "Condition": {**others, operator: {**tests, key: part}}} for part in _both(values)
+                    {**statement, "Condition": {**condition, operator: {**tests, key: part}}} for part in _both(values)
                 ]
     return []
 

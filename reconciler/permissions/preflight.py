@@ -110,18 +110,18 @@ def check(aws: Aws, plan: Plan, names: Names, *, launches: bool = False) -> str:
 
     launches: the task is to be launched too. Returns what an organisation may deny, to be told; or nothing.
     """
-    wanted = of_plan(plan, names) | (of_launch(names) if launches else set())
-    who = principal(aws.caller) if wanted else None
-    if who is None:
+    grants = of_plan(plan, names) | (of_launch(names) if launches else set())
+    principal_arn = principal(aws.caller) if grants else None
+    if principal_arn is None:
         return ""
-    answer = denied(aws, who, wanted)
+    answer = denied(aws, principal_arn, grants)
     if missing := answer.missing:
         count = sum(map(len, missing.values()))
         statement = json.dumps({"Version": "2012-10-17", "Statement": statements(missing)}, indent=2)
-        how = f"add this policy to it, and run the command again (or with {SKIP}, where IAM's simulator is wrong)"
+        advice = f"add this policy to it, and run the command again (or with {SKIP}, where IAM's simulator is wrong)"
         raise MissingPermissions(
-            f"{who} lacks {count} permissions that this plan needs; nothing was changed",
-            hint=f"{how}:\n{statement}",
+            f"{principal_arn} lacks {count} permissions that this plan needs; nothing was changed",
+            hint=f"{advice}:\n{statement}",
         )
     return organisation(answer)
 
@@ -131,38 +131,40 @@ def organisation(answer: Answer) -> str:
     actions = sorted({action for doubtful in answer.unsure.values() for action in doubtful})
     if not actions:
         return ""
-    shown = ", ".join(actions[:5]) + (f" and {len(actions) - 5} more" if len(actions) > 5 else "")
-    return f"a policy of this account's organisation may deny {shown}, says IAM's simulator, which can't tell for sure"
+    text = ", ".join(actions[:5]) + (f" and {len(actions) - 5} more" if len(actions) > 5 else "")
+    return f"a policy of this account's organisation may deny {text}, says IAM's simulator, which can't tell for sure"
 
 
-def denied(aws: Aws, who: str, wanted: Iterable[Grant], *, must: bool = False) -> Answer:
+def denied(aws: Aws, principal_arn: str, grants: Iterable[Grant], *, must: bool = False) -> Answer:
     """What of this IAM's simulator denies a user or role.
 
     Nothing when whoever runs this may not ask it, or raises AwsError then, with `must`.
     """
     places: dict[tuple[str, str], set[str]] = {}  # by resource and context
-    for grant in wanted:
+    for grant in grants:
         places.setdefault((grant.resource, _context(grant, aws)), set()).add(grant.action)
     alike: dict[tuple[frozenset[str], str], list[str]] = {}
     for (resource, context), actions in places.items():
         alike.setdefault((frozenset(actions), context), []).append(resource)
     try:
-        answers = aws.each(lambda query: _denied(aws, who, *query), [(*key, arns) for key, arns in alike.items()])
+        answers = aws.each(
+            lambda query: _denied(aws, principal_arn, *query), [(*key, arns) for key, arns in alike.items()]
+        )
     except AwsError:
         if must:
             raise
         return Answer()
     missing: dict[str, set[str]] = {}
     unsure: dict[str, set[str]] = {}
-    for where, action, by_organisation in (denial for part in answers for denial in part):
-        (unsure if by_organisation else missing).setdefault(where, set()).add(action)
+    for arn, action, by_organisation in (denial for part in answers for denial in part):
+        (unsure if by_organisation else missing).setdefault(arn, set()).add(action)
     return Answer(missing, unsure)
 
 
 def _context(grant: Grant, aws: Aws) -> str:
     """The entries of context, as JSON, with which the condition of a grant holds."""
-    here = IAM_REGIONS.get(aws.partition, aws.region) if grant.action.startswith("iam:") else aws.region
-    entries = [_entry("aws:RequestedRegion", [here], many=False)]
+    region = IAM_REGIONS.get(aws.partition, aws.region) if grant.action.startswith("iam:") else aws.region
+    entries = [_entry("aws:RequestedRegion", [region], many=False)]
     for operator, keys in (json.loads(grant.condition) if grant.condition else {}).items():
         for key, value in keys.items():
             values = value if isinstance(value, list) else [value]
@@ -175,11 +177,13 @@ def _entry(key: str, values: list[str], *, many: bool) -> dict[str, Any]:
     return {"ContextKeyName": key, "ContextKeyValues": values, "ContextKeyType": "stringList" if many else "string"}
 
 
-def _denied(aws: Aws, who: str, actions: Iterable[str], context: str, arns: list[str]) -> list[tuple[str, str, bool]]:
+def _denied(
+    aws: Aws, principal_arn: str, actions: Iterable[str], context: str, arns: list[str]
+) -> list[tuple[str, str, bool]]:
     """(ARN, action, whether an organisation denies it) of what is denied."""
     results = aws.pages(
-        "iam", "SimulatePrincipalPolicy", "EvaluationResults", PolicySourceArn=who, ActionNames=sorted(actions),
-        ResourceArns=sorted(arns), ContextEntries=json.loads(context),
+        "iam", "SimulatePrincipalPolicy", "EvaluationResults", PolicySourceArn=principal_arn,
+        ActionNames=sorted(actions), ResourceArns=sorted(arns), ContextEntries=json.loads(context),
     )  # fmt: skip
     denials = []
     for evaluation in results:
@@ -193,7 +197,7 @@ def _denied(aws: Aws, who: str, actions: Iterable[str], context: str, arns: list
         ]
         for result in per_resource:
             refused = result["EvalResourceDecision"] != "allowed" and not result.get("MissingContextValues")
-            where = str(result["EvalResourceName"])
-            for each_arn in ([where] if where in arns else arns) if refused else ():
+            resource = str(result["EvalResourceName"])
+            for each_arn in ([resource] if resource in arns else arns) if refused else ():
                 denials.append((each_arn, str(evaluation["EvalActionName"]), outside))
     return denials
