@@ -24,7 +24,7 @@ pd.set_option("mode.string_storage", "python")
 CHUNK = 500_000
 """Lines that are read at once."""
 NUMBERS = (*PRICES, "volume", "trades", "taker_base", "tick_volume")
-TEXTS = ("symbol", "zone")
+TEXTS = ("symbol", "interval", "zone")
 UTC = re.compile(r"(?:etc/)?(?:utc|gmt|z|zulu|universal)?\s*(?:[-+]?0{1,2}(?::?00)?(?:\.0+)?)?", re.IGNORECASE)
 """What a column of zones says where times are in UTC."""
 

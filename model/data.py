@@ -177,7 +177,7 @@ def _checked(
     done = {name: sum(table.repairs[name] for table in tables) for name in tables[0].repairs}
     read_rows = len(rows)
     # A copy, since workers may take the same tables once more.
-    rows = _one_symbol(_volumes(rows.copy(deep=False), done, has_volume, is_part))
+    rows = _one_series(_volumes(rows.copy(deep=False), done, has_volume, is_part))
     apart = resample.step(rows)
     if apart < repair.HOUR and len(rows) > 2:
         rows = _hours(rows, apart, how, moment, done, is_part)
@@ -210,19 +210,21 @@ def _volumes(rows: pd.DataFrame, done: dict[str, int], has_volume: bool, is_part
     return rows
 
 
-def _one_symbol(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows without the column of the symbol, which must not say that there are several series."""
-    if "symbol" not in rows:
-        return rows
-    symbols = rows["symbol"].astype(str).str.strip()
-    if symbols.nunique() > 1 and rows["time"].duplicated().any():
-        first = symbols.iloc[0]
-        line = symbols.index[(symbols != first).to_numpy()][0]
-        raise InputError(
-            f"line {line}: prices of {short(symbols[line])!r} after those of {short(first)!r} "
-            f"({symbols.nunique()} such names): give a file of one of them"
-        )
-    return rows.drop(columns="symbol")
+def _one_series(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without the columns of symbol and interval, which must not say that there are several series."""
+    for name, what in (("symbol", "prices"), ("interval", "bars")):
+        if name not in rows:
+            continue
+        values = rows[name].astype(str).str.strip()
+        if values.nunique() > 1 and rows["time"].duplicated().any():
+            first = values.iloc[0]
+            line = values.index[(values != first).to_numpy()][0]
+            raise InputError(
+                f"line {line}: {what} of {short(values[line])!r} after those of {short(first)!r} "
+                f"({values.nunique()} such names): give a file of one of them"
+            )
+        rows = rows.drop(columns=name)
+    return rows
 
 
 def _hours(
@@ -235,7 +237,7 @@ def _hours(
             f"line {rows.index[1]}: bars are {minutes:g} minute{'s' if minutes != 1 else ''} apart, and hourly bars "
             "are needed: resample to hours with --resample (RESAMPLE=true)"
         )
-    rows = repair.order(rows, done)
+    rows = repair.order(rows, done, apart)
     fine = dict(done)
     last = rows.iloc[-1]
     if "close_time" in rows and pd.notna(last["close_time"]) and last["close_time"] - last["time"] < apart * 0.95:

@@ -34,6 +34,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "takerbuybaseassetvolume", "takerbasevolume", "takerbuybasevolume", "takerbuybase", "takerbuyvolume",
     ),
     "symbol": ("symbol", "ticker", "pair", "tic", "instrument"),
+    "interval": ("interval", "timeframe", "resolution", "period", "granularity", "barsize"),
     "tick_volume": ("tickvol", "tickvolume"),
     "zone": ("timezone", "tz", "utcoffset", "gmtoffset", "tzoffset"),
 }  # fmt: skip
@@ -130,7 +131,7 @@ def _meaning(name: str) -> _Meaning | None:
         return _Meaning(WEAK[_plain(name)], 2) if _plain(name) in WEAK else None
     ours, unit = _exact(name_and_unit[1]), name_and_unit[2].strip().lower()
     bracketed = name.rstrip().endswith((")", "]"))
-    if ours is None or ours in ("symbol", "close_time", "trades", "taker_base", "zone"):
+    if ours is None or ours in ("symbol", "interval", "close_time", "trades", "taker_base", "zone"):
         return None
     if ours == "time" and unit in TIME_UNITS:
         return _Meaning(ours, 1, unit)

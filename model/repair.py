@@ -21,6 +21,10 @@ ROUNDING = 1e-4
 """An extreme may miss Open or Close by this share of the price and is then widened."""
 MAX_MISSING = 0.2
 """More missing hours than this share of the span is refused."""
+USUAL = 0.99
+"""The share of Closes that are no further than usual from the next Open."""
+LONGER = 0.05
+"""More rows kept instead of others than this share that end where no next bar opens: they are longer bars."""
 
 
 def _refuse(line: object, reason: str, more: int = 0) -> InputError:
@@ -51,14 +55,14 @@ def hours(rows: pd.DataFrame, is_part: bool = False) -> None:
         raise _refuse(rows.index[1], f"{problem}: hourly bars are needed")
 
 
-def order(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
+def order(rows: pd.DataFrame, done: dict[str, int], apart: pd.Timedelta = HOUR) -> pd.DataFrame:
     """Sort by time and drop repeated hours; counts ``unordered`` and ``duplicates``.
 
     Of two rows for an hour that agree on Open, the one that covers the other (higher high, lower
     low, more volume) was written later and is kept.
 
     Raises:
-        InputError: two rows for one hour contradict each other.
+        InputError: two rows for one hour contradict each other, or one is a bar of a longer interval than `apart`.
     """
     done["unordered"] = int((np.diff(rows["time"].to_numpy().astype(np.int64)) < 0).sum())
     rows = (
@@ -86,7 +90,40 @@ def order(rows: pd.DataFrame, done: dict[str, int]) -> pd.DataFrame:
             raise InputError(
                 f"lines {lines}: two different bars for {last['time']:%Y-%m-%d %H:%M} UTC; " + _why_twice(last["time"])
             )
-    return rows[~rows["time"].duplicated(keep="last")]
+    kept = rows[~rows["time"].duplicated(keep="last")]
+    _no_longer(rows, kept, apart)
+    return kept
+
+
+def _no_longer(rows: pd.DataFrame, kept: pd.DataFrame, apart: pd.Timedelta) -> None:
+    """Refuse rows that were `kept` since they cover others, and are bars of a longer interval.
+
+    A bar that was written later ends about where the next one opens. A longer bar ends elsewhere, and the bar that it
+    covers ends there.
+    """
+    follows = np.append(np.diff(kept["time"].to_numpy()) == apart, False)
+    next_open = pd.Series(np.where(follows, np.roll(kept["open"].to_numpy(), -1), np.nan), kept["time"].to_numpy())
+
+    def miss(bars: pd.DataFrame) -> Array:
+        return np.asarray(np.abs(bars["close"].to_numpy() / next_open.loc[bars["time"]].to_numpy() - 1))
+
+    with np.errstate(all="ignore"):
+        single = miss(kept[~kept["time"].isin(rows["time"][rows["time"].duplicated()]).to_numpy()])
+        single = single[np.isfinite(single)]
+        near = max(ROUNDING, float(np.quantile(single, USUAL))) if len(single) else ROUNDING
+        covered = rows[rows["time"].duplicated(keep="last")]
+        longer = kept.set_index(kept["time"]).loc[covered["time"]]
+        wrong = (miss(covered) <= near) & (miss(longer) > near)
+    judged = int(np.isfinite(miss(longer)).sum())
+    if wrong.sum() > LONGER * judged:
+        first = covered[wrong].iloc[[0]]
+        line, time = first.index[0], first["time"].iloc[0]
+        other = kept.index[(kept["time"] == time).to_numpy()][0]
+        raise InputError(
+            f"lines {line} and {other}: two different bars for {time:%Y-%m-%d %H:%M} UTC, and that of line {other} "
+            f"ends at {kept['close'][other]:g} where the next bar opens at {next_open[time]:g}: it is of a longer "
+            f"interval ({int(wrong.sum())} such rows): give a file of bars of one length"
+        )
 
 
 def clock_set_back(time: pd.Timestamp) -> bool:

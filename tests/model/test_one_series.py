@@ -1,0 +1,69 @@
+"""Files in which there are bars of several lengths: refused, unlike a bar that was written again when it was over."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from model import data, parquet
+from model.errors import InputError
+from tests.model.lines import HEADER
+from tests.model.test_files import put
+from tests.model.test_plausible import START, N, Row, rows, text
+
+
+def longer(bars: list[Row], hours: int) -> dict[int, Row]:
+    """Bars of so many hours, by the first of them."""
+    made = {}
+    for i in range(0, len(bars) - hours + 1, hours):
+        part = bars[i : i + hours]
+        highs, lows = [b[1] for b in part], [b[2] for b in part]
+        made[i] = [part[0][0], max(highs), min(lows), part[-1][3], sum(b[4] for b in part)]
+    return made
+
+
+def line(hour: int, bar: Row) -> str:
+    return f"{START + dt.timedelta(hours=hour):%Y-%m-%d %H:%M},{','.join(f'{x:.6f}' for x in bar)}"
+
+
+@pytest.mark.parametrize("hours", [2, 4, 24, 168])
+def test_bars_of_two_lengths_in_one_file_are_refused(tmp_path: Path, hours: int) -> None:
+    mixed = text(rows()) + "\n".join(line(i, bar) for i, bar in longer(rows(), hours).items()) + "\n"
+    with pytest.raises(InputError, match=r"lines 2 and 402: .*line 402 .*it is of a longer interval"):
+        data.load(put(tmp_path / "b", mixed))
+
+
+def test_files_of_two_lengths_in_one_folder_are_refused(tmp_path: Path) -> None:
+    for name, bars in (("1h", dict(enumerate(rows()))), ("4h", longer(rows(), 4))):
+        frame = pd.DataFrame(list(bars.values()), columns=HEADER.split(",")[1:])
+        frame.insert(0, "Open time", [pd.Timestamp(START) + pd.Timedelta(hours=i) for i in bars])
+        (tmp_path / f"{name}.parquet").write_bytes(parquet.encode(frame))
+    with pytest.raises(InputError, match="of a longer interval"):
+        data.load_uri(str(tmp_path))
+
+
+def test_two_intervals_in_a_column_are_refused(tmp_path: Path) -> None:
+    for title in ("interval", "Timeframe", "resolution", "period"):
+        one, two = text(rows()).splitlines(), [line(i, bar) for i, bar in longer(rows(), 2).items()]
+        mixed = [f"{one[0]},{title}", *(f"{each},1h" for each in one[1:]), *(f"{each},2h" for each in two)]
+        with pytest.raises(InputError, match="line 402: bars of '2h' after those of '1h'"):
+            data.load(put(tmp_path / "b", "\n".join(mixed) + "\n"))
+
+
+def test_hours_that_were_written_before_they_were_over_are_no_second_length(tmp_path: Path) -> None:
+    """Each hour as it was after some minutes, and as it was in the end, with Opens a little beside the Closes."""
+    rng, lines = random.Random(3), [HEADER]
+    bars = rows()
+    for bar in bars[1:]:
+        bar[0] *= 1 + rng.gauss(0, 0.0002)
+        bar[1], bar[2] = max(bar[0], bar[1]), min(bar[0], bar[2])
+    for i, (o, h, low, c, v) in enumerate(bars):
+        early = o + (c - o) * rng.random()
+        lines += [line(i, [o, max(o, early), min(o, early), early, v / 3]), line(i, [o, h, low, c, v])]
+    loaded = data.load(put(tmp_path / "b", "\n".join(lines) + "\n"))
+    assert (loaded.repairs["duplicates"], loaded.repairs["jumps"]) == (N, 0)
+    assert loaded.bars.close[5] == pytest.approx(bars[5][3])
