@@ -132,19 +132,23 @@ class SweepWork:
         if any(decision.action == "launch" for decision in self.decisions):
             check()
 
+        taken = {d.run.id: d.fingerprint for d in self.decisions if d.run}
+
         def make(decision: Decision, overrides: Overrides) -> Run:
             if decision.action == "resume" and decision.run is not None:
                 return replace(decision.run, overrides=overrides)
-            before = decision.run.id if decision.run else ""
             run = new_run(
-                self.runs, launch, decision.fingerprint, decision.inputs, now, overrides, previous=before, sweep=self.id
-            )
-            self.runs.put(run)
+                self.runs, launch, decision.fingerprint, decision.inputs, now, overrides,
+                previous=decision.run.id if decision.run else "", sweep=self.id, taken=taken,
+            )  # fmt: skip
+            taken[run.id] = run.fingerprint
             return run
 
         wanted = [pair for pair in zip(self.decisions, self.found, strict=True) if pair[0].action != "none"]
         self.runs.later, self.runs.over = True, {d.run.id for d in self.decisions if d.run and d.run.state.over}
-        self.todo = self.deployment.aws.each(lambda pair: make(*pair), wanted)
+        self.todo = [make(*pair) for pair in wanted]  # one after the other: each has an id of its own
+        new = [run for (decision, _), run in zip(wanted, self.todo, strict=True) if decision.action == "launch"]
+        self.deployment.aws.each(self.runs.put, new)
         self.runs.flush()
         # One that was written down and never launched is still to be launched.
         under_way = sum(d.action == "resume" and d.run is not None and bool(d.run.task_arn) for d in self.decisions)

@@ -8,9 +8,11 @@ ECS has forgotten is given up: its attempt is lost, and the next has another.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.aws.calls import Aws
@@ -112,14 +114,17 @@ def new_run(
     *,
     previous: str = "",
     sweep: str = "",
+    taken: Mapping[str, str] = MappingProxyType({}),
 ) -> Run:
     """A run that isn't launched yet. Its id is its time and the start of its fingerprint.
 
-    previous: the id of the run before with this fingerprint; sweep: the id of the sweep that it is part of.
+    previous: the id of the run before with this fingerprint; sweep: the id of the sweep that it is part of; taken:
+    fingerprints by the ids that runs beside it have, which may begin alike.
     """
-    run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{fingerprint[:8]}"
-    if previous.startswith(run_id):
-        run_id = f"{run_id}-{int(previous.removeprefix(run_id).lstrip('-') or 1) + 1}"  # two within a second
+    first = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{fingerprint[:8]}"
+    number = int(previous.removeprefix(first).lstrip("-") or 1) + 1 if previous.startswith(first) else 1
+    numbered = (first if n == 1 else f"{first}-{n}" for n in itertools.count(number))  # several within a second
+    run_id = next(run_id for run_id in numbered if taken.get(run_id, fingerprint) == fingerprint)
     return Run(
         id=run_id,
         fingerprint=fingerprint,

@@ -153,3 +153,15 @@ def test_two_runs_within_a_second_have_two_ids() -> None:
     first = f"19700101-000000-{BASE[:8]}"
     assert ids[1:] == [first, f"{first}-2", f"{first}-3"]
     assert new_run(runs, launch, BASE, {}, 1.0, previous=ids[-1]).id == f"19700101-000001-{BASE[:8]}"
+
+
+def test_runs_beside_each_other_have_two_ids_though_their_fingerprints_begin_alike() -> None:
+    runs, launch = Runs(None, "b"), Launch("d", "c", "arn", "main", (), "", True, "g", "p", {})  # type: ignore[arg-type]
+    first, other = f"19700101-000000-{BASE[:8]}", BASE[:8] + "0" * 56
+    for taken, previous, expected in (
+        ({first: other}, "", f"{first}-2"),
+        ({first: other, f"{first}-2": other}, "", f"{first}-3"),
+        ({f"{first}-2": other}, first, f"{first}-3"),
+        ({first: BASE}, "", first),  # of the same, which is one run
+    ):
+        assert new_run(runs, launch, BASE, {}, 0.0, previous=previous, taken=taken).id == expected

@@ -24,7 +24,9 @@ from reconciler.core.container import Container
 from reconciler.core.function_settings import Retry
 from reconciler.core.spec import Address
 from reconciler.kinds import TaskDefinitionSpec
+from reconciler.run import job
 from reconciler.run.cap import Limits
+from reconciler.run.fingerprint import fingerprint
 from reconciler.run.fleet import RATE
 from reconciler.run.launch import Launch
 from reconciler.run.run import Overrides
@@ -240,6 +242,18 @@ def test_ends_are_written_at_the_same_time(swept: Swept) -> None:
     aws, _ = swept(25)
     assert aws.alone == 0
     assert aws.calls["PutObject"] >= 8 * 25
+
+
+def test_each_has_a_run_of_its_own_though_fingerprints_begin_alike(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Of ten thousand two agree in their first 32 bits in one sweep of a hundred, and all have the same time."""
+    monkeypatch.setattr(job, "fingerprint", lambda inputs: "a" * 8 + fingerprint(inputs)[8:])
+    aws, _ = swept(5)
+    tokens = sorted(token for _, token in aws.launched)
+    first = tokens[0].removesuffix("-1")
+    assert tokens == sorted([f"{first}-1", *(f"{first}-{number}-1" for number in range(2, 6))])
+    assert sum(key.endswith("/run.json") for key in aws.objects) == 5
 
 
 @pytest.mark.share(3)
