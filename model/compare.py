@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model import evaluate, parquet, predict, stats, store
+from model import evaluate, parquet, predict, same_hours, stats, store
 from model.bars import Array
 from model.errors import InputError
 
@@ -93,8 +93,11 @@ def _paired(a: str, manifest_a: dict[str, Any], b: str, manifest_b: dict[str, An
     if not len(hours):
         return {"hours": 0}
     left, right = left.loc[hours], right.loc[hours]
-    if not np.allclose(left["close"], right["close"]):
-        return {"hours": 0, "note": "the runs forecast the same hours of different prices"}
+    try:
+        good = same_hours.alike(left, right)
+    except InputError as error:
+        return {"hours": 0, "note": f"the runs forecast {error}"}
+    left, right, hours = left[good], right[good], hours[good]
     result: dict[str, Any] = {"hours": len(hours)}
     for (name, loss_a), loss_b in zip(_losses(left).items(), _losses(right).values(), strict=True):
         good = np.isfinite(loss_a) & np.isfinite(loss_b)

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from model import champion as champions
-from model import evaluate, later, parquet, predict, stats, store
+from model import evaluate, later, parquet, predict, same_hours, stats, store
 from model.bars import Array
 from model.champion import HOURS, MINIMUM
 from model.errors import InputError
@@ -45,10 +46,20 @@ def _losses(run: str, data_uri: str, how: Reading) -> pd.DataFrame:
         "direction": evaluate.log_loss(column("up"), column("p_up")),
         "return": (column("ret") - column("ret_forecast")) ** 2,
         "interval": evaluate.interval_score(column("ret"), low, high, coverage),
-        "close": column("close"),
+        **{name: column(name) for name in same_hours.NEAR},
         "coverage": np.full(len(rows), coverage),
     }
     return pd.DataFrame(losses, index=rows.index)
+
+
+def _same_market(challenger: str, champion: str, mine: pd.DataFrame, theirs: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which of the hours that both forecast have the same outcome."""
+    try:
+        return same_hours.alike(mine, theirs) if len(mine) else np.ones(0, dtype=np.bool_)
+    except InputError as error:
+        raise InputError(
+            f"{challenger} and the champion {champion} forecast {error}: they are of another market, or of other bars"
+        ) from error
 
 
 def judge(
@@ -63,14 +74,14 @@ def judge(
     common = mine.index.intersection(theirs.index)
     mine, theirs = mine.loc[common], theirs.loc[common]
     good = np.isfinite(mine[metric].to_numpy()) & np.isfinite(theirs[metric].to_numpy())
+    mine, theirs = mine[good], theirs[good]
+    good = _same_market(challenger, champion, mine, theirs)
     mine, theirs = mine[good].iloc[-hours:], theirs[good].iloc[-hours:]
     if len(mine) < MINIMUM:
         raise InputError(
             f"{challenger} and the champion {champion} have {len(mine)} hours that both forecast out of sample, and "
             f"{MINIMUM} are needed: give newer data with --data, which the champion then forecasts, too"
         )
-    if not np.allclose(mine["close"], theirs["close"]):
-        raise InputError(f"{challenger} and the champion {champion} forecast other prices: they are of another market")
     if metric == "interval" and (mine["coverage"].iloc[-1] != theirs["coverage"].iloc[-1]):
         raise InputError("the intervals have another nominal coverage: train with the champion's COVERAGE")
     loss, other = (np.asarray(side[metric].to_numpy(), dtype=np.float64) for side in (mine, theirs))

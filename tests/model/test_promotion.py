@@ -100,7 +100,9 @@ def test_what_cannot_be_judged_is_refused_and_changes_nothing(made: Made, tmp_pa
 
     changed(lambda rows: rows.assign(hour=rows["hour"] + pd.Timedelta(days=4000)), "have 0 hours that both forecast")
     changed(lambda rows: rows.iloc[:100], "have 100 hours that both forecast")
-    changed(lambda rows: rows.assign(close=rows["close"] * 2), "forecast other prices")
+    changed(lambda rows: rows.assign(close=rows["close"] * 2), "forecast .* other prices: close is")
+    changed(lambda rows: rows.assign(lv=rows["lv"] - 1), "forecast .* other prices: lv is")
+    changed(lambda rows: rows.assign(ret=rows["ret"][::-1].to_numpy()), "forecast .* other prices: ret is")
     for name in ("close", "lv_forecast", "upper_price"):
         changed(lambda rows, name=name: rows.drop(columns=name), f"it has no numbers {name}")  # type: ignore[misc]
         changed(lambda rows, name=name: rows.assign(**{name: "x"}), f"it has no numbers {name}")  # type: ignore[misc]
@@ -117,6 +119,25 @@ def test_what_cannot_be_judged_is_refused_and_changes_nothing(made: Made, tmp_pa
     (tmp_path / "models" / "champion.json").write_text("{}")
     with pytest.raises(InputError, match="was not written by this program"):
         promotion.promote(first, models)
+
+
+def test_prices_far_below_one_are_told_apart(made: Made, tmp_path: Path) -> None:
+    first, second = made("one", 1.0), made("other", 0.5)
+    for run, price in ((first, 1e-9), (second, 3e-9)):
+        rows = parquet.decode(Path(run, "predictions.parquet").read_bytes(), "p")
+        put_predictions(Path(run), rows.assign(close=price))
+    with pytest.raises(InputError, match="other prices: close is 3e-09 and 1e-09"):
+        promotion.judge(second, first, "volatility")
+    assert "other prices: close is 1e-09 and 3e-09" in compare.compare(first, second)["paired"]["note"]
+
+
+def test_a_bar_that_the_exchange_has_corrected_is_left_out(made: Made, tmp_path: Path) -> None:
+    first, second = made("one", 1.0), made("other", 0.5)
+    rows = parquet.decode(Path(second, "predictions.parquet").read_bytes(), "p")
+    rows.loc[rows.index[-5], "lv"] += 40
+    put_predictions(Path(second), rows)
+    assert promotion.judge(second, first, "volatility")["verdict"] == "better"
+    assert compare.compare(first, second)["paired"]["hours"] == len(rows) - 1
 
 
 def changes(content: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
