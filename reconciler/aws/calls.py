@@ -1,9 +1,9 @@
 """Every call to AWS goes through here: one place for clients, retries, waiting, error codes, reads and writes.
 
-`Aws.call` is the only way in. It knows from the operation's name whether it reads or writes, so that a plan's `Aws`
-refuses to write, and an apply's checks before each write that the lock is still held. botocore's own retries are
-off: they retry what must not be retried (a real `LimitExceededException`) and leave out what must. What an error
-means is in `errors`.
+The class `Aws` is the only way in: by `call` and what is made of it, `ensure`, `put_object` and `transfer`. It knows
+from the operation's name whether it reads or writes, so that a plan's `Aws` refuses to write, and an apply's checks
+before each write that the lock is still held. botocore's own retries are off: they retry what must not be retried (a
+real `LimitExceededException`) and leave out what must. What an error means is in `errors`.
 """
 
 from __future__ import annotations
