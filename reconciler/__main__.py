@@ -21,7 +21,7 @@ def main() -> int:
         from reconciler.cli.os_errors import tell_harmless
 
         tell_harmless()
-        return run(sys.argv[1:], loaded=gc.freeze)
+        return run(sys.argv[1:], on_loaded=gc.freeze)
     except KeyboardInterrupt:  # while it was being loaded, or at its very end
         sys.stderr.write("interrupted\n")
         return 130

@@ -196,30 +196,30 @@ class _Starting:
     def start(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
         """Launch it, unless what the scanner found in an image of ours forbids that. Raises ReconcilerError."""
         repeats = isinstance(self.work, like.LikeWork)
-        there = like.with_definition(self.deployment, attributes) if repeats else attributes
-        launch = launch_of(self.deployment, there, "" if repeats else commit_or_none(self.target.base))
+        all_attributes = like.with_definition(self.deployment, attributes) if repeats else attributes
+        launch = launch_of(self.deployment, all_attributes, "" if repeats else commit_or_none(self.target.base))
         self._say_what_is_not_done(attributes)
         self.work.start(launch, lambda: self._check_scan(attributes))
 
     def _say_what_is_not_done(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
         """What this machine doesn't do of the file and the Dockerfile, before the program runs without it."""
         image, home = self.deployment.image, self.target.local
-        if home is not None and (wanted := self.deployment.deploy.task.gpu):
+        if home is not None and (task_gpus := self.deployment.deploy.task.gpu):
             from reconciler.local.gpus import present
 
-            if (there := len(present())) < wanted:
-                without = f"has {there} of the {wanted} NVIDIA GPUs" if there else "has no NVIDIA GPU"
+            if (machine_gpus := len(present())) < task_gpus:
+                without = f"has {machine_gpus} of the {task_gpus} NVIDIA GPUs" if machine_gpus else "has no NVIDIA GPU"
                 self.terminal.say(f"this machine {without} that the task asks for; it runs without")
                 self.terminal.say()
         if home is None or image is None or not (digest := attributes.get(image.address, {}).get("digest")):
             return
         from reconciler.local.process_engine import left_undone, made_for
 
-        made, asked = made_for(home / "images", digest), self.target.engine_choice
-        if made and asked in ("docker", "process") and made != asked:
+        image_engine, chosen_engine = made_for(home / "images", digest), self.target.engine_choice
+        if image_engine and chosen_engine in ("docker", "process") and image_engine != chosen_engine:
             raise UserError(
-                f"--engine {asked}: this image was made for {made} by an earlier apply, and stays so until what goes "
-                "into it changes",
+                f"--engine {chosen_engine}: this image was made for {image_engine} by an earlier apply, and stays so "
+                "until what goes into it changes",
                 hint=f"to have it made anew, forget everything: {program()} local reset",
             )
         if lines := left_undone(home / "images", digest):
@@ -237,7 +237,7 @@ class _Starting:
 
 
 def _summary(deployment: Deployment, applied: engine.Applied, work: Work | None, code: int) -> Applied:
-    ended = work.ended(code) if work is not None else Ended(verdict(None, code), run=None)
+    end = work.ended(code) if work is not None else Ended(verdict(None, code), run=None)
     parts = outcome_json(applied.outcome)
     plan = plan_json(applied.plan, deployment.given_data)
-    return Applied(plan, *parts, verdict=ended.verdict, run=ended.run, sweep=ended.sweep)
+    return Applied(plan, *parts, verdict=end.verdict, run=end.run, sweep=end.sweep)

@@ -202,15 +202,15 @@ def _runs(top: Top) -> None:
     """The commands about runs, which name a run and not a file."""
 
     def command(name: str, default: str = "the newest") -> Parser:
-        made = top.command(name)
+        command_parser = top.command(name)
         if default:
             help_text = f"its id or a part of it (default: {default})"
-            made.add_argument("run", nargs="?", default="", metavar="RUN", help=help_text)
-        made.add_argument("--file", type=Path, default="deploy.yaml", help="(default: %(default)s)")
-        _environment(made)
-        _reach(made)
-        made.set_defaults(module=name)
-        return made
+            command_parser.add_argument("run", nargs="?", default="", metavar="RUN", help=help_text)
+        command_parser.add_argument("--file", type=Path, default="deploy.yaml", help="(default: %(default)s)")
+        _environment(command_parser)
+        _reach(command_parser)
+        command_parser.set_defaults(module=name)
+        return command_parser
 
     watch = command("watch")
     _on_interrupt(watch)

@@ -91,9 +91,9 @@ def described(prog: str) -> Iterator[Command]:
 
     top = parser(prog)
     for name, command in top.commands.items():
-        shown = [action for action in command.arguments if action.help != argparse.SUPPRESS]
+        visible = [action for action in command.arguments if action.help != argparse.SUPPRESS]
         about = (command.description or "").strip()
-        yield Command(name, command.about, about, tuple(_argument(action) for action in shown))
+        yield Command(name, command.about, about, tuple(_argument(action) for action in visible))
 
 
 def _argument(action: argparse.Action) -> Argument:
@@ -123,15 +123,16 @@ def bash(commands: list[Command]) -> str:
         for flag in option.flags
     ]
     free = [
-        f"{c.name}:{flag}"
-        for c in commands
-        for option in c.options
+        f"{command.name}:{flag}"
+        for command in commands
+        for option in command.options
         if option.takes and not option.choices
         for flag in option.flags
     ]
     words = [
-        f"    {c.name}) words='{' '.join([*c.words, *(f for option in c.options for f in option.flags)])}' ;;"
-        for c in commands
+        f"    {command.name}) words='"
+        f"{' '.join([*command.words, *(flag for option in command.options for flag in option.flags)])}' ;;"
+        for command in commands
     ]
     names = " ".join(command.name for command in commands)
     return f"""\
@@ -206,9 +207,9 @@ def fish(commands: list[Command]) -> str:
     lines += [f"complete -c {NAME} -n __fish_use_subcommand -l version -d 'print the version'"]
     for command in commands:
         lines.append(f"complete -c {NAME} -n __fish_use_subcommand -a {command.name} -d '{command.help}'")
-        seen = f"complete -c {NAME} -n '__fish_seen_subcommand_from {command.name}'"
+        prefix = f"complete -c {NAME} -n '__fish_seen_subcommand_from {command.name}'"
         if command.words:
-            lines.append(f"{seen} -f -a '{' '.join(command.words)}'")
+            lines.append(f"{prefix} -f -a '{' '.join(command.words)}'")
         for option in command.options:
             flags = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags)
             value = (
@@ -220,5 +221,5 @@ def fish(commands: list[Command]) -> str:
                 if option.takes
                 else ""
             )
-            lines.append(f"{seen} {flags}{value} -d '{option.help}'")
+            lines.append(f"{prefix} {flags}{value} -d '{option.help}'")
     return "\n".join(lines) + "\n"

@@ -97,11 +97,13 @@ def run(options: Arguments, terminal: Terminal) -> int:
         data=sum(path.stat().st_size for path in files) / GB,
         log=(LOG if options.log_mb is None else options.log_mb) / 1024,
     )
-    once, month = run_lines(deploy, amounts), month_lines(deploy, amounts)
+    run_costs, month = run_lines(deploy, amounts), month_lines(deploy, amounts)
     log = Known(amounts.log * 1024, "assumed" if options.log_mb is None else "given")
     if options.json:
         terminal.json(
-            _answer(target, once, month, {"minutes": span, "runs_per_month": often, "image_gb": image, "log_mb": log})
+            _answer(
+                target, run_costs, month, {"minutes": span, "runs_per_month": often, "image_gb": image, "log_mb": log}
+            )
         )
         return 0
     task = deploy.task
@@ -116,7 +118,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     terminal.print()
     least = f", billed as {seconds(prices.LEAST)}" if amounts.seconds < prices.LEAST else ""
     terminal.print(f"A run{many} {seconds(amounts.seconds)} ({span.source}){least}")
-    _table(terminal, once, "a run")
+    _table(terminal, run_costs, "a run")
     terminal.print()
     if often.value or options.runs_per_month is not None or deploy.service is not None:
         terminal.print(f"A month with {often.value:g} runs ({often.source}); image {image.source}, log {log.source}")
@@ -131,9 +133,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if "FARGATE_SPOT" in (*deploy.run.capacity, *of_workers) or MANAGED_SPOT in deploy.managed_providers.values():
         terminal.print()
         terminal.print("A task on Spot is counted at the on-demand price; Spot's own changes, and is up to 70 % less.")
-    if total(once) is None:
+    if total(run_costs) is None:
         terminal.print()
-        terminal.print(f"No sum: {why_no_sum(deploy, once)}")
+        terminal.print(f"No sum: {why_no_sum(deploy, run_costs)}")
     return 0
 
 
@@ -171,7 +173,7 @@ def _last_good(past: Past) -> list[float]:
     durations: list[float] = []
     for batch in past.runs.catalog().batches():
         good = (run.seconds for run in past.ends(batch) if run.state is State.SUCCEEDED)
-        durations += [taken for taken in good if taken is not None]
+        durations += [duration for duration in good if duration is not None]
         if len(durations) >= LAST:
             break
     return durations[:LAST]
@@ -199,7 +201,7 @@ def _table(terminal: Terminal, lines: list[Line], name: str) -> None:
     terminal.print(terminal.style(f"  {name:<14} {'':<44} {amount:>12}", "bold"))
 
 
-def _answer(target: Target, once: list[Line], month: list[Line], known: dict[str, Known]) -> Costs:
+def _answer(target: Target, run_costs: list[Line], month: list[Line], amounts: dict[str, Known]) -> Costs:
     table = Prices(prices.DATE, prices.INSTANCE_DATE, prices.SOURCES)
-    of_month = OfMonth(known["runs_per_month"].value, total(month), month)
-    return Costs(target.deploy.name, target.deploy.region, table, known, OfRun(total(once), once), of_month)
+    of_month = OfMonth(amounts["runs_per_month"].value, total(month), month)
+    return Costs(target.deploy.name, target.deploy.region, table, amounts, OfRun(total(run_costs), run_costs), of_month)

@@ -47,7 +47,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     target = target_of(options)
     on_interrupt(target.stop.set)
     deployment = deployment_of(target, target.aws(terminal), terminal, "destroy", skip_image=True, removing=True)
-    again = command_line()
+    same_command = command_line()
     applied = engine.destroy(
         deployment,
         Options(delete_data=options.delete_data, confirm=confirmed(options.confirm)),
@@ -62,9 +62,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
         ask_iam=not options.skip_permission_check,
     )
     outcome = applied.outcome
-    show_outcome(terminal, outcome, again)
+    show_outcome(terminal, outcome, same_command)
     if target.stop.is_set():
-        raise Interrupted("interrupted", hint=f"what was deleted stays deleted; to continue: {again}")
+        raise Interrupted("interrupted", hint=f"what was deleted stays deleted; to continue: {same_command}")
     if options.json:
         terminal.json(Destroyed(plan_json(applied.plan), *outcome_json(outcome)))
     elif outcome.done and outcome.ok:
@@ -106,11 +106,11 @@ class _Shown(Steps):
         if not any(step.does and step.address == Address("bucket", deployment.names.bucket) for step in plan.steps):
             return
         try:
-            seen = early.result() if early else self._under_way()
+            runs = early.result() if early else self._under_way()
         except ReconcilerError as error:
             self.terminal.note(f"note: whether runs are under way can't be seen: {error}")
             return
-        for run in seen:
+        for run in runs:
             if not run.state.over and run.task_arn:
                 end = command(self.target, "stop", run.id)
                 self.terminal.note(f"note: run {run.id} is under way, and its results are deleted; end it: {end}")

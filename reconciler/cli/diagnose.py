@@ -81,8 +81,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
         if went_on:
             terminal.print(f"  attempt {run.attempts[-1].number} {went_on.text}")
         for attempt in run.attempts:
-            if used := attempt_line(target.deploy, run, attempt, past.runs.now()):
-                terminal.print(terminal.fold("  ", f"attempt {attempt.number} {used}"))
+            if usage_line := attempt_line(target.deploy, run, attempt, past.runs.now()):
+                terminal.print(terminal.fold("  ", f"attempt {attempt.number} {usage_line}"))
         show(terminal, diagnosis, command(past.target, "logs", run.id))
         terminal.print(f"  then     {command(past.target, 'apply', '')}")
         for line in run_lines(target.deploy, run):
@@ -107,12 +107,12 @@ def diagnose(aws: Aws, deploy: Deploy, run: Run, base: Path, local: Path | None)
 def diagnosis_of(deploy: Deploy, run: Run, base: Path, lines: Sequence[str], local: Path | None) -> Diagnosis:
     """Why a run failed, from the last lines of its log."""
     task, last = deploy.task, run.attempts[-1] if run.attempts else None
-    stopped = run.state is State.STOPPED  # which may have been between two attempts
+    was_stopped = run.state is State.STOPPED  # which may have been between two attempts
     inputs = run.inputs.get("containers", {}).get(run.container or task.container, {})
     case = Case(
-        event=Event.STOPPED if stopped else run.event,
+        event=Event.STOPPED if was_stopped else run.event,
         exit_code=run.exit_code,
-        reason=last.reason if last and not stopped else run.reason,
+        reason=last.reason if last and not was_stopped else run.reason,
         log=lines,
         managed=last is not None and last.provider in deploy.managed_providers,
         cpu=int((last and last.cpu) or run.inputs.get("cpu", task.cpu)),
@@ -151,18 +151,20 @@ def _undone(local: Path | None, image: str) -> list[str] | None:
 
 def advice(context: Path, module: str) -> str:
     """What to do about a Python module that isn't there, where a file of the build context tells more."""
-    own = [path for path in (context / f"{module}.py", context / module, context / "src" / module) if path.exists()]
-    if own:
-        name = own[0].relative_to(context)
+    module_paths = [
+        path for path in (context / f"{module}.py", context / module, context / "src" / module) if path.exists()
+    ]
+    if module_paths:
+        name = module_paths[0].relative_to(context)
         return f"{name} is in the build context: COPY it, and start the program from the folder that it is in"
-    named = re.compile(rf"""(?im)^[ \t"'-]*{module.replace("_", "[-_.]")}(?![\w-])""")
+    pattern = re.compile(rf"""(?im)^[ \t"'-]*{module.replace("_", "[-_.]")}(?![\w-])""")
     for file in sorted([*context.glob("*requirements*.txt"), *context.glob("requirements/*.txt"),
                         context / "pyproject.toml"]):  # fmt: skip
         try:
             text = file.read_text(errors="replace") if file.stat().st_size < LONGEST_FILE else ""
         except OSError:
             continue
-        if named.search(text):
+        if pattern.search(text):
             name = file.relative_to(context)
             return f"{name} names it: have the Dockerfile install {name}, for the Python that starts the program"
     return ""
@@ -192,8 +194,8 @@ def image_name(deploy: Deploy, recorded: str) -> str:
     return str(repository.name) if recorded.startswith("inputs:") and repository else recorded
 
 
-def show(terminal: Terminal, diagnosis: Diagnosis, rest: str) -> None:
-    """Cause, evidence, fix, and the change to deploy.yaml. rest: the command that shows what is cut of them."""
+def show(terminal: Terminal, diagnosis: Diagnosis, log_command: str) -> None:
+    """Cause, evidence, fix, and the change to deploy.yaml. log_command: the command that shows what is cut of them."""
     cause = cut(diagnosis.cause, SHOWN)
     cause = cause if diagnosis.sure or not diagnosis.known else f"{cause} (not sure)"
     terminal.print(
@@ -202,7 +204,7 @@ def show(terminal: Terminal, diagnosis: Diagnosis, rest: str) -> None:
     for line in diagnosis.evidence:
         terminal.print(terminal.fold("  found    ", terminal.program(cut(line, SHOWN))))
     if any(len(text) > SHOWN for text in (diagnosis.cause, *diagnosis.evidence)):
-        terminal.print(f"  (cut; the whole log: {rest})")
+        terminal.print(f"  (cut; the whole log: {log_command})")
     terminal.print(terminal.fold("  fix      ", diagnosis.fix))
     if diagnosis.change:
         terminal.print("  in deploy.yaml:")

@@ -41,17 +41,17 @@ def run(options: Arguments, terminal: Terminal) -> int:
 
 def examine(file: Path, environment: str = "") -> list[Finding]:
     """All checks, in the order in which a deployment needs them."""
-    known, deploy = doctor.deploy_file(file, os.environ, environment)
+    file_finding, deploy = doctor.deploy_file(file, os.environ, environment)
     with ThreadPoolExecutor(1) as pool:
         engine = pool.submit(doctor.engine, os.environ, deploy)  # which takes its time
-        findings = [doctor.python(), doctor.git(file), known]
+        findings = [doctor.python(), doctor.git(file), file_finding]
         try:
             session = new_session(region=deploy.region if deploy else "")
         except UserError as error:
             findings.append(ng("credentials", error.message, error.hint))
         else:
-            where, region = doctor.region(session, deploy)
-            findings += [where, *_aws(session, region, file, deploy)]
+            region_finding, region = doctor.region(session, deploy)
+            findings += [region_finding, *_aws(session, region, file, deploy)]
         findings.insert(2, engine.result())
     return findings
 
@@ -59,27 +59,27 @@ def examine(file: Path, environment: str = "") -> list[Finding]:
 def _aws(session: Any, region: str, file: Path, deploy: Deploy | None) -> list[Finding]:
     """The checks for which AWS is asked."""
     findings = [doctor.credentials(session)]
-    there = findings[0].state is not State.NG
+    has_credentials = findings[0].state is not State.NG
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or None
     with Aws(
         region, session=session, endpoint_url=endpoint, read_only=True, patience=doctor.PATIENCE, clock=doctor.Once()
     ) as aws:
-        who = ""
-        if there:
-            account, who = doctor.account(aws, deploy)
+        caller_arn = ""
+        if has_credentials:
+            account, caller_arn = doctor.account(aws, deploy)
             findings.append(account)
         else:
             findings.append(skip("account", "no credentials"))
         findings.append(doctor.clock(doctor.address(session, region, endpoint)))
         if deploy is None:
             findings.append(skip("permissions to plan", "no file says what a plan would read"))
-        elif not who:
+        elif not caller_arn:
             findings.append(skip("permissions to plan", "AWS doesn't say who asks"))
         else:
-            findings.append(doctor.permissions(aws, deploy, file.resolve().parent, who))
-        ci, asked = deploy.ci if deploy is not None else None, aws if who else None
+            findings.append(doctor.permissions(aws, deploy, file.resolve().parent, caller_arn))
+        ci, aws_or_none = deploy.ci if deploy is not None else None, aws if caller_arn else None
         if ci and ci.github and in_github(os.environ):
-            findings.append(github_token.check(asked, ci.github, os.environ))
+            findings.append(github_token.check(aws_or_none, ci.github, os.environ))
         if ci and ci.gitlab and in_gitlab(os.environ):
-            findings.append(gitlab_token.check(asked, ci.gitlab, os.environ))
+            findings.append(gitlab_token.check(aws_or_none, ci.gitlab, os.environ))
     return findings

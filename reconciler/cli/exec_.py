@@ -75,21 +75,21 @@ def run(options: Arguments, terminal: Terminal) -> int:
     run = _under_way(past, options.run)
     task = _task_of(past, run)
     container = program_of(task, run.container or past.place.container)
-    stopped = _Stopped(past, run)
+    task_end = _Stopped(past, run)
     output = sys.stderr if options.json else None
     if past.target.local is not None:
         try:
-            code = known = _run_locally(past.target.local, run, container, words or SHELL, stopped, output)
+            code = known_code = _run_locally(past.target.local, run, container, words or SHELL, task_end, output)
         except _NotRun as wrong:
             terminal.error(wrong)
-            code = known = wrong.code
+            code = known_code = wrong.code
     else:
-        code, known = _in_aws(past, task, container, words or SHELL, output), None
+        code, known_code = _in_aws(past, task, container, words or SHELL, output), None
         terminal.note(UNKNOWN)
-    if stopped.seen:
+    if task_end.reached:
         terminal.note(f"the task of run {run.id} has ended, and the command with it")
     if options.json:
-        terminal.json(Entered(run.id, run.task_arn, known))
+        terminal.json(Entered(run.id, run.task_arn, known_code))
     return code
 
 
@@ -141,18 +141,18 @@ class _Stopped:
     """Whether a run's task has ended meanwhile."""
 
     def __init__(self, past: Past, run: Run) -> None:
-        self._past, self._attempt, self.seen = past, run.attempts[-1], False
+        self._past, self._attempt, self.reached = past, run.attempts[-1], False
 
     def look(self) -> bool:
         try:
             task = known_task(self._past.aws, self._past.place, self._attempt)
         except ReconcilerError:
             return False  # the next look says more
-        self.seen = task is None or task["lastStatus"] != "RUNNING"
-        return self.seen
+        self.reached = task is None or task["lastStatus"] != "RUNNING"
+        return self.reached
 
 
-def _run_locally(home: Path, run: Run, container: str, words: tuple[str, ...], stopped: _Stopped, output: Any) -> int:
+def _run_locally(home: Path, run: Run, container: str, words: tuple[str, ...], task_end: _Stopped, output: Any) -> int:
     """In a task of the embedded AWS: a process beside the program's, or in its container."""
     from reconciler.local import status
     from reconciler.local.signing import request
@@ -160,14 +160,14 @@ def _run_locally(home: Path, run: Run, container: str, words: tuple[str, ...], s
     running = status(home)
     if running is None:
         raise UserError("the embedded AWS doesn't run any more")
-    asked = {
+    body = {
         "task": task_id(run.task_arn), "container": container, "words": list(words),
         "terminal": sys.stdin.isatty() and sys.stdout.isatty(),
     }  # fmt: skip
-    _, inside = request(running.endpoint_url, running.keys, "POST", "/_reconciler/inside", asked)
+    _, inside = request(running.endpoint_url, running.keys, "POST", "/_reconciler/inside", body)
     if inside is None:
         raise UserError(f"nothing runs in the task of run {run.id} any more")
-    return _child(inside["words"], inside["environment"], inside["folder"], stopped.look, output)
+    return _child(inside["words"], inside["environment"], inside["folder"], task_end.look, output)
 
 
 def _in_aws(past: Past, task: Mapping[str, Any], container: str, words: tuple[str, ...], output: Any) -> int:
@@ -181,12 +181,12 @@ def session(
     calls: Any, region: str, cluster: str, container: str, task: Mapping[str, Any], words: tuple[str, ...]
 ) -> tuple[list[str], dict[str, str]]:
     """The plugin's arguments and variables for a new session in a task's container. Raises AwsError."""
-    where = {"cluster": cluster, "task": task_id(task["taskArn"]), "container": container}
-    answer = calls.call("ecs", "ExecuteCommand", **where, command=shlex.join(words), interactive=True)
+    place = {"cluster": cluster, "task": task_id(task["taskArn"]), "container": container}
+    answer = calls.call("ecs", "ExecuteCommand", **place, command=shlex.join(words), interactive=True)
     runtime = next(
         (entry.get("runtimeId", "") for entry in task.get("containers") or () if entry["name"] == container), ""
     )
-    about = {"Target": f"ecs:{cluster}_{where['task']}_{runtime}"}
+    about = {"Target": f"ecs:{cluster}_{place['task']}_{runtime}"}
     line = [
         SESSION,
         region,
@@ -195,8 +195,8 @@ def session(
         json.dumps(about),
         f"https://ssm.{region}.{partition_of(region).domain}",
     ]
-    given = {key[:1].upper() + key[1:]: value for key, value in answer["session"].items()}
-    return line, {SESSION: json.dumps(given)}
+    parameters = {key[:1].upper() + key[1:]: value for key, value in answer["session"].items()}
+    return line, {SESSION: json.dumps(parameters)}
 
 
 def _plugin() -> str:
@@ -204,24 +204,24 @@ def _plugin() -> str:
     plugin = shutil.which(PLUGIN)
     if plugin is None:
         raise UserError(f"{PLUGIN} isn't installed, with which AWS opens a session", hint=f"get it: {WHERE}")
-    asked = [plugin, "--version"]
-    told = subprocess.run(  # noqa: S603 - AWS's plugin
-        asked, capture_output=True, text=True, check=False, env=without_tokens(os.environ)
+    version_command = [plugin, "--version"]
+    version = subprocess.run(  # noqa: S603 - AWS's plugin
+        version_command, capture_output=True, text=True, check=False, env=without_tokens(os.environ)
     ).stdout
-    told = told.strip()
-    parts = tuple(int(part) for part in told.split(".")[:3] if part.isdigit())
+    version = version.strip()
+    parts = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
     if len(parts) < len(OLDEST) or parts < OLDEST:
-        wanted = ".".join(map(str, OLDEST))
-        raise UserError(f"{PLUGIN} {told} is too old: {wanted} is the first that fits", hint=f"get it: {WHERE}")
+        oldest = ".".join(map(str, OLDEST))
+        raise UserError(f"{PLUGIN} {version} is too old: {oldest} is the first that fits", hint=f"get it: {WHERE}")
     return plugin
 
 
 def _child(
-    words: list[str], environment: Mapping[str, str], folder: str | None, ended: Callable[[], bool] | None,
+    words: list[str], environment: Mapping[str, str], folder: str | None, has_ended: Callable[[], bool] | None,
     output: Any,
 ) -> int:  # fmt: skip
-    """Run it with our terminal. Ctrl-C is the child's: it is in the foreground as we are. ended: whether the task is
-    over, None where the session ends with it by itself.
+    """Run it with our terminal. Ctrl-C is the child's: it is in the foreground as we are. has_ended: whether the task
+    is over, None where the session ends with it by itself.
 
     Returns its exit code, 128 and the number for a signal. Raises UserError where it can't be begun.
     """
@@ -235,8 +235,8 @@ def _child(
             raise _NotRun(words[0], error) from None
         before[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         over = threading.Event()
-        if ended is not None:
-            threading.Thread(target=_end_with, args=(child, ended, over), daemon=True).start()
+        if has_ended is not None:
+            threading.Thread(target=_end_with, args=(child, has_ended, over), daemon=True).start()
         code = child.wait()
         over.set()
         return code if code >= 0 else 128 - code
@@ -245,12 +245,12 @@ def _child(
             signal.signal(number, handler)
 
 
-def _end_with(child: subprocess.Popen[bytes], ended: Callable[[], bool], over: threading.Event) -> None:
+def _end_with(child: subprocess.Popen[bytes], has_ended: Callable[[], bool], over: threading.Event) -> None:
     """End it when the task ends, with all that it has started: a shell heeds SIGHUP, and anything SIGKILL."""
     import psutil  # of the embedded AWS, where alone a command is ended so
 
     while not over.wait(LOOK):
-        if not ended():
+        if not has_ended():
             continue
         for number in (signal.SIGHUP, signal.SIGKILL):
             with contextlib.suppress(psutil.Error):

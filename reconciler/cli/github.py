@@ -105,9 +105,9 @@ def _digest(outcome: Outcome) -> str:
 def _summary(terminal: Terminal, page: str) -> None:
     """Add it to what this step's summary has, as far as GitHub takes it: it drops a summary that is too large."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
-    taken = Path(path).stat().st_size if path and Path(path).is_file() else 0
+    size = Path(path).stat().st_size if path and Path(path).is_file() else 0
     page = KNOWN.hide(page)  # before it is cut
-    _append(terminal, "GITHUB_STEP_SUMMARY", markdown.fit(page + "\n", markdown.SUMMARY - taken))
+    _append(terminal, "GITHUB_STEP_SUMMARY", markdown.fit(page + "\n", markdown.SUMMARY - size))
 
 
 def _outputs(terminal: Terminal, values: Mapping[str, str]) -> None:
@@ -116,11 +116,11 @@ def _outputs(terminal: Terminal, values: Mapping[str, str]) -> None:
     _append(terminal, "GITHUB_OUTPUT", KNOWN.hide("".join(lines)))
 
 
-def _append(terminal: Terminal, variable: str, added: str) -> None:
+def _append(terminal: Terminal, variable: str, addition: str) -> None:
     if not (path := os.environ.get(variable)):
         return
     try:
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(added)
+            file.write(addition)
     except OSError as error:
         terminal.note(f"{variable} can't be written: {error.strerror}")

@@ -94,7 +94,7 @@ def _from_aws(options: Arguments, region: str, terminal: Terminal) -> int:
 def _from_copilot(options: Arguments, region: str, terminal: Terminal) -> int:
     out = options.out
     assert options.copilot is not None
-    made = import_job(
+    imported = import_job(
         options.copilot,
         take=job_of(options.take),
         region=region,
@@ -103,21 +103,21 @@ def _from_copilot(options: Arguments, region: str, terminal: Terminal) -> int:
         environ=os.environ,
         name=str(out),
     )
-    _write(out, typed_comments(made.text))
-    wrong = remaining_problems(out, made.environments, os.environ)
+    _write(out, typed_comments(imported.text))
+    wrong = remaining_problems(out, imported.environments, os.environ)
     if options.json:
-        terminal.json(Written(str(out), [Resource("job", made.job)], [*made.omissions, *wrong], made.notes))
+        terminal.json(Written(str(out), [Resource("job", imported.job)], [*imported.omissions, *wrong], imported.notes))
         return 0
-    terminal.say(f"  {'job':<16} {made.job}")
-    for note in made.notes:
+    terminal.say(f"  {'job':<16} {imported.job}")
+    for note in imported.notes:
         terminal.print(terminal.fold("note: ", note))
-    for head, lines in (("Not carried over:", made.omissions), ("Correct this before you use the file:", wrong)):
+    for head, lines in (("Not carried over:", imported.omissions), ("Correct this before you use the file:", wrong)):
         if lines:
             terminal.print(head)
         for line in lines:
             terminal.print(terminal.fold("  ", line))
-    chosen = f" --env {made.environments[0]}" if made.environments else ""
-    terminal.print(f"wrote {out}: {program()} plan {out}{chosen}")
+    option = f" --env {imported.environments[0]}" if imported.environments else ""
+    terminal.print(f"wrote {out}: {program()} plan {out}{option}")
     return 0
 
 

@@ -14,12 +14,12 @@ from reconciler.engine.deployment import Deployment
 from reconciler.run.run import Run
 
 
-def choose(target: Target, deployment: Deployment, terminal: Terminal, wanted: str) -> str:
+def choose(target: Target, deployment: Deployment, terminal: Terminal, option: str) -> str:
     """`stop` or `detach`: as asked for, as the person at the terminal says, or as the file does."""
     target.stop.clear()  # the calls that follow may wait again; a second Ctrl-C still ends the process
     # Whoever sends SIGTERM needn't be the one at the terminal.
     asks = attended() and terminal.live and signal.SIGTERM not in received
-    return wanted or (_ask(terminal) if asks else deployment.deploy.run.on_interrupt)
+    return option or (_ask(terminal) if asks else deployment.deploy.run.on_interrupt)
 
 
 def _ask(terminal: Terminal) -> str:

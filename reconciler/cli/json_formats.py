@@ -65,12 +65,12 @@ def shape(kind: type) -> Schema:
         return _keys(kind)
     hints = get_type_hints(kind, include_extras=True)
     inline = [field for field in fields(kind) if field.metadata.get("inline")]
-    own = [field for field in fields(kind) if field not in inline]
+    own_fields = [field for field in fields(kind) if field not in inline]
     own_schema: Schema = {
         "type": "object",
         "description": " ".join(cleandoc(kind.__doc__ or "").split()),
-        "required": [field.name for field in own if field.default is not ABSENT],
-        "properties": {field.name: of(hints[field.name]) for field in own},
+        "required": [field.name for field in own_fields if field.default is not ABSENT],
+        "properties": {field.name: of(hints[field.name]) for field in own_fields},
     }
     return {"allOf": [*(of(hints[field.name]) for field in inline), own_schema]} if inline else own_schema
 
@@ -91,10 +91,10 @@ def of(hint: Any) -> Schema:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         base, *notes = inner
-        annotated = of(base)
+        base_schema = of(base)
         for note in notes:
-            annotated |= note if isinstance(note, dict) else {"description": note}
-        return annotated
+            base_schema |= note if isinstance(note, dict) else {"description": note}
+        return base_schema
     if origin in (Union, UnionType):
         return {"anyOf": [{"type": "null"} if member is NoneType else of(member) for member in inner]}
     if origin is Literal:
@@ -118,8 +118,8 @@ def of(hint: Any) -> Schema:
 
 def schema(command: str) -> Schema:
     """The JSON schema (draft 2020-12) of a command's object but for that of `show`, or of `error`. Raises KeyError."""
-    others = {"error": Failure, "plan": PlanObject}
-    answers = [shape(others[command])] if command in others else commands()[command]
+    other_types = {"error": Failure, "plan": PlanObject}
+    answers = [shape(other_types[command])] if command in other_types else commands()[command]
     answer: Schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"What `reconciler {command} --json` prints, version 1"
@@ -128,23 +128,23 @@ def schema(command: str) -> Schema:
     }
     answer |= answers[0] if len(answers) == 1 else {"anyOf": answers}
     everything = {**shared(), **_record()["$defs"], **plan_parts()}
-    needed: dict[str, Schema] = {}
-    _collect(answer, everything, needed)
-    return answer | ({"$defs": needed} if needed else {})
+    definitions: dict[str, Schema] = {}
+    _collect(answer, everything, definitions)
+    return answer | ({"$defs": definitions} if definitions else {})
 
 
-def _collect(part: Any, everything: dict[str, Schema], needed: dict[str, Schema]) -> None:
-    """Add to `needed` what `part` refers to, and what that refers to."""
+def _collect(part: Any, everything: dict[str, Schema], definitions: dict[str, Schema]) -> None:
+    """Add to `definitions` what `part` refers to, and what that refers to."""
     if isinstance(part, list):
         for item in part:
-            _collect(item, everything, needed)
+            _collect(item, everything, definitions)
     elif isinstance(part, dict):
         name = str(part.get("$ref", "")).removeprefix("#/$defs/")
-        if name and name not in needed:
-            needed[name] = everything[name]
-            _collect(everything[name], everything, needed)
+        if name and name not in definitions:
+            definitions[name] = everything[name]
+            _collect(everything[name], everything, definitions)
         for value in part.values():
-            _collect(value, everything, needed)
+            _collect(value, everything, definitions)
 
 
 def _run() -> Schema:

@@ -75,14 +75,14 @@ class LikeWork(SingleWork):
         if last is not None and last.state is State.STOPPING:
             self.terminal.say(f"Waiting for the end of run {last.id}, which was stopped")
             self.see_off(launch_like(launch, last), last)
-        given = overrides_of_new(was)
+        overrides = overrides_of_new(was)
         if decision.action == "resume" and last is not None:
             self.terminal.say(f"Following run {last.id}")
-            run = replace(last, overrides=given if last.like else was.overrides)
+            run = replace(last, overrides=overrides if last.like else was.overrides)
         else:
             check()
             before, now = last.id if last else "", self.deployment.aws.clock.now()
-            run = new_run(self.runs, launch, was.fingerprint, was.inputs, now, given, previous=before)
+            run = new_run(self.runs, launch, was.fingerprint, was.inputs, now, overrides, previous=before)
             self.terminal.say(f"Run {run.id}: {decision.why}")
             for line in (f"image {was.spec.containers[0].image}", *(old.text for old in was.data), *was.notes):
                 self.terminal.say(self.terminal.fold("  ", line))

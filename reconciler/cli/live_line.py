@@ -60,7 +60,7 @@ class LiveLine:
 @dataclass
 class _Sending:
     began: float
-    done: int = 0
+    sent_bytes: int = 0
 
 
 class Uploads:
@@ -76,15 +76,15 @@ class Uploads:
         now = self._clock()
         with self._lock:
             sending = self._sending.setdefault(name, _Sending(now))
-            sending.done += sent
-            done, took = sending.done, now - sending.began
-        self._live.tell(name, "" if done >= whole else progress(name.partition("/")[2], done, whole, took))
+            sending.sent_bytes += sent
+            sent_bytes, took = sending.sent_bytes, now - sending.began
+        self._live.tell(name, "" if sent_bytes >= whole else progress(name.partition("/")[2], sent_bytes, whole, took))
 
 
-def progress(name: str, done: int, whole: int, took: float) -> str:
-    """How far an upload is. done, whole: bytes; took: seconds."""
-    share = min(done / max(whole, 1), 1.0)
+def progress(name: str, sent: int, whole: int, took: float) -> str:
+    """How far an upload is. sent, whole: bytes; took: seconds."""
+    share = min(sent / max(whole, 1), 1.0)
     bar = "#" * int(share * WIDTH)
-    rate = done / took if took > 0 else 0.0
-    left = f", {size(rate)}/s, about {seconds((whole - done) / rate)} left" if rate and took >= 1 else ""
-    return f"  uploading {name} [{bar:<{WIDTH}}] {share:4.0%} of {size(whole)}{left}"
+    rate = sent / took if took > 0 else 0.0
+    time_left = f", {size(rate)}/s, about {seconds((whole - sent) / rate)} left" if rate and took >= 1 else ""
+    return f"  uploading {name} [{bar:<{WIDTH}}] {share:4.0%} of {size(whole)}{time_left}"

@@ -114,13 +114,13 @@ def _list(terminal: Terminal, as_json: bool) -> int:
 
 def _stop_all(terminal: Terminal, as_json: bool) -> int:
     """End every embedded AWS of this user."""
-    stopped = [str(home) for home in homes() if stop(home)]
+    stopped_homes = [str(home) for home in homes() if stop(home)]
     if as_json:
-        terminal.json(Over("stop", bool(stopped), stopped))
+        terminal.json(Over("stop", bool(stopped_homes), stopped_homes))
         return 0
-    for home in stopped:
+    for home in stopped_homes:
         terminal.print(f"stopped {home}; {_left(Path(home))}")
-    if not stopped:
+    if not stopped_homes:
         terminal.print("none was running")
     return 0
 
@@ -149,7 +149,7 @@ def _env(file: Path, home: Path, terminal: Terminal, as_json: bool) -> int:
     if server is None:
         raise ReconcilerError("the embedded AWS isn't running", hint="`apply --local` starts it")
     region = _region(file)
-    given = {
+    variables = {
         "AWS_ENDPOINT_URL": server.endpoint_url,
         "AWS_ACCESS_KEY_ID": server.keys.access_key_id,
         "AWS_SECRET_ACCESS_KEY": server.keys.secret_access_key,
@@ -158,11 +158,11 @@ def _env(file: Path, home: Path, terminal: Terminal, as_json: bool) -> int:
     }
     unset = [*MISLEADING, *sorted(name for name in os.environ if SERVICE_ENDPOINT.fullmatch(name))]
     if as_json:
-        terminal.json(Environment("env", given, unset))
+        terminal.json(Environment("env", variables, unset))
         return 0
     for name in unset:
         terminal.print(f"unset {name}")
-    for name, value in given.items():
+    for name, value in variables.items():
         terminal.print(f"export {name}={shlex.quote(value)}")
     return 0
 
@@ -177,11 +177,11 @@ def _region(file: Path) -> str:
 
 def _run(action: str, home: Path, terminal: Terminal, as_json: bool) -> int:
     if action == "stop":
-        stopped = stop(home)
+        was_running = stop(home)
         if as_json:
-            terminal.json(Over("stop", stopped))
+            terminal.json(Over("stop", was_running))
             return 0
-        terminal.print(f"stopped; {_left(home)}" if stopped else "it wasn't running")
+        terminal.print(f"stopped; {_left(home)}" if was_running else "it wasn't running")
     elif action == "reset":
         running = status(home) is not None
         reset(home)

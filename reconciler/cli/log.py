@@ -46,7 +46,7 @@ class Log:
         self._log.info("waiting", what=waiting.subject, seconds=round(waiting.seconds, 1))
 
 
-def _json(event: Any, **others: Any) -> str:
+def _json(event: Any, **options: Any) -> str:
     """structlog gives json's own options besides, of which `default` is ours."""
     return dumps(event)
 

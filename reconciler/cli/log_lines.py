@@ -28,8 +28,8 @@ def _readable(line: str) -> str:
     if message is None:
         return line
     level = next((str(record[key]).lower() for key in LEVELS if key in record), "")
-    rest = [f"{key}={_value(value)}" for key, value in record.items() if key not in (message, *TIMES, *LEVELS)]
-    parts = [record[message], *([" ".join(rest)] if rest else [])]
+    fields = [f"{key}={_value(value)}" for key, value in record.items() if key not in (message, *TIMES, *LEVELS)]
+    parts = [record[message], *([" ".join(fields)] if fields else [])]
     return ("" if level in ("", *PLAIN) else f"{level}: ") + "  ".join(parts)
 
 

@@ -50,8 +50,8 @@ class _Lines:
         if self.as_json:
             self.terminal.json_line(Line(container, text, timestamp))
         else:
-            shown = self.terminal.program(readable(text) if self.terminal.live else text)
-            self.terminal.print(f"{container} | {shown}" if self.several else shown)
+            visible = self.terminal.program(readable(text) if self.terminal.live else text)
+            self.terminal.print(f"{container} | {visible}" if self.several else visible)
 
     def state(self, task: Mapping[str, Any], state: str) -> None:
         """Only whether there are several."""
@@ -121,13 +121,13 @@ def _of_workers(past: Past, run: Run, log: TaskLog, lines: _Lines) -> int:
     for task in tasks:
         name = group_of(number_of(str(task.get("group", ""))))
 
-        def line(_: str, text: str, written: float, name: str = name) -> None:
-            lines.line(name, text, written)
+        def line(_: str, text: str, timestamp: float, name: str = name) -> None:
+            lines.line(name, text, timestamp)
 
-        theirs = TaskLog(past.aws, log.group, log.prefix, str(task["taskArn"]))
-        theirs.since = log.since
-        theirs.follow([WORKER])
-        count += theirs.read_all(line)
+        worker_log = TaskLog(past.aws, log.group, log.prefix, str(task["taskArn"]))
+        worker_log.since = log.since
+        worker_log.follow([WORKER])
+        count += worker_log.read_all(line)
     return count
 
 

@@ -30,10 +30,10 @@ READ = {
 }  # read the file  # fmt: skip
 
 
-def main(arguments: Sequence[str], loaded: Callable[[], None] = lambda: None) -> int:
+def main(arguments: Sequence[str], on_loaded: Callable[[], None] = lambda: None) -> int:
     """Run one command. Returns its exit code; no error leaves as a traceback.
 
-    loaded: called before the command's work, when its modules are loaded.
+    on_loaded: called before the command's work, when its modules are loaded.
     """
     open_streams()
     _learn(arguments)
@@ -42,8 +42,8 @@ def main(arguments: Sequence[str], loaded: Callable[[], None] = lambda: None) ->
     try:
         try:
             words = parser().parse_args(arguments)
-        except SystemExit as left:  # what --help and --version end with
-            return int(left.code or 0)
+        except SystemExit as system_exit:  # what --help and --version end with
+            return int(system_exit.code or 0)
         except BrokenPipeError:  # --help and --version were done; nobody has to read to the end
             silence(sys.stdout)
             return 0
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str], loaded: Callable[[], None] = lambda: None) ->
             terminal.log.command(module.rstrip("_"), __version__)
         options = _options(words)
         tell_harmless_logs()
-        loaded()
+        on_loaded()
         code = int(import_module(f"reconciler.cli.{module}").run(options, terminal))
         if terminal.lost and module not in ("apply", "watch"):  # whose exit code is the task's
             code = code or 1
@@ -76,8 +76,8 @@ def main(arguments: Sequence[str], loaded: Callable[[], None] = lambda: None) ->
     except Exception as error:
         if os.environ.get("RECONCILER_DEBUG"):
             terminal.trace(error)
-        if known := excuse(error):
-            return _report_error(module, terminal, known, bare=isinstance(error, ModuleNotFoundError))
+        if excused := excuse(error):
+            return _report_error(module, terminal, excused, bare=isinstance(error, ModuleNotFoundError))
         terminal.crash(error)
         return _failed(module, terminal, 1, ReconcilerError(f"unexpected {type(error).__name__}: {error}"))
 
@@ -109,7 +109,7 @@ def _failed(module: str, terminal: Terminal, code: int, error: ReconcilerError) 
     from reconciler.cli.failure import ENDS_AS_THE_TASK, failure, ours
 
     code = ours(module, code)
-    if terminal.as_json and not terminal.told:
+    if terminal.as_json and not terminal.answered:
         terminal.json(failure(code, error, verdict_too=module in ENDS_AS_THE_TASK))
     if terminal.log:
         terminal.log.ended(code)

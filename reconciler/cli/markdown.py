@@ -48,8 +48,8 @@ def plan(planned: Plan, place: str, cost: str = "") -> str:
     room = COMMENT - len(head + end + _differs([])) - 2 * LINE  # no fence is longer than a line
     ends = list(accumulate(len(line) + 1 for line in lines))
     if ends and ends[-1] > room:
-        kept = bisect(ends, room - len(MORE) - 20)
-        lines = [*lines[:kept], MORE.format(len(lines) - kept)]
+        count = bisect(ends, room - len(MORE) - 20)
+        lines = [*lines[:count], MORE.format(len(lines) - count)]
     return head + (_differs(lines) if lines else "") + end
 
 
@@ -95,9 +95,9 @@ def run(
     if why and why.change:
         parts.append(f"In deploy.yaml:\n\n{block(why.change, 'yaml')}")
     if run.metrics:
-        shown = sorted(run.metrics.items())
-        rest = f"\n\nand {len(shown) - METRICS} more in metrics.json" if len(shown) > METRICS else ""
-        parts.append(table(("Metric", ""), [(code_span(k), f"{v:.6g}") for k, v in shown[:METRICS]]) + rest)
+        metrics = sorted(run.metrics.items())
+        more_text = f"\n\nand {len(metrics) - METRICS} more in metrics.json" if len(metrics) > METRICS else ""
+        parts.append(table(("Metric", ""), [(code_span(k), f"{v:.6g}") for k, v in metrics[:METRICS]]) + more_text)
     parts += plots(run, past)
     return "\n\n".join(parts) + "\n"
 
@@ -142,29 +142,33 @@ def ended(name: str, answer: Mapping[str, Any]) -> str:
     return fit(page, SUMMARY * 9 // 10, "`runs --limit N` lists all")
 
 
-def fit(text: str, room: int, rest: str = "the log has all of it") -> str:
-    """As many of the lines as have room, and a word about the others. room: bytes of UTF-8, with that word; rest: where
-    the others are.
+def fit(text: str, room: int, pointer: str = "the log has all of it") -> str:
+    """As many of the lines as have room, and a word about the others. room: bytes of UTF-8, with that word; pointer:
+    where the others are.
     """
-    left = room - len(NOT_ALL.format(0, rest).encode()) - 100
+    room_left = room - len(NOT_ALL.format(0, pointer).encode()) - 100
     if len(text) * 4 <= room or len(text.encode()) <= room:
         return text
-    kept: list[str] = []
+    kept_lines: list[str] = []
     lines = text.rstrip("\n").split("\n")
-    fence, folded = "", 0
+    fence, open_details = "", 0
     for line in lines:
-        left -= len(line.encode()) + 1
-        if left < 0:
+        room_left -= len(line.encode()) + 1
+        if room_left < 0:
             break
-        kept.append(line)
+        kept_lines.append(line)
         if not fence and line.startswith("```"):
             fence = line[: len(line) - len(line.lstrip("`"))]
         elif line == fence:
             fence = ""
         elif not fence:
-            folded += line.startswith(DETAILS) - line.startswith(DETAILS_END)
-    more = (f"{fence}\n" if fence else "") + f"\n{DETAILS_END}\n" * folded
-    return "\n".join(kept) + f"\n{more}\n" + NOT_ALL.format(len(lines) - len(kept), rest) if kept else ""
+            open_details += line.startswith(DETAILS) - line.startswith(DETAILS_END)
+    closing = (f"{fence}\n" if fence else "") + f"\n{DETAILS_END}\n" * open_details
+    return (
+        "\n".join(kept_lines) + f"\n{closing}\n" + NOT_ALL.format(len(lines) - len(kept_lines), pointer)
+        if kept_lines
+        else ""
+    )
 
 
 NOT_ALL = "… and {} more lines; {}\n"

@@ -71,16 +71,16 @@ def made(kind: type[Made], words: Namespace, deploy: Deploy | None) -> Made:
     Raises UserError for an --env that means nothing.
     """
     environment, variables = chosen(words)
-    given: dict[str, Any] = vars(words) | {"environment": environment, "env": variables, "deploy": deploy}
-    values = {field.name: given[field.name] for field in fields(kind)}  # type: ignore[arg-type]
+    all_values: dict[str, Any] = vars(words) | {"environment": environment, "env": variables, "deploy": deploy}
+    values = {field.name: all_values[field.name] for field in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def chosen(words: Namespace) -> tuple[str, tuple[str, ...]]:
     """What --env was given: the environment (a word without `=`), and variables of the task. Raises UserError."""
-    given: list[str] = vars(words).get("env", [])
-    names = [word for word in given if "=" not in word]
-    variables = tuple(word for word in given if "=" in word)
+    env_words: list[str] = vars(words).get("env", [])
+    names = [word for word in env_words if "=" not in word]
+    variables = tuple(word for word in env_words if "=" in word)
     if len(set(names)) > 1:
         raise UserError(f"--env {' --env '.join(names)}: one environment at a time", hint="run the command for each")
     if "" in names:

@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         self.arguments: list[argparse.Action] = []
-        self.given: Sequence[str] = ()
+        self.command_line: Sequence[str] = ()
         self.commands: dict[str, Parser] = {}
         self.about = ""
         self._mixing = False
@@ -28,16 +28,16 @@ class Parser(argparse.ArgumentParser):
 
     def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
         """As argparse does it. What is added to a group belongs into `arguments` too."""
-        made = super().add_argument(*names, **settings)
-        self.arguments.append(made)
-        return made
+        action = super().add_argument(*names, **settings)
+        self.arguments.append(action)
+        return action
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does it, but options may stand between the words of a command that takes several."""
-        self.given = list(args or ())
+        self.command_line = list(args or ())
         words = [argument.nargs for argument in self.arguments if not argument.option_strings]
         # Of a word behind `--` the second pass would make an option again.
-        if self._mixing or len(words) < 2 or argparse.REMAINDER in words or "--" in self.given:
+        if self._mixing or len(words) < 2 or argparse.REMAINDER in words or "--" in self.command_line:
             return super().parse_known_args(args, namespace)
         self._mixing = True  # argparse calls this for each of its passes
         try:
@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
             near = _near(wrong[1], choices) or f"choose from {', '.join(choices)};"
             message = f"{problem} {wrong[1]!r}"
         elif unknown := re.search(r"unrecognized arguments: (\S+)", message):
-            parser = next((self.commands[word] for word in self.given if word in self.commands), self)
+            parser = next((self.commands[word] for word in self.command_line if word in self.commands), self)
             flags = [flag for argument in parser.arguments for flag in argument.option_strings]
             near = _near(unknown[1].partition("=")[0], flags)
             message = f"there is no argument {unknown[1]}"
@@ -87,10 +87,10 @@ class Top(Parser):
     def command(self, name: str) -> Parser:
         """A new command, of those that the list names."""
         about = COMMANDS[name]
-        made = self._commands.add_parser(name, description=f"{about[0].upper()}{about[1:]}.")
-        self.commands[name] = made
-        made.about = about
-        return made
+        parser = self._commands.add_parser(name, description=f"{about[0].upper()}{about[1:]}.")
+        self.commands[name] = parser
+        parser.about = about
+        return parser
 
 
 def _is(action: argparse.Action, message: str) -> bool:

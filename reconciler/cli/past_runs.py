@@ -43,9 +43,9 @@ class Past:
 
     def ends(self, runs: Sequence[Run | Row]) -> list[Run | Row]:
         """These runs as they are now. That one has ended without being recorded as such is said. Raises AwsError."""
-        seen, ended = brought_up_to_date(self.aws, self.place, rules_of(self.target.deploy), runs)
-        say_unseen(self.runs, ended)
-        return seen
+        current, unrecorded = brought_up_to_date(self.aws, self.place, rules_of(self.target.deploy), runs)
+        say_unseen(self.runs, unrecorded)
+        return current
 
     def find(self, run_id: str) -> Run:
         """The run with this id, or whose id ends or begins like this; the newest for no id.

@@ -89,15 +89,15 @@ def run(options: Arguments, terminal: Terminal) -> int:
     vpc = "" if deploy.network.vpc == "default" else deploy.network.vpc
     names = Names(deploy, Facts(account, partition_of(deploy.region).name, vpc, ()))
     specs = resources(names)
-    wanted = [options.for_] if options.for_ else list(COMMANDS)
+    commands = [options.for_] if options.for_ else list(COMMANDS)
     grants = {
-        command: policies.for_command(command, names, specs, delete_data=options.delete_data) for command in wanted
+        command: policies.for_command(command, names, specs, delete_data=options.delete_data) for command in commands
     }
-    made = {command: _documents(command, names, specs, delete_data=options.delete_data) for command in wanted}
+    by_command = {command: _documents(command, names, specs, delete_data=options.delete_data) for command in commands}
     if options.json:
-        terminal.json(_object(names, made, grants))
+        terminal.json(_object(names, by_command, grants))
     else:
-        _show(terminal, names, made, grants, alone=bool(options.for_))
+        _show(terminal, names, by_command, grants, alone=bool(options.for_))
     return 0
 
 
@@ -108,9 +108,9 @@ def _documents(command: str, names: Names, specs: list[Spec], *, delete_data: bo
     return fitting(specs, statements)
 
 
-def _account(here: calls.Aws, terminal: Terminal) -> str:
+def _account(aws: calls.Aws, terminal: Terminal) -> str:
     try:
-        return here.account
+        return aws.account
     except UserError as error:
         text = f"{ACCOUNT} stands for the account's id, which can't be asked for: {error.message}"
         terminal.note(terminal.fold("note: ", f"{text}; `account:` in deploy.yaml says it"))
@@ -136,7 +136,7 @@ def _names_all(resource: str) -> bool:
     return resource.rpartition(":")[2].count("/") == 1 and not resource.startswith("arn:aws:s3")
 
 
-def _object(names: Names, made: dict[str, list[dict[str, Any]]], grants: dict[str, set[Grant]]) -> Permissions:
+def _object(names: Names, by_command: dict[str, list[dict[str, Any]]], grants: dict[str, set[Grant]]) -> Permissions:
     commands = {
         command: Granted(
             [
@@ -145,7 +145,7 @@ def _object(names: Names, made: dict[str, list[dict[str, Any]]], grants: dict[st
             ],
             [Wide(why, actions) for why, actions in wide(grants[command]).items()],
         )
-        for command, documents in made.items()
+        for command, documents in by_command.items()
     }
     return Permissions(names.deploy.name, names.facts.account, names.deploy.region, commands, sorted(FREE))
 
@@ -159,7 +159,7 @@ def _names(names: Names, command: str, documents: list[dict[str, Any]]) -> list[
 def _show(
     terminal: Terminal,
     names: Names,
-    made: dict[str, list[dict[str, Any]]],
+    by_command: dict[str, list[dict[str, Any]]],
     grants: dict[str, set[Grant]],
     *,
     alone: bool,
@@ -167,7 +167,7 @@ def _show(
     """Policies on standard output; with `--for`, nothing else is on it."""
     say = terminal.note if alone else terminal.say
     say(f"{names.deploy.name}: account {names.facts.account}, {names.deploy.region}")
-    for command, documents in made.items():
+    for command, documents in by_command.items():
         for name, document in zip(_names(names, command, documents), documents, strict=True):
             size = policies.policy_size(document)
             say("")
@@ -178,5 +178,5 @@ def _show(
         say(terminal.fold("", f"{why}:"))
         for action in actions:
             say(f"  {action}")
-    if any(len(documents) > 1 for documents in made.values()):
+    if any(len(documents) > 1 for documents in by_command.values()):
         say("Where a command has several policies, it needs all of them: they are split to fit into IAM's limit.")

@@ -26,7 +26,7 @@ def commands_page() -> str:
     shared = {
         flags: argument
         for flags, argument in shared.items()
-        if sum(flags in _flags(c) for c in commands) > len(commands) - 4
+        if sum(flags in _flags(command) for command in commands) > len(commands) - 4
     }
     lines = [
         "# Commands",
@@ -39,16 +39,21 @@ def commands_page() -> str:
     lines += [
         "| Command | What it does |",
         "|---|---|",
-        *(f"| [`{c.name}`](#{c.name}) | {_cell(c.help)} |" for c in commands),
+        *(f"| [`{command.name}`](#{command.name}) | {_cell(command.help)} |" for command in commands),
         "",
     ]
     lines += ["Exit codes: [exit-codes.md](exit-codes.md). What `--json` prints: [json.md](json.md).", ""]
     lines += ["## Every command", "", *_table(list(shared.values())), ""]
     for command in commands:
-        own = [argument for argument in command.arguments if argument.flags not in shared]
-        words = " ".join(_usage(argument) for argument in own if not argument.flags)
+        own_arguments = [argument for argument in command.arguments if argument.flags not in shared]
+        words = " ".join(_usage(argument) for argument in own_arguments if not argument.flags)
         lines += [f"## {command.name}", "", f"    reconciler {command.name} {words}".rstrip(), ""]
-        lines += [f"{command.about}", "", *(_table(own) if own else []), *([""] if own else [])]
+        lines += [
+            f"{command.about}",
+            "",
+            *(_table(own_arguments) if own_arguments else []),
+            *([""] if own_arguments else []),
+        ]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -142,9 +147,9 @@ def _type(value: dict[str, Any]) -> str:
 def files() -> dict[Path, str]:
     """Every file that is made, with its text."""
     names = [*json_formats.commands(), "error"]
-    made = {SCHEMAS / f"{name}.schema.json": json.dumps(json_formats.schema(name), indent=2) + "\n" for name in names}
-    made[json_formats.PLAN] = json.dumps(json_formats.schema("plan"), indent=2) + "\n"
-    return made | {DOCS / "commands.md": commands_page(), DOCS / "json.md": json_page()}
+    texts = {SCHEMAS / f"{name}.schema.json": json.dumps(json_formats.schema(name), indent=2) + "\n" for name in names}
+    texts[json_formats.PLAN] = json.dumps(json_formats.schema("plan"), indent=2) + "\n"
+    return texts | {DOCS / "commands.md": commands_page(), DOCS / "json.md": json_page()}
 
 
 def main() -> None:

@@ -53,12 +53,12 @@ def run(options: Arguments, terminal: Terminal) -> int:
         if recovered.new or recovered.dropped:
             write_record(aws, deployment.deploy.name, recovered.record)
     # The image is left alone here, and so isn't in the graph.
-    wanted = {
+    in_file = {
         address
         for address in recovered.record
         if address in deployment.graph.nodes or address.kind in deployment.left_alone
     }
-    _tell(terminal, recovered, wanted, as_json=options.json)
+    _tell(terminal, recovered, in_file, as_json=options.json)
     return 1 if recovered.unread else 0
 
 
@@ -82,6 +82,6 @@ def _tell(terminal: Terminal, recovered: Recovered, in_file: Container[Address],
         single = "." in name
         text = f"{name} couldn't be read" if single else f"resources of the kind {name} couldn't be listed"
         terminal.note(f"{text}: {why}; what the record says of {'it' if single else 'them'} stays")
-    count, new, gone = len(recovered.record), len(recovered.new), len(recovered.dropped)
-    change = f"{new} new, {gone} dropped" if new or gone else "as it was"
+    count, new, dropped = len(recovered.record), len(recovered.new), len(recovered.dropped)
+    change = f"{new} new, {dropped} dropped" if new or dropped else "as it was"
     terminal.print(f"The record names {count} resources: {change}.")

@@ -57,8 +57,8 @@ def show_plan(terminal: Terminal, plan: Plan, *, verbose: bool = False) -> None:
         for line in _details(terminal, step, verbose):
             terminal.say(f"    {line}")
     if deleted > LONGEST and not verbose:
-        more = f"and {deleted - LONGEST:,} more objects; --verbose shows all"
-        terminal.say(f"{glyph(terminal, Action.DELETE)} {more}")
+        more_text = f"and {deleted - LONGEST:,} more objects; --verbose shows all"
+        terminal.say(f"{glyph(terminal, Action.DELETE)} {more_text}")
     for step in plan.steps:
         if step.action is Action.NONE and (step.note or verbose):
             terminal.say(terminal.style(f"= {label(step)}" + (f"  ({step.note})" if step.note else ""), "dim"))
@@ -72,8 +72,8 @@ def summary(plan: Plan) -> str:
         text = "the one resource is" if count == 1 else f"{count} resources are"
         return f"Nothing to change: {text} as the file says."
     counts = ", ".join(f"{count} {WORDS[action]}" for action, count in plan.summary.items() if count)
-    held = f"; {len(plan.held)} of them skipped" if plan.held else ""
-    return f"Plan: {counts}{held}."
+    skipped = f"; {len(plan.held)} of them skipped" if plan.held else ""
+    return f"Plan: {counts}{skipped}."
 
 
 def _details(terminal: Terminal, step: Step, verbose: bool) -> list[str]:
@@ -85,15 +85,18 @@ def _details(terminal: Terminal, step: Step, verbose: bool) -> list[str]:
         files = [
             change for change in step.changes if isinstance(step.want, FolderSpec) and change.path.startswith(FILES)
         ]
-        shown = files if verbose else files[:LONGEST]
-        for change in (*shown, *(change for change in step.changes if not files or not change.path.startswith(FILES))):
+        shown_files = files if verbose else files[:LONGEST]
+        for change in (
+            *shown_files,
+            *(change for change in step.changes if not files or not change.path.startswith(FILES)),
+        ):
             lines += _change(terminal, step, change)
-        if len(files) > len(shown):
-            lines.append(f"and {len(files) - len(shown):,} more files; --verbose shows all")
+        if len(files) > len(shown_files):
+            lines.append(f"and {len(files) - len(shown_files):,} more files; --verbose shows all")
     if step.reason:
         lines.append(f"replaced, since {step.reason}")
-    if rest := "; ".join(filter(None, (step.note, f"skipped: {step.held}" if step.held else ""))):
-        folded = terminal.fold(" " * INDENT, rest)[INDENT:]
+    if remarks := "; ".join(filter(None, (step.note, f"skipped: {step.held}" if step.held else ""))):
+        folded = terminal.fold(" " * INDENT, remarks)[INDENT:]
         lines.append(folded.replace("skipped:", terminal.style("skipped:", "yellow", "bold")))
     return lines
 
@@ -119,15 +122,15 @@ def _change(terminal: Terminal, step: Step, change: Change) -> list[str]:
     width = terminal.width - INDENT - len(WIDER) - 6
     if isinstance(step.want, ImageSpec) and step.seen is not None and change.path == "inputs":
         files = changed_files(step.want, step.seen.spec)
-        listed = [f"  {path}" for path in files[:LONGEST]]
+        file_lines = [f"  {path}" for path in files[:LONGEST]]
         if len(files) > LONGEST:
-            listed.append(f"  and {len(files) - LONGEST} more")
-        return [f"{change.path}: {before} -> {after}", *(["image changed: these files", *listed] if files else [])]
+            file_lines.append(f"  and {len(files) - LONGEST} more")
+        return [f"{change.path}: {before} -> {after}", *(["image changed: these files", *file_lines] if files else [])]
     if len(before) + len(after) + len(change.path) <= width and not _statement(change.before or change.after):
         return [f"{change.path}: {before} -> {after}{mark}"]
     lines = [f"{change.path}:{mark}"]
-    gone, new = _apart(change.before, change.after)
-    lines += [terminal.style(line, "red") for line in _lines(gone, "-", width)]
+    removed, new = _apart(change.before, change.after)
+    lines += [terminal.style(line, "red") for line in _lines(removed, "-", width)]
     return lines + [terminal.style(line, "green") for line in _lines(new, "+", width)]
 
 
@@ -174,8 +177,8 @@ def _statement(value: Any) -> str:
         if value.get(key):
             parts += filter(None, (word, ", ".join(value[key])))
     for key, word in (("principals", "to"), ("not_principals", "to all but")):
-        who = [f"{kind} {name}" for kind, names in value.get(key, {}).items() for name in names]
-        parts += [word, ", ".join(who)] if who else []
+        principals = [f"{kind} {name}" for kind, names in value.get(key, {}).items() for name in names]
+        parts += [word, ", ".join(principals)] if principals else []
     tests = [
         f"{test} {key} is {' or '.join(values)}"
         for test, keys in value.get("conditions", {}).items()
@@ -190,18 +193,18 @@ def plan_json(plan: Plan, data: Sequence[GivenData] = ()) -> PlanObject:
     answer: PlanObject = {
         "version": VERSION, "deploy": plan.deploy, "summary": cast("PlanSummary", plan.summary), "steps": steps,
     }  # fmt: skip
-    return {**answer, "data": [_data_json(given) for given in data]} if data else answer
+    return {**answer, "data": [_data_json(source) for source in data]} if data else answer
 
 
-def _data_json(given: GivenData) -> PlanData:
+def _data_json(source: GivenData) -> PlanData:
     answer: PlanData = {
-        "place": given.place.uri,
-        "objects": given.objects,
-        "bytes": given.size,
-        "newest": f"{given.newest:%Y-%m-%dT%H:%M:%SZ}" if given.newest else None,
-        "content": given.content,
+        "place": source.place.uri,
+        "objects": source.objects,
+        "bytes": source.size,
+        "newest": f"{source.newest:%Y-%m-%dT%H:%M:%SZ}" if source.newest else None,
+        "content": source.content,
     }
-    return {**answer, "trouble": given.trouble} if given.trouble else answer
+    return {**answer, "trouble": source.trouble} if source.trouble else answer
 
 
 def _step_json(step: Step) -> PlanStep:

@@ -72,16 +72,16 @@ def run(options: Arguments, terminal: Terminal) -> int:
         raise UserError(f"there is no task definition {address.name} yet", hint="run `apply`")
     if options.undo and options.run:
         raise UserError("--undo takes no run: it goes back to what the file says")
-    back, wanted = (
+    back, definition = (
         ("", _own_definition(live)) if options.undo else _wanted(target, deployment, terminal, live, options.run)
     )
     if back:
-        _keep_images(deployment, terminal, wanted)
-    there = _only(deployment, wanted)
+        _keep_images(deployment, terminal, definition)
+    scope = _only(deployment, definition)
     applied = engine.apply(
-        there,
-        Options(targets=frozenset(a for a in there.graph.nodes if a.kind in (address.kind, ServiceSpec.kind))),
-        _Shown(terminal, target, there),
+        scope,
+        Options(targets=frozenset(a for a in scope.graph.nodes if a.kind in (address.kind, ServiceSpec.kind))),
+        _Shown(terminal, target, scope),
         lock=Lock(
             deployment.aws.unguarded(),
             deployment.deploy.name,
@@ -122,35 +122,35 @@ def _wanted(
 ) -> tuple[str, TaskDefinitionSpec]:
     """The run to go back to, and its definition; no run where that is the file's own. Raises UserError."""
     past = Past(target, deployment.aws, runs_of(deployment.aws, deployment.names, terminal.note), deployment.names)
-    own = live.aside or live
-    first = first_of(past.find(run_id), past.find) if run_id else _last_good(past, deployment, own)
-    spec = _definition(deployment, first, own.spec)
-    image, told = pinned(first, str(spec.containers[0].image))
-    for note in told:
+    own_definition = live.aside or live
+    first = first_of(past.find(run_id), past.find) if run_id else _last_good(past, deployment, own_definition)
+    spec = _definition(deployment, first, own_definition.spec)
+    image, notes = pinned(first, str(spec.containers[0].image))
+    for note in notes:
         terminal.note(f"note: {note}")
     check_image(deployment.aws, deployment.names, first, image)
     spec = spec.model_copy(update={"containers": (spec.containers[0].model_copy(update={"image": image}),)})
-    held = rolled_back(own.spec.tags)  # where the file's own is gone
-    if spec == own.spec and held is None:
+    earlier_mark = rolled_back(own_definition.spec.tags)  # where the file's own is gone
+    if spec == own_definition.spec and earlier_mark is None:
         terminal.note(f"run {first.id} was launched with the file's own definition")
-        return "", own.spec
-    mark = rollback_mark(first.id, str(held[1]) if held else own.attributes["revision"])
-    return first.id, spec.model_copy(update={"tags": {**own.spec.tags, **mark}})
+        return "", own_definition.spec
+    mark = rollback_mark(first.id, str(earlier_mark[1]) if earlier_mark else own_definition.attributes["revision"])
+    return first.id, spec.model_copy(update={"tags": {**own_definition.spec.tags, **mark}})
 
 
-def _definition(deployment: Deployment, first: Run, own: TaskDefinitionSpec) -> TaskDefinitionSpec:
+def _definition(deployment: Deployment, first: Run, own_spec: TaskDefinitionSpec) -> TaskDefinitionSpec:
     """What the schedule and the service can launch of what a run was. Raises UserError."""
-    spec = placed(first, definition_of(deployment.aws, deployment.names, first).spec, own)
-    check_launchable(deployment.names, first, spec, own)
+    spec = placed(first, definition_of(deployment.aws, deployment.names, first).spec, own_spec)
+    check_launchable(deployment.names, first, spec, own_spec)
     return spec
 
 
-def _keep_images(deployment: Deployment, terminal: Terminal, wanted: TaskDefinitionSpec) -> None:
+def _keep_images(deployment: Deployment, terminal: Terminal, definition: TaskDefinitionSpec) -> None:
     """Have ECR keep the images that come into use again. That this is refused is no reason to stay with the others."""
     if (users := used_by(deployment.deploy)) is None:
         return
     for digest in filter(
-        None, (digest_in(deployment.names.repository, str(container.image)) for container in wanted.containers)
+        None, (digest_in(deployment.names.repository, str(container.image)) for container in definition.containers)
     ):
         try:
             mark(deployment.aws, deployment.names.repository, users, digest)
@@ -158,9 +158,9 @@ def _keep_images(deployment: Deployment, terminal: Terminal, wanted: TaskDefinit
             terminal.note(f"note: ECR may delete the image {digest} when newer ones are pushed: {error}")
 
 
-def _last_good(past: Past, deployment: Deployment, own: Live) -> Run:
+def _last_good(past: Past, deployment: Deployment, own_definition: Live) -> Run:
     """The newest run that succeeded with another definition than the file's. Raises UserError."""
-    looked_at = {own.attributes["arn"]}
+    looked_at = {own_definition.attributes["arn"]}
     catalog = past.runs.catalog()
     good = ([run for run in batch if run.state is State.SUCCEEDED] for batch in catalog.batches())
     for run in islice(chain.from_iterable(whole_runs(catalog.whole_runs(batch)) for batch in good), LOOKED):
@@ -169,32 +169,32 @@ def _last_good(past: Past, deployment: Deployment, own: Live) -> Run:
         looked_at.add(run.task_definition)
         first = first_of(run, past.find)
         try:
-            spec = _definition(deployment, first, own.spec)
+            spec = _definition(deployment, first, own_definition.spec)
         except UserError as error:
             past.runs.say(f"run {run.id} is left out: {error}")
             continue
-        if spec != own.spec:
+        if spec != own_definition.spec:
             return first
     problem = f"none of the newest {LOOKED} runs has succeeded with another definition"
     raise UserError(problem, hint="`runs` lists them; name one")
 
 
-def _only(deployment: Deployment, wanted: TaskDefinitionSpec) -> Deployment:
+def _only(deployment: Deployment, definition: TaskDefinitionSpec) -> Deployment:
     """The deployment with this definition, and with nothing that it or the service needs: that stays as it is."""
     group = Address("security-group", str(deployment.deploy.network.security_group.name))
-    known: dict[Ref, str] = {}
+    values: dict[Ref, str] = {}
     if deployment.deploy.service is not None:
         spec = deployment.graph.nodes[group].spec
         if live := deployment.kinds[group.kind].observe(deployment.aws, [spec]).get(group.name):
-            known = {Ref(group, name): value for name, value in live.attributes.items()}
-    changed = (
-        Node(wanted if node.spec.address == wanted.address else resolve(node.spec, known), (), node.protect)
+            values = {Ref(group, name): value for name, value in live.attributes.items()}
+    nodes = (
+        Node(definition if node.spec.address == definition.address else resolve(node.spec, values), (), node.protect)
         if isinstance(node.spec, TaskDefinitionSpec | ServiceSpec)
         else node
         for node in deployment.graph.nodes.values()
     )
     kinds = {**deployment.kinds, TaskDefinitionSpec.kind: TaskDefinition(plain=True)}
-    return replace(deployment, graph=Graph(changed), kinds=kinds, early={})
+    return replace(deployment, graph=Graph(nodes), kinds=kinds, early={})
 
 
 class _Shown(Steps):

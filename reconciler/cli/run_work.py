@@ -72,13 +72,13 @@ class Work(Protocol):
         """How the work ended, for --json. code: what the command ends with."""
 
 
-def work_of(target: Target, deployment: Deployment, asked: ThisRun, terminal: Terminal) -> Work:
+def work_of(target: Target, deployment: Deployment, this_run: ThisRun, terminal: Terminal) -> Work:
     """What the file and the command line ask for. Raises UserError."""
     task, runs = deployment.deploy.task, runs_of(deployment.aws, deployment.names, terminal.note)
-    ours = (*each_run(deployment.deploy.run.checkpoint), *(VARIABLES if deployment.deploy.run.workers else ()))
+    own_variables = (*each_run(deployment.deploy.run.checkpoint), *(VARIABLES if deployment.deploy.run.workers else ()))
     managed = [provider in deployment.deploy.managed_providers for provider in deployment.deploy.run.capacity]
     overrides = parse(
-        asked.env, asked.cpu, asked.memory, asked.command, (task.cpu, task.memory), ours,
+        this_run.env, this_run.cpu, this_run.memory, this_run.command, (task.cpu, task.memory), own_variables,
         deployment.deploy.requirements if any(managed) else None, fargate=not all(managed),
     )  # fmt: skip
     KNOWN.learn_all(plain(overrides))
@@ -86,8 +86,8 @@ def work_of(target: Target, deployment: Deployment, asked: ThisRun, terminal: Te
         name for name, parameter in deployment.deploy.parameters.items() if parameter.give_as == "secret"
     } | task.secrets.keys()
     sweep, unattended = deployment.deploy.run.sweep, deployment.deploy.run.unattended
-    on_interrupt, count = asked.on_interrupt, asked.count
-    if asked.detach and not unattended:
+    on_interrupt, count = this_run.on_interrupt, this_run.count
+    if this_run.detach and not unattended:
         raise UserError(
             "--detach: nobody would manage the run",
             hint="write in deploy.yaml run: {unattended: true}, which has a function of the deploy do it",
@@ -100,14 +100,16 @@ def work_of(target: Target, deployment: Deployment, asked: ThisRun, terminal: Te
             raise UserError("--count: its tasks have no workers yet, and the file says run.workers")
     if unattended:
         check_no_secret(overrides, runs.bucket)
-    if asked.like:
+    if this_run.like:
         from reconciler.cli.like import LikeWork
 
-        return LikeWork(target, deployment, runs, terminal, on_interrupt, overrides, asked.like, detach=asked.detach)
-    if taken := sorted(secret & overrides.environment.keys()):
+        return LikeWork(
+            target, deployment, runs, terminal, on_interrupt, overrides, this_run.like, detach=this_run.detach
+        )
+    if clashes := sorted(secret & overrides.environment.keys()):
         raise UserError(
-            f"--env {taken[0]}: it is given to the task as a secret, and ECS takes the secret's value",
-            hint=f"write in deploy.yaml parameters: {{{taken[0]}: {{give_as: environment, …}}}}",
+            f"--env {clashes[0]}: it is given to the task as a secret, and ECS takes the secret's value",
+            hint=f"write in deploy.yaml parameters: {{{clashes[0]}: {{give_as: environment, …}}}}",
         )
     if count is not None:
         return SweepWork(target, deployment, runs, terminal, on_interrupt, overrides, copies(count), count, None)
@@ -116,7 +118,7 @@ def work_of(target: Target, deployment: Deployment, asked: ThisRun, terminal: Te
         return SweepWork(
             target, deployment, runs, terminal, on_interrupt, overrides, sweep_combinations, sweep.max_parallel, sweep
         )
-    return SingleWork(target, deployment, runs, terminal, on_interrupt, overrides, detach=asked.detach)
+    return SingleWork(target, deployment, runs, terminal, on_interrupt, overrides, detach=this_run.detach)
 
 
 class SingleWork:
@@ -131,7 +133,7 @@ class SingleWork:
         self.decision: Decision | None = None
         self.launch: Launch | None = None
         self.run: Run | None = None
-        self.given: Overrides | None = None  # what is different for an unattended run
+        self.function_overrides: Overrides | None = None  # what is different for an unattended run
 
     def decide(self) -> None:
         """Read from the record of runs what is left to do. Raises AwsError."""
@@ -198,8 +200,8 @@ class SingleWork:
 
     def _handed_over(self, launch: Launch, run: Run, *, new: bool) -> Run:
         """Recorded as the function's, which is then called: it does what is next, whoever looks."""
-        given = launch.given(run)
-        check_no_secret(given, self.runs.bucket)
+        overrides = launch.given(run)
+        check_no_secret(overrides, self.runs.bucket)
         check_length(launch.overrides(run))
         if new:
             run = replace(run, unattended=True)
@@ -208,9 +210,9 @@ class SingleWork:
             run = given_over(self.runs, run, unattended=True)
         run = prepared(self.deployment.aws, self.runs, launch, run)
         function = function_of(self.deployment)
-        function.go_on(self.deployment.aws, run, given)
+        function.go_on(self.deployment.aws, run, overrides)
         self.terminal.say(f"  {function.name} manages it, whoever watches")
-        self.given = given
+        self.function_overrides = overrides
         return run
 
     def finish(self) -> int:
@@ -223,7 +225,7 @@ class SingleWork:
         if self.run is not None and self.launch is not None:
             self.run, code = watch(
                 self.terminal, self.target, self.deployment, self.runs, self.launch, self.run, self.on_interrupt,
-                given=self.given,
+                overrides=self.function_overrides,
             )  # fmt: skip
             return code
         if self.decision is not None:
@@ -236,9 +238,9 @@ class SingleWork:
 
     def _delete_certificates(self) -> None:
         """Delete the certificates of other runs whose end nobody saw."""
-        deploy, mine = self.deployment.deploy, self.run.id if self.run else ""
+        deploy, run_id = self.deployment.deploy, self.run.id if self.run else ""
         try:
-            delete_left(self.deployment.aws, self.runs, place_of(deploy), rules_of(deploy), deploy.name, mine)
+            delete_left(self.deployment.aws, self.runs, place_of(deploy), rules_of(deploy), deploy.name, run_id)
         except AwsError as error:
             self.terminal.note(f"note: whether earlier runs left certificates can't be seen: {error}")
 

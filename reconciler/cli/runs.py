@@ -98,10 +98,10 @@ ANSWERS = (Listed, Shown, Compared, Best)
 def run(options: Arguments, terminal: Terminal) -> int:
     """Do what the words after `runs` say."""
     verb, names = options.verb, options.names
-    wanted = {"list": 0, "show": (0, 1), "compare": 2, "best": 1}[verb]
-    if len(names) not in (wanted if isinstance(wanted, tuple) else (wanted,)):
+    arity = {"list": 0, "show": (0, 1), "compare": 2, "best": 1}[verb]
+    if len(names) not in (arity if isinstance(arity, tuple) else (arity,)):
         raise UserError(
-            f"`runs {verb}` takes {wanted if isinstance(wanted, int) else 'at most one'} name(s), got {len(names)}",
+            f"`runs {verb}` takes {arity if isinstance(arity, int) else 'at most one'} name(s), got {len(names)}",
             hint="runs | runs show [RUN] | runs compare A B | runs best METRIC",
         )
     target = target_of(options)
@@ -125,7 +125,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
 
 def _rebuild(terminal: Terminal, past: Past) -> None:
     """Make the index anew, and say how many runs are in it."""
-    count = past.runs.rebuild(lambda done, total: terminal.status(f"  {done:,} of {total:,} records are read"))
+    count = past.runs.rebuild(
+        lambda read_count, total: terminal.status(f"  {read_count:,} of {total:,} records are read")
+    )
     terminal.status("")
     terminal.say(f"The index has {count:,} runs.")
 
@@ -148,8 +150,10 @@ def _list(terminal: Terminal, past: Past, options: Arguments) -> None:
     for run in runs:
         terminal.print(row(terminal, run, id_width(runs), paid=past.target.local is None))
         say_workers(terminal, past.aws, past.place.cluster, run)
-    if (more := catalog.count - len(runs) - len(past.runs.unreadable)) > 0 and len(runs) == (options.limit or NEWEST):
-        terminal.say(f"  and {more:,} more: --limit N lists N")
+    if (unlisted := catalog.count - len(runs) - len(past.runs.unreadable)) > 0 and len(runs) == (
+        options.limit or NEWEST
+    ):
+        terminal.say(f"  and {unlisted:,} more: --limit N lists N")
 
 
 def unreadable_json(runs: Runs) -> list[Unreadable]:
@@ -173,19 +177,21 @@ def row(terminal: Terminal, run: Run | Row, width: int = 0, *, paid: bool = True
     colour = "green" if run.state is State.SUCCEEDED else "yellow"
     code = "-" if run.exit_code is None else str(run.exit_code)
     cost = f"${run.cost:.4f}" if run.cost is not None and paid else "-"
-    shown = [f"{k}={v:.4g}" for k, v in sorted(run.metrics.items())]
-    varied = [f"{k}={KNOWN.shown(k, v)}" for k, v in sorted(run.environment.items())]
-    metrics = " ".join([*varied, *shown[:METRICS]])
+    metric_texts = [f"{k}={v:.4g}" for k, v in sorted(run.metrics.items())]
+    variable_texts = [f"{k}={KNOWN.shown(k, v)}" for k, v in sorted(run.environment.items())]
+    metrics = " ".join([*variable_texts, *metric_texts[:METRICS]])
     state = terminal.style(f"{run.state.value:<10}", colour)
     if terminal.width < NARROW:
-        rest = cut(" ".join([f"exit {code}", took, cost, *varied]), SHOWN)
-        return terminal.below(f"  {run.id:<24}  {terminal.style(run.state.value, colour)}", terminal.fold("    ", rest))
+        details = cut(" ".join([f"exit {code}", took, cost, *variable_texts]), SHOWN)
+        return terminal.below(
+            f"  {run.id:<24}  {terminal.style(run.state.value, colour)}", terminal.fold("    ", details)
+        )
     if terminal.width < WIDE:
         line = f"  {run.id:<24}  {state} exit {code:<4} {took:<10} {cost:<8} "
-        remark = " ".join(varied or shown[:1])
+        remark = " ".join(variable_texts or metric_texts[:1])
         if len(remark) <= terminal.width - NARROW:
             return f"{line}{remark}".rstrip()
-        return terminal.below(line.rstrip(), *([terminal.fold("    ", cut(metrics, SHOWN))] if varied else []))
+        return terminal.below(line.rstrip(), *([terminal.fold("    ", cut(metrics, SHOWN))] if variable_texts else []))
     return f"  {run.id:<{width}} {when} UTC  {state} exit {code:<4} {took:<12} {cost:<9} {metrics}".rstrip()
 
 
@@ -202,8 +208,8 @@ def _show(terminal: Terminal, deploy: Deploy, run: Run, as_json: bool, *, paid: 
             terminal.print(f"    with {attempt.cpu:,} CPU units and {attempt.memory:,} MiB")
         if attempt.checkpoint:
             terminal.print(f"    {attempt.checkpoint.text}")
-        if used := attempt_line(deploy, run, attempt, now):
-            terminal.print(f"    {used}")
+        if usage_line := attempt_line(deploy, run, attempt, now):
+            terminal.print(f"    {usage_line}")
     if run.why:
         terminal.print(terminal.fold("  why     ", cut(run.why, SHOWN)))
     for line in run_lines(deploy, run):
@@ -228,14 +234,14 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _compare(terminal: Terminal, a: Run, b: Run, as_json: bool) -> None:
-    inputs = _differences(dict(flat(a.inputs)), dict(flat(b.inputs)))
-    metrics = _differences(a.metrics, b.metrics)
+def _compare(terminal: Terminal, first_run: Run, second_run: Run, as_json: bool) -> None:
+    inputs = _differences(dict(flat(first_run.inputs)), dict(flat(second_run.inputs)))
+    metrics = _differences(first_run.metrics, second_run.metrics)
     if as_json:
-        terminal.json(Compared(a.id, b.id, inputs, metrics))
+        terminal.json(Compared(first_run.id, second_run.id, inputs, metrics))
         return
     first, second = (24, 24) if terminal.width < WIDE else (48, 28)
-    terminal.print(f"    {'':<{first}} {a.id:<{second}} {b.id}")
+    terminal.print(f"    {'':<{first}} {first_run.id:<{second}} {second_run.id}")
     terminal.print("  inputs" if inputs else "  inputs: the same")
     for path, (before, after) in inputs.items():
         terminal.print(f"    {path:<{first}} {before!s:<{second}} {after}")

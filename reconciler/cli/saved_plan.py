@@ -31,7 +31,7 @@ class SavedPlan:
         plan = planfile.read(path)
         if plan is None:
             return None
-        given = {
+        plan_options = {
             "--adopt": options.adopt,
             "--prune": options.prune,
             "--delete-data": options.delete_data,
@@ -39,22 +39,22 @@ class SavedPlan:
             "--target": options.target,
             "--confirm": options.confirm,
         }
-        if named := next((name for name, value in given.items() if value), ""):
-            raise UserError(f"{named} belongs to the plan: {path} was made with what it says", hint=planfile.AGAIN)
+        if option := next((name for name, value in plan_options.items() if value), ""):
+            raise UserError(f"{option} belongs to the plan: {path} was made with what it says", hint=planfile.AGAIN)
         if options.local != plan.local:
-            where = "with --local" if plan.local else "without --local"
-            raise UserError(f"{path} was made {where}, and is to be applied so too")
+            place = "with --local" if plan.local else "without --local"
+            raise UserError(f"{path} was made {place}, and is to be applied so too")
         if options.environment not in ("", plan.environment):
-            made = f"for the environment {plan.environment}" if plan.environment else "without an environment"
-            raise UserError(f"{path} was made {made}, and this is --env {options.environment}", hint="leave it out")
+            origin = f"for the environment {plan.environment}" if plan.environment else "without an environment"
+            raise UserError(f"{path} was made {origin}, and this is --env {options.environment}", hint="leave it out")
         if not (path.parent / plan.file).is_file():
             raise UserError(f"{path} belongs to {plan.file}, which isn't there from where the plan file is")
         return cls(path, plan)
 
-    def options(self, asked: Asked) -> Asked:
+    def options(self, command_options: Asked) -> Asked:
         """What was asked, with the file, the environment and the options that the plan was made with."""
         file, allowed = self.path.parent / self.plan.file, self.plan.options.model_dump()
-        return replace(asked, file=file, environment=self.plan.environment, **allowed)
+        return replace(command_options, file=file, environment=self.plan.environment, **allowed)
 
     def check_place(self, deployment: Deployment) -> None:
         """Raises UserError when it was made for another account or region."""

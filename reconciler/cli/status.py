@@ -52,17 +52,17 @@ def run(options: Arguments, terminal: Terminal) -> int:
     aws = target.aws(terminal, read_only=True)
     deployment = deployment_of(target, aws, terminal, "status")
     runs = runs_of(deployment.aws, deployment.names, terminal.note)
-    read: list[Any] = [
+    readers: list[Any] = [
         deployment.observe,
         lambda: _past(runs, as_json=options.json),
         lambda: current_holder(aws, deployment.deploy.name),
     ]
-    seen, (count, newest), holder = aws.together(*read)
+    observation, (count, newest), holder = aws.together(*readers)
     past, unseen = brought_up_to_date(aws, place_of(deployment.deploy), rules_of(deployment.deploy), newest)
-    plan = deployment.plan(seen)
+    plan = deployment.plan(observation)
     if options.json:
-        shown = plan_json(plan, deployment.given_data)
-        terminal.json(There(shown, str(holder) if holder else None, whole_runs(past), unreadable_json(runs)))
+        plan_object = plan_json(plan, deployment.given_data)
+        terminal.json(There(plan_object, str(holder) if holder else None, whole_runs(past), unreadable_json(runs)))
         return 0
     for line in (where_line(deployment, target), *data_lines(deployment)):
         terminal.print(terminal.fold("", line))

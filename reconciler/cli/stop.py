@@ -36,23 +36,24 @@ def run(options: Arguments, terminal: Terminal) -> int:
     """Ask ECS to stop it: SIGTERM, and SIGKILL after the stop timeout."""
     past = past_of(target_of(options), terminal, read_only=False)
     run = past.find(options.run)
-    (now,) = whole_runs(past.ends([run]))
-    run = now if now.task_arn and not run.task_arn else run
+    (current,) = whole_runs(past.ends([run]))
+    run = current if current.task_arn and not run.task_arn else run
     result: Result = "is-over"
-    if not (now.state.over and now.event is not Event.LOST):  # what ECS doesn't know is told to stop all the same
+    # What ECS doesn't know is told to stop all the same.
+    if not (current.state.over and current.event is not Event.LOST):
         function = Function(past.names.watcher)
         deploy = past.names.deploy.name
         run, result = stop_run(past.aws, past.runs, past.place, function, run, BY_USER, deploy=deploy)
-        now = run
+        current = run
     elif not run.state.over:  # nobody has seen its end
         end_of_run(past.aws, past.names.deploy.name, past.place.cluster, past.runs.say, run)
     if result == "is-over":
-        text = f"run {run.id} is over: {now.state.value}"
-        if now.state is not State.SUCCEEDED:
+        text = f"run {run.id} is over: {current.state.value}"
+        if current.state is not State.SUCCEEDED:
             text += f"; see why: {command(past.target, 'diagnose', run.id)}"
     elif result == "stopped":  # it waits to be launched, perhaps again
-        again = command(past.target, "apply", "")
-        text = f"run {run.id} is stopped; it had no task under way; launch it anew: {again}"
+        apply_command = command(past.target, "apply", "")
+        text = f"run {run.id} is stopped; it had no task under way; launch it anew: {apply_command}"
     else:
         text = f"run {run.id} is being stopped; see how it ended: {command(past.target, 'watch', run.id)}"
     if options.json:

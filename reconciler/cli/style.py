@@ -17,8 +17,8 @@ def coloured(environ: Mapping[str, str], *, terminal: bool) -> bool:
     """Whether to use colours. NO_COLOR (https://no-color.org) wins over FORCE_COLOR, and either over what is there."""
     if environ.get("NO_COLOR"):
         return False
-    if forced := environ.get("FORCE_COLOR"):
-        return forced != "0"
+    if setting := environ.get("FORCE_COLOR"):
+        return setting != "0"
     return terminal and environ.get("TERM") != "dumb"
 
 

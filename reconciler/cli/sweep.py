@@ -89,13 +89,13 @@ class SweepWork:
             terminal,
             on_interrupt,
         )
-        self.found = [overrides.with_environment(combination) for combination in combinations]
+        self.all_overrides = [overrides.with_environment(combination) for combination in combinations]
         self.names = {name for combination in combinations for name in combination}
         self.max_parallel, self.sweep = max_parallel, sweep
         # `list`, as a sweep's combinations are in the file: what is secret in them is seen by its variable's name.
-        made = KNOWN.marked({"list": list(combinations), "overrides": plain(overrides)}, deployment.names.bucket)
-        made = {"combinations": made["list"], "overrides": made["overrides"]}
-        self.id = f"sweep-{fingerprint(made)[:8]}"
+        content = KNOWN.marked({"list": list(combinations), "overrides": plain(overrides)}, deployment.names.bucket)
+        content = {"combinations": content["list"], "overrides": content["overrides"]}
+        self.id = f"sweep-{fingerprint(content)[:8]}"
         self.decisions: list[Decision] = []
         self.launch: Launch | None = None
         self.todo: list[Run] = []
@@ -103,10 +103,10 @@ class SweepWork:
 
     def decide(self) -> None:
         """Read each combination's newest run, where there is one."""
-        self.runs.look_ahead(len(self.found))
+        self.runs.look_ahead(len(self.all_overrides))
         base, self.decisions = base_of(self.deployment), []  # what was decided before isn't held beside it
         self.decisions = self.deployment.aws.each(
-            lambda overrides: decide(self.deployment, self.runs, overrides, base), self.found
+            lambda overrides: decide(self.deployment, self.runs, overrides, base), self.all_overrides
         )
 
     @property
@@ -144,19 +144,19 @@ class SweepWork:
             taken[run.id] = run.fingerprint
             return run
 
-        wanted = [pair for pair in zip(self.decisions, self.found, strict=True) if pair[0].action != "none"]
+        pairs = [pair for pair in zip(self.decisions, self.all_overrides, strict=True) if pair[0].action != "none"]
         self.runs.later, self.runs.over = True, {d.run.id for d in self.decisions if d.run and d.run.state.over}
-        self.todo = [make(*pair) for pair in wanted]  # one after the other: each has an id of its own
-        new = [run for (decision, _), run in zip(wanted, self.todo, strict=True) if decision.action == "launch"]
+        self.todo = [make(*pair) for pair in pairs]  # one after the other: each has an id of its own
+        new = [run for (decision, _), run in zip(pairs, self.todo, strict=True) if decision.action == "launch"]
         self.deployment.aws.each(self.runs.put, new)
         self.runs.flush()
         # One that was written down and never launched is still to be launched.
         under_way = sum(d.action == "resume" and d.run is not None and bool(d.run.task_arn) for d in self.decisions)
         self.terminal.say(
-            f"Sweep {self.id}: {len(self.decisions)} combinations, {len(self.decisions) - len(wanted)} done before, "
-            f"{under_way} under way, {len(wanted) - under_way} to launch, at most {self.max_parallel} at once"
+            f"Sweep {self.id}: {len(self.decisions)} combinations, {len(self.decisions) - len(pairs)} done before, "
+            f"{under_way} under way, {len(pairs) - under_way} to launch, at most {self.max_parallel} at once"
         )
-        if len(wanted) > under_way:
+        if len(pairs) > under_way:
             say_others(self.terminal, self.target, self.deployment, self.runs, {run.id for run in self.todo})
 
     def finish(self) -> int:
@@ -167,13 +167,13 @@ class SweepWork:
             self.runs.flush()
 
     def _finish(self) -> int:
-        ended: dict[str, Run] = {}
+        ended_runs: dict[str, Run] = {}
         if self.launch is not None and self.todo:
             limit = self.sweep.max_cost if self.sweep else None
             screen = Screen(self.terminal, len(self.todo), self.name, self.deployment.aws.clock.now)
             fleet = Fleet(supervisor(self.deployment, self.runs), self.launch, self.max_parallel, screen, limit)
             try:
-                ended = {run.fingerprint: run for run in self._explained(fleet, fleet.work(self.todo))}
+                ended_runs = {run.fingerprint: run for run in self._explained(fleet, fleet.work(self.todo))}
             except Interrupted:
                 self.terminal.status("")
                 self._interrupted(fleet)
@@ -182,11 +182,11 @@ class SweepWork:
                 hint = "running tasks continue; run the same command again for the rest"
                 raise RunFailed(f"lost sight of {self.id}: {error}", hint=hint) from None
             self.terminal.status("")
-            message = of_sweep(self.deployment.deploy.name, self.id, list(ended.values()), self.name)
+            message = of_sweep(self.deployment.deploy.name, self.id, list(ended_runs.values()), self.name)
             notifier(self.terminal, self.deployment).tell(message)
         else:
             self.terminal.say("Nothing to run: every combination has a run that succeeded.")
-        runs = [ended.get(d.fingerprint) or d.run for d in self.decisions]
+        runs = [ended_runs.get(d.fingerprint) or d.run for d in self.decisions]
         self.all = [run for run in runs if run is not None]
         show_table(self.terminal, self.all, self.name, self.sweep)
         if failed := [run for run in self.all if run.state is State.FAILED]:
@@ -234,23 +234,23 @@ class SweepWork:
     def _interrupted(self, fleet: Fleet) -> None:
         """Stop what runs, or leave it; what isn't launched yet stays so."""
         choice = choose(self.target, self.deployment, self.terminal, self.on_interrupt)
-        rest = f"run the same command again for the rest\n{come_back(self.target)}"
+        hint = f"run the same command again for the rest\n{come_back(self.target)}"
         if choice == "detach":
-            raise Interrupted(f"detached; {len(fleet.active)} tasks of {self.id} go on", hint=rest)
+            raise Interrupted(f"detached; {len(fleet.active)} tasks of {self.id} go on", hint=hint)
         count = fleet.stop(function_of(self.deployment))
-        raise Interrupted(f"{count} tasks of {self.id} are being stopped", hint=rest)
+        raise Interrupted(f"{count} tasks of {self.id} are being stopped", hint=hint)
 
 
 class Rest(Silent):
     """Says once that last lines are waited for."""
 
     def __init__(self, terminal: Terminal) -> None:
-        self.terminal, self.told, self.interrupted = terminal, False, False
+        self.terminal, self.announced, self.interrupted = terminal, False, False
 
     def waiting(self, seconds: float) -> None:
         """Say that the last lines are waited for."""
-        if not self.told:
-            self.told = True
+        if not self.announced:
+            self.announced = True
             self.terminal.status("")
             self.terminal.say(
                 self.terminal.style(f"  waiting for the last lines, {seconds:.0f} s at most{CTRL_C}", "dim")
@@ -285,7 +285,7 @@ class Screen:
 
     def tick(self, waiting: int, active: Sequence[Run]) -> None:
         """The live table: how many, and what each task under way is."""
-        ended = ", ".join(f"{count} {state}" for state, count in sorted(self.counts.items())) or "none over"
+        counts_text = ", ".join(f"{count} {state}" for state, count in sorted(self.counts.items())) or "none over"
         now = self.now()
         rows = [
             f"    {self.name(run)}  {run.attempts[-1].provider}  {seconds(now - run.attempts[-1].launched)}"
@@ -293,7 +293,7 @@ class Screen:
         ]
         if len(active) > LIVE:
             rows.append(f"    and {len(active) - LIVE:,} more")
-        self.terminal.status("\n".join([f"  {len(active)} running, {waiting} waiting, {ended}", *rows]))
+        self.terminal.status("\n".join([f"  {len(active)} running, {waiting} waiting, {counts_text}", *rows]))
 
     def trouble(self, text: str) -> None:
         """Say what can't be seen."""
@@ -303,29 +303,29 @@ class Screen:
 def show_table(terminal: Terminal, runs: Sequence[Run], name: Callable[[Run], str], sweep: Sweep | None) -> None:
     """All runs of a sweep, the best first where there is a metric; those without it last."""
     metric = sweep.metric if sweep else None
-    ordered = list(runs)
+    ordered_runs = list(runs)
     if metric is not None and sweep is not None:
         sign = 1.0 if sweep.goal == "min" else -1.0
-        ordered.sort(key=lambda run: (metric not in run.metrics, sign * run.metrics.get(metric, 0.0)))
-    counts = Counter(run.state.value for run in ordered)
-    ordered, left = _rows_to_show(ordered)
-    width = max([len(name(run)) for run in ordered] + [len("combination")])
+        ordered_runs.sort(key=lambda run: (metric not in run.metrics, sign * run.metrics.get(metric, 0.0)))
+    counts = Counter(run.state.value for run in ordered_runs)
+    ordered_runs, hidden = _rows_to_show(ordered_runs)
+    width = max([len(name(run)) for run in ordered_runs] + [len("combination")])
     terminal.print(f"  {'combination':<{width}}  {'state':<10} {'exit':<5} {'time':<10} {metric or ''}".rstrip())
-    for run in ordered:
+    for run in ordered_runs:
         took = seconds(run.seconds) if run.seconds is not None else "-"
         code = "-" if run.exit_code is None else str(run.exit_code)
         value = f"{run.metrics[metric]:.6g}" if metric and metric in run.metrics else ""
         line = f"  {name(run):<{width}}  {run.state.value:<10} {code:<5} {took:<10} {value}".rstrip()
         terminal.print(line if run.state is State.SUCCEEDED else f"{line:<{width + 31}} {run.id}")
-    if left:
-        terminal.print(f"  and {left:,} more: `runs --limit N` lists all, `runs best` the best")
+    if hidden:
+        terminal.print(f"  and {hidden:,} more: `runs --limit N` lists all, `runs best` the best")
     terminal.print("  " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
 
 
-def _rows_to_show(ordered: list[Run]) -> tuple[list[Run], int]:
+def _rows_to_show(runs: list[Run]) -> tuple[list[Run], int]:
     """The runs that are shown, and how many aren't: the first ones, and the first of those that didn't succeed."""
-    if len(ordered) <= SHOWN + FAILED:
-        return ordered, 0
-    first, rest = ordered[:SHOWN], ordered[SHOWN:]
-    shown = [*first, *[run for run in rest if run.state is not State.SUCCEEDED][:FAILED]]
-    return shown, len(ordered) - len(shown)
+    if len(runs) <= SHOWN + FAILED:
+        return runs, 0
+    first, others = runs[:SHOWN], runs[SHOWN:]
+    visible = [*first, *[run for run in others if run.state is not State.SUCCEEDED][:FAILED]]
+    return visible, len(runs) - len(visible)

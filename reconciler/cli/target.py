@@ -164,14 +164,16 @@ def locking(verb: str, file: Path) -> str:
 
 def where_line(deployment: Deployment, target: Target) -> str:
     """Which deploy, in which account and region, reached how."""
-    chosen = f" (environment {target.environment})" if target.environment else ""
+    environment = f" (environment {target.environment})" if target.environment else ""
     deploy, account = deployment.deploy, deployment.names.facts.account
-    return f"{deploy.name}{chosen}: account {account}, {deploy.region}, {target.place}"
+    return f"{deploy.name}{environment}: account {account}, {deploy.region}, {target.place}"
 
 
 def data_lines(deployment: Deployment) -> list[str]:
     """What was found of data that is in S3 already, a line for each place."""
-    return [given.trouble or f"data: {given.place.uri}: {given.text}; read as it is" for given in deployment.given_data]
+    return [
+        source.trouble or f"data: {source.place.uri}: {source.text}; read as it is" for source in deployment.given_data
+    ]
 
 
 def deployment_of(
@@ -250,8 +252,8 @@ def warn(terminal: Terminal, deployment: Deployment) -> None:
 def warn_of_secrets(deploy: Deploy, terminal: Terminal) -> None:
     """Name the places of the file whose secrets others may read."""
     if plain := plain_secrets(deploy):
-        shown = ", ".join(plain[:5]) + (f" and {len(plain) - 5} more" if len(plain) > 5 else "")
-        warning = f"others may read what looks like a secret in {shown}: "
+        place_list = ", ".join(plain[:5]) + (f" and {len(plain) - 5} more" if len(plain) > 5 else "")
+        warning = f"others may read what looks like a secret in {place_list}: "
         fix = "use `task.secrets`, or `parameters` with `secure: true`"
         terminal.note(terminal.fold("warning: ", warning + fix))
 

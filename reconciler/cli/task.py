@@ -99,8 +99,8 @@ class Screen:
         self.several = len(task.get("containers", ())) > 1
         self._state = state
         self.tick()
-        pulled = pull_text(task) if state == "RUNNING" else ""
-        self.terminal.say(self.terminal.style(f"  {state:<14} {self._elapsed()}{pulled}", "dim"))
+        pull = pull_text(task) if state == "RUNNING" else ""
+        self.terminal.say(self.terminal.style(f"  {state:<14} {self._elapsed()}{pull}", "dim"))
 
     def line(self, container: str, text: str, timestamp: float) -> None:
         """Show a log line; for a person at a terminal a structured one is made readable. Raises Interrupted."""
@@ -108,9 +108,9 @@ class Screen:
             raise Interrupted("interrupted")  # not after a page of ten thousand lines
         text = self.terminal.program(readable(text) if self.terminal.live else text)
         # Never broken between words: a traceback's carets stand under what they mean.
-        shown = f"{container} | {text}" if self.several else f"| {text}"
-        self.tail = [*self.tail[-TAIL + 1 :], shown]
-        self.terminal.say(f"  {shown}")
+        output_line = f"{container} | {text}" if self.several else f"| {text}"
+        self.tail = [*self.tail[-TAIL + 1 :], output_line]
+        self.terminal.say(f"  {output_line}")
 
     def trouble(self, text: str) -> None:
         """Say what can't be seen."""
@@ -138,14 +138,14 @@ class Screen:
 
 @dataclass
 class End:
-    """The end of a run: tells of it. base: the folder of the file; told: the run that was told of; why: it failed.
-    local: the folder of the embedded AWS, where it is that.
+    """The end of a run: tells of it. base: the folder of the file; reported_run: the one that was told of; why: it
+    failed. local: the folder of the embedded AWS, where it is that.
     """
 
     terminal: Terminal
     deployment: Deployment
     base: Path
-    told: Run | None = None
+    reported_run: Run | None = None
     why: Diagnosis | None = None
     local: Path | None = None
 
@@ -155,7 +155,7 @@ class End:
         if run.state is not State.SUCCEEDED:
             self.why = diagnose(self.deployment.aws, self.deployment.deploy, run, self.base, self.local)
             run = replace(run, why=self.why.cause if self.why.known else "")
-        self.told = run
+        self.reported_run = run
         if run.unattended:
             return run  # its function tells of it
         notifier(self.terminal, self.deployment).tell(
@@ -179,18 +179,18 @@ def watch(
     *,
     from_start: bool = False,
     again: bool = True,
-    given: Overrides | None = None,
+    overrides: Overrides | None = None,
 ) -> tuple[Run, int]:
     """See a started run through, or look at an unattended one, copy its results, and report. Returns the run and the
     exit code to end with.
 
-    from_start: show the log from its beginning, what was shown before included. again: see Supervisor. given: what is
-    different for an unattended run, where that is known.
+    from_start: show the log from its beginning, what was shown before included. again: see Supervisor. overrides: what
+    is different for an unattended run, where that is known.
     """
     seer, end = supervisor(deployment, runs), End(terminal, deployment, target.base, local=target.local)
     seer.before_end, seer.explains, seer.again = end.tell, end.explains, again
     screen = Screen(terminal, target, deployment.aws, seer, from_start)
-    looks = follower(deployment, runs, given)
+    looks = follower(deployment, runs, overrides)
     looks.explains = end.explains
     try:
         while True:
@@ -219,7 +219,7 @@ def watch(
         raise RunFailed(f"lost sight of run {run.id}: {error}", hint=come_back(target, run)) from None
     terminal.status("")
     Shown(target.base, run.id).forget()
-    if end.told is None:
+    if end.reported_run is None:
         end.tell(run)  # somebody else has ended it
     why, copied = end.why, None
     if run.state is not State.SUCCEEDED and terminal.quiet:
@@ -266,10 +266,10 @@ def copy_results(terminal: Terminal, target: Target, deployment: Deployment, run
 
 
 def _interrupted(
-    terminal: Terminal, target: Target, deployment: Deployment, runs: Runs, run_id: str, wanted: str
+    terminal: Terminal, target: Target, deployment: Deployment, runs: Runs, run_id: str, option: str
 ) -> None:
     """Stop the task or leave it."""
-    choice = choose(target, deployment, terminal, wanted)
+    choice = choose(target, deployment, terminal, option)
     run = runs.get(run_id)
     if run is None or choice == "detach":
         raise Interrupted(f"detached; run {run_id} continues", hint=come_back(target, run) if run else "")
@@ -312,12 +312,12 @@ def report(
     if last.memory is not None:
         terminal.print(terminal.fold("  size     ", f"it needed {last.memory:,} MiB; in deploy.yaml:"))
         terminal.print(f"      task: {{cpu: {last.cpu}, memory: {last.memory}}}")
-    shown = sorted(run.metrics.items())
-    width = max([40, *(len(name) for name, _ in shown[:METRICS])])
-    for name, value in shown[:METRICS]:
+    metrics = sorted(run.metrics.items())
+    width = max([40, *(len(name) for name, _ in metrics[:METRICS])])
+    for name, value in metrics[:METRICS]:
         terminal.say(f"  {name:<{width}} {value:.6g}")
-    if len(shown) > METRICS:
-        terminal.say(f"  and {len(shown) - METRICS} more in metrics.json")
+    if len(metrics) > METRICS:
+        terminal.say(f"  and {len(metrics) - METRICS} more in metrics.json")
     if copied is not None and copied.gone:
         return
     terminal.print(f"  results  {run.output}")
@@ -328,8 +328,8 @@ def report(
             if copied.count > len(copied.missed):
                 terminal.print(f"  copied   {len(copied.files)} of {copied.count} to {_relative(local)}")
         elif whole is not None:
-            rest = "" if whole else f", not all of it: {NOTE} there says more"
-            terminal.print(f"  copied   {_relative(local)}{rest}")
+            remark = "" if whole else f", not all of it: {NOTE} there says more"
+            terminal.print(f"  copied   {_relative(local)}{remark}")
         for page in sorted(local.glob("*.html"))[:1] if whole is not None else ():
             terminal.print(f"  report   {_relative(page)}")
 

@@ -38,7 +38,7 @@ class Terminal:
     log: Log | None = None  # with --verbose
 
     def __init__(self, *, quiet: bool = False, json: bool = False, verbose: bool = False) -> None:
-        self.quiet, self.as_json, self.told = quiet, json, False
+        self.quiet, self.as_json, self.answered = quiet, json, False
         self.lost = ""  # why what was printed got lost
         # With --json, standard output carries the object alone.
         self.stream = sys.stderr if json else sys.stdout
@@ -50,7 +50,7 @@ class Terminal:
         self._guarded = in_ci() or not (sys.stdout.isatty() and sys.stderr.isatty())
         secret = os.urandom(8).hex()  # as `secrets` makes it, which takes 6 ms to load
         self._mark, self._break = f"\x1b{secret}[", f"\x1b{secret}\n"
-        self._own = re.compile(rf"\x1b{secret}(?:\[([\d;]*)m|\n)")
+        self._own_marks = re.compile(rf"\x1b{secret}(?:\[([\d;]*)m|\n)")
         self._lock = threading.Lock()
         self._status = self._base = ""  # what stands below the lines, and what of it stays when a line is added
         if verbose:
@@ -84,8 +84,8 @@ class Terminal:
 
     def program(self, text: str) -> str:
         """A line of a program's output, to be printed: in its own colours where colours are shown."""
-        shown = output(text, colour=self.colour)
-        return re.sub(r"\x1b\[([\d;]*m)", lambda match: self._mark + match[1], shown)
+        visible = output(text, colour=self.colour)
+        return re.sub(r"\x1b\[([\d;]*m)", lambda match: self._mark + match[1], visible)
 
     def print(self, text: str = "") -> None:
         """A line that matters even with --quiet."""
@@ -130,13 +130,13 @@ class Terminal:
         if self.live:
             with self._lock:
                 self._clear()
-                shown = self._harmless(KNOWN.hide(text))[: _size()[0] - 1]
-                self._status = "\n".join(filter(None, (self._base, shown)))
+                visible = self._harmless(KNOWN.hide(text))[: _size()[0] - 1]
+                self._status = "\n".join(filter(None, (self._base, visible)))
                 self._draw()
 
     def json(self, value: Any) -> None:
         """The one object of --json."""
-        self.told = True
+        self.answered = True
         tree = KNOWN.hide_all(plain(value))
         text = dumps(finite(tree), indent=2) + "\n"
         for rows in _rows(tree):
@@ -145,8 +145,8 @@ class Terminal:
             last_line = before.rpartition("\n")[2]
             margin = "\n" + " " * (len(last_line) - len(last_line.lstrip()))
             for number, row in enumerate(rows):
-                shown = dumps(finite(KNOWN.hide_all(row)), indent=2).replace("\n", f"{margin}  ")
-                self._put(sys.stdout, f"{',' if number else ''}{margin}  {shown}", json=True)
+                row_text = dumps(finite(KNOWN.hide_all(row)), indent=2).replace("\n", f"{margin}  ")
+                self._put(sys.stdout, f"{',' if number else ''}{margin}  {row_text}", json=True)
             text = f"{margin if rows else ''}]{text}"
         self._put(sys.stdout, text, json=True)
 
@@ -156,14 +156,14 @@ class Terminal:
 
     def error(self, error: ReconcilerError) -> None:
         """What went wrong, and what to do. Errors of a file begin with their place, so that editors can jump to it."""
-        first, *more = str(error).split("\n")
+        first, *further_lines = str(error).split("\n")
         if getattr(error, "errors", ()):
             self.note(first)
         elif isinstance(error, Interrupted):  # as the user wanted it
             self.note(self.fold("", first))
         else:
             self.note(self._red("error:") + self.fold("error: ", first).removeprefix("error:"))
-        for text_line in more:
+        for text_line in further_lines:
             self.note(text_line if getattr(error, "errors", ()) else f"  {text_line}")
         for text_line in typed(error.hint).split("\n") if error.hint else ():
             # A command stays on one line, to be copied.
@@ -205,14 +205,14 @@ class Terminal:
         """What goes to the stream: the text without effect and without secrets, our marks with theirs."""
         text = KNOWN.hide(text)
         parts, lines, end = [], [], 0
-        for own in self._own.finditer(text):
-            parts.append(line(text[end : own.start()]))
-            if own[1] is None:
+        for match in self._own_marks.finditer(text):
+            parts.append(line(text[end : match.start()]))
+            if match[1] is None:
                 lines.append("".join(parts))
                 parts = []
             else:
-                parts.append(f"\x1b[{own[1]}m")
-            end = own.end()
+                parts.append(f"\x1b[{match[1]}m")
+            end = match.end()
         lines.append("".join([*parts, line(text[end:])]))
         return "\n".join(guard(text_line) if self._guarded else text_line for text_line in lines)
 
@@ -242,8 +242,8 @@ class Terminal:
             self.lost = error.strerror or str(error)
             silence(stream)
             if stream is sys.stdout:
-                told = f"{self._red('error:')} standard output can't be written: {self.lost}"
-                self._put(sys.stderr, self._harmless(told) + "\n")
+                message = f"{self._red('error:')} standard output can't be written: {self.lost}"
+                self._put(sys.stderr, self._harmless(message) + "\n")
 
 
 def _rows(tree: Any) -> Iterator[Rows[Any]]:
@@ -284,8 +284,8 @@ def seconds(value: float) -> str:
     """A duration for people: `0.3 s`, `2 min 5 s`, `1 h 3 min`."""
     if value < 60:
         return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    minutes, remainder = divmod(round(value), 60)
+    return f"{minutes} min {remainder} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def size(value: float) -> str:

@@ -57,9 +57,9 @@ def text(program: str, width: int) -> str:
 
 def columns() -> int:
     """What argparse takes for the width of a line: COLUMNS, or else the terminal's, or 80; less two."""
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return int(given) - 2
+    setting = os.environ.get("COLUMNS", "")
+    if setting.isdecimal() and int(setting):
+        return int(setting) - 2
     try:
         return (os.get_terminal_size(1).columns or 80) - 2
     except OSError:
@@ -67,10 +67,10 @@ def columns() -> int:
 
 
 def _table(rows: dict[str, str], indent: int, width: int) -> str:
-    left = indent + max(map(len, rows)) + 2
+    margin = indent + max(map(len, rows)) + 2
     return "".join(
-        f"{' ' * indent}{name:{left - indent}}"
-        + f"\n{' ' * left}".join(_lines(about, max(width - left, NARROW)))
+        f"{' ' * indent}{name:{margin - indent}}"
+        + f"\n{' ' * margin}".join(_lines(about, max(width - margin, NARROW)))
         + "\n"
         for name, about in rows.items()
     )

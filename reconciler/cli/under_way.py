@@ -24,19 +24,23 @@ MOST = 20  # of the newest that are looked at
 SHOWN = 3
 
 
-def say_others(terminal: Terminal, target: Target, deployment: Deployment, runs: Runs, mine: Collection[str]) -> None:
-    """Say which runs that clients have launched aren't over, and how to end them. mine: the ids of those that this
+def say_others(
+    terminal: Terminal, target: Target, deployment: Deployment, runs: Runs, own_ids: Collection[str]
+) -> None:
+    """Say which runs that clients have launched aren't over, and how to end them. own_ids: the ids of those that this
     command sees through.
     """
     try:
-        unfinished = runs.catalog(scheduled=False).unfinished(MOST, mine)
-        others = [run for run in unfinished if not run.unattended]
-        seen, unseen = with_ends(deployment.aws, place_of(deployment.deploy), rules_of(deployment.deploy), others)
+        unfinished = runs.catalog(scheduled=False).unfinished(MOST, own_ids)
+        client_runs = [run for run in unfinished if not run.unattended]
+        current_runs, unseen = with_ends(
+            deployment.aws, place_of(deployment.deploy), rules_of(deployment.deploy), client_runs
+        )
     except ReconcilerError as error:
         terminal.note(f"note: whether earlier runs are under way can't be seen: {error}")
         return
     say_unseen(runs, unseen)
-    going = [run for run in seen if not run.state.over]
+    going = [run for run in current_runs if not run.state.over]
     for run in going[:SHOWN]:
         terminal.note(
             terminal.fold("note: ", f"{_goes_on(run, runs.now())}; end it: {command(target, 'stop', run.id)}")

@@ -49,8 +49,8 @@ def attempt_line(deploy: Deploy, run: Run, attempt: Attempt, now: float) -> str:
         return ""
     started, stopped = attempt.started, attempt.stopped
     took = None if started is None or stopped is None else stopped - started
-    more = on and late(attempt, now)
-    return usage_text(attempt.usage, run.size_of(attempt), took, late=more)
+    is_late = on and late(attempt, now)
+    return usage_text(attempt.usage, run.size_of(attempt), took, late=is_late)
 
 
 def run_lines(deploy: Deploy, run: Run) -> Iterator[str]:

@@ -54,32 +54,32 @@ def run(options: Arguments, terminal: Terminal) -> int:
     run = past.find(options.run)
     if run.state.over:
         if run.task_arn:
-            log, shown = past.log(run), Shown(target.base, run.id)
+            log, position = past.log(run), Shown(target.base, run.id)
             if not options.from_start:
-                say_shown(terminal, target, run, shown.resume(log))
+                say_shown(terminal, target, run, position.resume(log))
             log.read_all(lambda container, text, timestamp: terminal.say(f"  | {terminal.program(text)}"))
-            shown.forget()
+            position.forget()
         copied = copy_results(terminal, target, deployment, runs, run) if run.state is State.SUCCEEDED else None
         report(terminal, target, deployment, run, copied=copied)
         code = exit_code(run)
     else:
-        seen = deployment.observe()
-        attributes = {address: live.attributes for address, live in seen.resources.items()}
+        observation = deployment.observe()
+        attributes = {address: live.attributes for address, live in observation.resources.items()}
         try:
             launch = launch_like(launch_of(deployment, attributes, ""), run)
         except KeyError as missing:
             raise UserError(f"{missing.args[0]} doesn't exist any more", hint="run `apply`") from None
         if is_launching(run):
             run = launched_unseen(deployment.aws, past.place, run) or run
-        launched = run.attempts and (run.attempts[-1].event is not None or run.task_arn)
-        if not launched and not run.unattended:
+        is_launched = run.attempts and (run.attempts[-1].event is not None or run.task_arn)
+        if not is_launched and not run.unattended:
             hint = "its function launches it" if run.schedule else "run `apply` as for this run: it launches it"
             hint += f"\nor end it: {command(target, 'stop', run.id)}"
             raise UserError(f"run {run.id} isn't launched", hint=hint)
-        given = overrides_of(deployment.aws, launch, run)
+        overrides = overrides_of(deployment.aws, launch, run)
         run, code = watch_task(
-            terminal, target, deployment, runs, launch, replace(run, overrides=given or Overrides()),
-            options.on_interrupt, from_start=options.from_start, again=given is not None,
+            terminal, target, deployment, runs, launch, replace(run, overrides=overrides or Overrides()),
+            options.on_interrupt, from_start=options.from_start, again=overrides is not None,
         )  # fmt: skip
     if options.json:
         terminal.json(Watched(verdict(run, code), run))

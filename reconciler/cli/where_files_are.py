@@ -15,9 +15,9 @@ def of_data(deploy: Deploy, name: str) -> str:
     """How the program reads a file of `data:` that it looked for by this path; empty if it is none."""
     path = PurePosixPath(name)
     for number, entry in enumerate(deploy.data.files):
-        if where := _place(deploy, entry, path, first=number == 0):
+        if place := _place(deploy, entry, path, first=number == 0):
             return (
-                f"it is in S3, and not in the image: read {where}; S3_BUCKET and S3_KEY are variables of the program "
+                f"it is in S3, and not in the image: read {place}; S3_BUCKET and S3_KEY are variables of the program "
                 "(with boto3: s3.download_file(bucket, key, file))"
             )
     return ""
@@ -34,10 +34,10 @@ def _place(deploy: Deploy, entry: DataFile, path: PurePosixPath, *, first: bool)
         return f"s3://{bucket}/{key}" if PurePosixPath(entry.file).name == path.name else ""
     folder = PurePosixPath(entry.folder).name
     if folder:
-        rest = path.parts[path.parts.index(folder) + 1 :] if folder in path.parts else None
+        inner_parts = path.parts[path.parts.index(folder) + 1 :] if folder in path.parts else None
     else:
-        rest = (path.name,) if path.match(entry.pattern.removeprefix("**/")) else None
-    return "" if rest is None else "/".join((f"s3://{bucket}/{entry.key}", *rest))
+        inner_parts = (path.name,) if path.match(entry.pattern.removeprefix("**/")) else None
+    return "" if inner_parts is None else "/".join((f"s3://{bucket}/{entry.key}", *inner_parts))
 
 
 def in_context(context: Path, dockerfile: str, name: str) -> str:

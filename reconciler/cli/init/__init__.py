@@ -93,45 +93,45 @@ def run(options: Arguments, terminal: Terminal) -> int:
         raise UserError(f"{options.folder}: there is no such folder", hint="make it, or leave it out for this one")
     facts = look(folder.resolve())
     file = folder / "deploy.yaml"
-    done = Written()
-    deploy, answers = _deploy(options, terminal, folder, file, facts, done)
+    output = Written()
+    deploy, answers = _deploy(options, terminal, folder, file, facts, output)
     if answers.project:
         files.check_gitlab_branch(_gitlab_branch(deploy, answers))
     if facts.dockerfiles or answers.uri or deploy is not None:
         start = ""
     else:
-        needed: tuple[str, ...] = ()
+        packages: tuple[str, ...] = ()
         if facts.requirements == "pyproject.toml":
-            needed = files.dependencies((folder / facts.requirements).read_text(encoding="utf-8", errors="replace"))
-        start = files.dockerfile(facts.program, facts.requirements, needed)
+            packages = files.dependencies((folder / facts.requirements).read_text(encoding="utf-8", errors="replace"))
+        start = files.dockerfile(facts.program, facts.requirements, packages)
     text = files.deploy_yaml(answers)
     if deploy is None:
         deploy = _check(text)
-    done.write(file, text, folder)
-    done.write(folder / files.SCHEMA, SCHEMA.read_text(encoding="utf-8"), folder)
+    output.write(file, text, folder)
+    output.write(folder / files.SCHEMA, SCHEMA.read_text(encoding="utf-8"), folder)
     if start:
-        done.write(folder / "Dockerfile", start, folder)
-        done.notes.append(f"the Dockerfile starts {facts.program}: look whether that is the program")
+        output.write(folder / "Dockerfile", start, folder)
+        output.notes.append(f"the Dockerfile starts {facts.program}: look whether that is the program")
         if not facts.requirements:
-            done.notes.append(
+            output.notes.append(
                 "it installs nothing besides: write a requirements.txt, and a line for it in the Dockerfile"
             )
     if deploy.image.context is not None:
-        _dockerignore(deploy, folder, done)
-    _workflow(options, deploy, answers, facts, folder, done)
-    _tell(terminal, options, folder, deploy, answers, done)
+        _dockerignore(deploy, folder, output)
+    _workflow(options, deploy, answers, facts, folder, output)
+    _tell(terminal, options, folder, deploy, answers, output)
     return 0
 
 
 def _deploy(
-    options: Arguments, terminal: Terminal, folder: Path, file: Path, facts: ProjectFacts, done: Written
+    options: Arguments, terminal: Terminal, folder: Path, file: Path, facts: ProjectFacts, output: Written
 ) -> tuple[Deploy | None, Answers]:
     """What is there, or the answers for what is to be written."""
     if file.exists():
         deploy = load(file, environ=os.environ, files=False, environment=options.environment)
         github, gitlab = (deploy.ci.github, deploy.ci.gitlab) if deploy.ci else (None, None)
         if github:
-            _named(github.repository, done, github)
+            _named(github.repository, output, github)
         return deploy, Answers(
             deploy.name,
             deploy.region,
@@ -141,10 +141,10 @@ def _deploy(
         )
     if options.environment:
         raise UserError(f"--env {options.environment}: there is no deploy.yaml here yet", hint="leave it out")
-    data = _data(options, folder, facts, done)
+    data = _data(options, folder, facts, output)
     image, dockerfile, uri = _image(options, folder, facts)
     project, url = _project(options.gitlab) if options.gitlab else ("" if options.github else facts.project, "")
-    asked = Answers(
+    answers = Answers(
         name=options.name or _name(folder.resolve().name),
         region=options.region or _region(),
         account=options.account or "",
@@ -158,57 +158,63 @@ def _deploy(
         url=url,
     )
     if attended() and terminal.live and not options.yes:
-        asked = questions.ask(
-            terminal, folder, asked, name=options.name, region=options.region, data=options.data, github=options.github
+        answers = questions.ask(
+            terminal,
+            folder,
+            answers,
+            name=options.name,
+            region=options.region,
+            data=options.data,
+            github=options.github,
         )
     for option, rule, value in (
-        ("--name", rules.DEPLOY, asked.name),
-        ("--region", rules.REGION, asked.region),
-        ("--account", rules.ACCOUNT, asked.account),
-        ("--github", rules.GITHUB, asked.repository),
-        ("--gitlab", rules.GITLAB, asked.project),
-        ("--gitlab", rules.GITLAB_URL, asked.url),
-        ("--image", rules.IMAGE_URI, asked.uri),
+        ("--name", rules.DEPLOY, answers.name),
+        ("--region", rules.REGION, answers.region),
+        ("--account", rules.ACCOUNT, answers.account),
+        ("--github", rules.GITHUB, answers.repository),
+        ("--gitlab", rules.GITLAB, answers.project),
+        ("--gitlab", rules.GITLAB_URL, answers.url),
+        ("--image", rules.IMAGE_URI, answers.uri),
     ):
         _valid(option, rule, value)
-    for path in asked.data:
+    for path in answers.data:
         if not path.startswith(SCHEME) and not WILD.search(path) and not (folder / path).exists():
             raise UserError(f"--data {path}: there is no such file in {folder}")
-    if asked.repository:
-        named = _named(asked.repository, done)
-        asked = replace(asked, owner_id=named.owner_id, repository_id=named.repository_id)
-    return None, asked
+    if answers.repository:
+        github_subject = _named(answers.repository, output)
+        answers = replace(answers, owner_id=github_subject.owner_id, repository_id=github_subject.repository_id)
+    return None, answers
 
 
-def _project(given: str) -> tuple[str, str]:
-    """GROUP/PROJECT, and the address of a GitLab that isn't gitlab.com. given: the first, or the project's address."""
-    match = re.fullmatch(r"(https://[^/]+)/(.+?)(?:\.git)?/?", given)
+def _project(text: str) -> tuple[str, str]:
+    """GROUP/PROJECT, and the address of a GitLab that isn't gitlab.com. text: the first, or the project's address."""
+    match = re.fullmatch(r"(https://[^/]+)/(.+?)(?:\.git)?/?", text)
     if match is None:
-        return given, ""
+        return text, ""
     return match[2], "" if match[1] == "https://gitlab.com" else match[1]
 
 
-def _named(repository: str, done: Written, there: GitHub | None = None) -> subject.Subject:
-    """How GitHub names the repository, and what is to be known of that. there: what the file says already."""
-    if there is not None and there.owner_id:
+def _named(repository: str, output: Written, github: GitHub | None = None) -> subject.Subject:
+    """How GitHub names the repository, and what is to be known of that. github: what the file says already."""
+    if github is not None and github.owner_id:
         return subject.Subject()
     try:
-        named = subject.ask(repository)
+        github_subject = subject.ask(repository)
     except subject.NoAnswer as error:
-        done.notes.append(subject.by_hand(repository, str(error)))
+        output.notes.append(subject.by_hand(repository, str(error)))
         return subject.Subject()
-    if named.own:
-        done.notes.append(
-            f"{repository} has a template of its own for the subjects of its tokens ({named.own}), which the roles "
-            f"don't trust: `gh api -X PUT repos/{repository}/actions/oidc/customization/sub -F use_default=true` "
-            "ends that"
+    if github_subject.template:
+        output.notes.append(
+            f"{repository} has a template of its own for the subjects of its tokens ({github_subject.template}), which "
+            f"the roles don't trust: `gh api -X PUT repos/{repository}/actions/oidc/customization/sub "
+            "-F use_default=true` ends that"
         )
-    elif there is not None and named.owner_id:
-        done.notes.append(
+    elif github is not None and github_subject.owner_id:
+        output.notes.append(
             f"GitHub names {repository} with ids, so its workflows may not assume the roles: write under ci.github "
-            f'owner_id: "{named.owner_id}" and repository_id: "{named.repository_id}"'
+            f'owner_id: "{github_subject.owner_id}" and repository_id: "{github_subject.repository_id}"'
         )
-    return named
+    return github_subject
 
 
 def _name(folder: str) -> str:
@@ -222,24 +228,26 @@ def _valid(option: str, rule: Rule, value: str) -> None:
         raise UserError(f"{option} {value}: {problem}", hint=f"for instance {better}" if better else "")
 
 
-def _data(options: Arguments, folder: Path, facts: ProjectFacts, done: Written) -> tuple[str, ...]:
+def _data(options: Arguments, folder: Path, facts: ProjectFacts, output: Written) -> tuple[str, ...]:
     """What was named, or the files that look like data and have a key of their own."""
     if options.data:
-        if options.data.startswith(SCHEME) or not (here := Path(options.data)).exists():
+        if options.data.startswith(SCHEME) or not (path := Path(options.data)).exists():
             return (options.data,)
-        return (Path(os.path.relpath(here, folder)).as_posix() + ("/" if here.is_dir() else ""),)
-    taken, out = entries(folder, facts.data)
+        return (Path(os.path.relpath(path, folder)).as_posix() + ("/" if path.is_dir() else ""),)
+    names, out = entries(folder, facts.data)
     files_ = len(facts.data) - len(out)
-    if set(taken) - set(facts.data):
-        done.notes.append(f"{files_} files are the data ({', '.join(taken)}), and the first is S3_KEY: look at `data:`")
+    if set(names) - set(facts.data):
+        output.notes.append(
+            f"{files_} files are the data ({', '.join(names)}), and the first is S3_KEY: look at `data:`"
+        )
     elif files_ > 1:
-        done.notes.append(f"{files_} files are the data, and the first, {taken[0]}, is S3_KEY: look at `data:`")
+        output.notes.append(f"{files_} files are the data, and the first, {names[0]}, is S3_KEY: look at `data:`")
     if out:
-        done.notes.append(f"{len(out)} more files look like data and aren't in deploy.yaml: {_first_names(out)}")
+        output.notes.append(f"{len(out)} more files look like data and aren't in deploy.yaml: {_first_names(out)}")
     build = (folder / facts.dockerfiles[0]).read_text(encoding="utf-8", errors="replace") if facts.dockerfiles else ""
-    if others := [name for name in facts.others if not copies(build, name)]:
-        done.notes.append(f"left out of `data:`, where those belong that are data: {_first_names(others)}")
-    return taken
+    if other_names := [name for name in facts.possible_data if not copies(build, name)]:
+        output.notes.append(f"left out of `data:`, where those belong that are data: {_first_names(other_names)}")
+    return names
 
 
 def _first_names(names: Sequence[str]) -> str:
@@ -285,45 +293,45 @@ def _check(text: str) -> Deploy:
             raise ConfigErrors(replace(error, file=path.name) for error in wrong.errors) from None
 
 
-def _dockerignore(deploy: Deploy, folder: Path, done: Written) -> None:
+def _dockerignore(deploy: Deploy, folder: Path, output: Written) -> None:
     context = folder / str(deploy.image.context)
     file = context / deploy.image.dockerfile
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    named = [upload.outside_image for upload in deploy.data.uploads if upload.outside_image]
-    inside = [os.path.relpath(folder / path, context) for path in named]
+    upload_paths = [upload.outside_image for upload in deploy.data.uploads if upload.outside_image]
+    inside = [os.path.relpath(folder / path, context) for path in upload_paths]
     data = [Path(path).as_posix() for path in inside if not path.startswith("..")]
-    done.write(context / ".dockerignore", files.dockerignore(data, text), folder)
+    output.write(context / ".dockerignore", files.dockerignore(data, text), folder)
 
 
 def _workflow(
-    options: Arguments, deploy: Deploy, answers: Answers, facts: ProjectFacts, folder: Path, done: Written
+    options: Arguments, deploy: Deploy, answers: Answers, facts: ProjectFacts, folder: Path, output: Written
 ) -> None:
-    here = folder.resolve()
+    folder_path = folder.resolve()
     install = options.install or _install(facts.root)
-    given: dict[str, Any] = {
-        "file": Path(os.path.relpath(here / "deploy.yaml", facts.root)).as_posix(),
+    template_values: dict[str, Any] = {
+        "file": Path(os.path.relpath(folder_path / "deploy.yaml", facts.root)).as_posix(),
         "install": install,
         "environment": options.environment,
-        "results": Path(os.path.relpath(here / (deploy.run.results or "results"), facts.root)).as_posix(),
+        "results": Path(os.path.relpath(folder_path / (deploy.run.results or "results"), facts.root)).as_posix(),
         "arm": deploy.task.platform == "ARM64",
     }
     github = deploy.ci.github if deploy.ci else None
     if answers.project:
-        named = replace(answers, branch=_gitlab_branch(deploy, answers))
-        text = files.gitlab_ci(named, **given, builds=deploy.image.context is not None)
-        done.write(facts.root / ".gitlab-ci.yml", text, here)
+        gitlab_answers = replace(answers, branch=_gitlab_branch(deploy, answers))
+        text = files.gitlab_ci(gitlab_answers, **template_values, builds=deploy.image.context is not None)
+        output.write(facts.root / ".gitlab-ci.yml", text, folder_path)
         if not install:
-            done.notes.append(
+            output.notes.append(
                 "the job installs what the CI/CD variable RECONCILER names (not `reconciler` alone: on PyPI that is "
                 "another project)"
             )
     if answers.repository:
-        _github(answers, github, facts, here, given, done)
+        _github(answers, github, facts, folder_path, template_values, output)
     if answers.project or answers.repository:
-        done.write(here / ".gitignore", files.gitignore(deploy.run.results or ""), here)
+        output.write(folder_path / ".gitignore", files.gitignore(deploy.run.results or ""), folder_path)
     else:
         unknown = "no repository on GitHub or GitLab is known, so no workflow was written"
-        done.notes.append(f"{unknown}: --github OWNER/NAME, --gitlab GROUP/PROJECT")
+        output.notes.append(f"{unknown}: --github OWNER/NAME, --gitlab GROUP/PROJECT")
 
 
 def _gitlab_branch(deploy: Deploy | None, answers: Answers) -> str:
@@ -333,31 +341,36 @@ def _gitlab_branch(deploy: Deploy | None, answers: Answers) -> str:
 
 
 def _github(
-    answers: Answers, github: GitHub | None, facts: ProjectFacts, here: Path, given: Mapping[str, Any], done: Written
+    answers: Answers,
+    github: GitHub | None,
+    facts: ProjectFacts,
+    folder_path: Path,
+    template_values: Mapping[str, Any],
+    output: Written,
 ) -> None:
     """The workflows that aren't there."""
-    wanted = {WORKFLOW: files.WORKFLOW} | ({DRIFT: files.DRIFT} if github and github.drift else {})
-    there = [
+    templates = {WORKFLOW: files.WORKFLOW} | ({DRIFT: files.DRIFT} if github and github.drift else {})
+    existing = [
         path
         for path in sorted((facts.root / WORKFLOW.parent).glob("*.y*ml"))
         if MARK in path.read_text("utf-8", "replace")
     ]
-    done.left += [os.path.relpath(path, here) for path in there]
-    if facts.root / DRIFT in there:
-        wanted.pop(DRIFT, None)
-    if set(there) - {facts.root / DRIFT}:
-        del wanted[WORKFLOW]
-    if not wanted:
+    output.left += [os.path.relpath(path, folder_path) for path in existing]
+    if facts.root / DRIFT in existing:
+        templates.pop(DRIFT, None)
+    if set(existing) - {facts.root / DRIFT}:
+        del templates[WORKFLOW]
+    if not templates:
         return
-    if not given["install"]:
-        done.notes.append(
+    if not template_values["install"]:
+        output.notes.append(
             "the workflow installs what the repository's variable RECONCILER names (not `reconciler` alone: on PyPI "
             "that is another project); gh variable set RECONCILER --body git+https://…@COMMIT"
         )
-    for path, template in wanted.items():
-        done.write(facts.root / path, files.workflow(answers, **given, template=template), here)
-    if DRIFT in wanted and answers.branch != facts.branch:
-        done.notes.append(
+    for path, template in templates.items():
+        output.write(facts.root / path, files.workflow(answers, **template_values, template=template), folder_path)
+    if DRIFT in templates and answers.branch != facts.branch:
+        output.notes.append(
             f"unless {answers.branch} is the default branch, drift isn't reported: GitHub plans nightly only there"
         )
 
@@ -380,24 +393,24 @@ def _install(root: Path) -> str:
 
 
 def _tell(
-    terminal: Terminal, options: Arguments, folder: Path, deploy: Deploy, answers: Answers, done: Written
+    terminal: Terminal, options: Arguments, folder: Path, deploy: Deploy, answers: Answers, output: Written
 ) -> None:
     if options.json:
-        terminal.json(Begun(done.wrote, done.left, done.notes))
+        terminal.json(Begun(output.wrote, output.left, output.notes))
         return
-    for name in done.wrote:
+    for name in output.wrote:
         terminal.print(f"wrote       {name}")
-    for name in done.left:
+    for name in output.left:
         terminal.print(f"left alone  {name}")
-    for note in done.notes:
+    for note in output.notes:
         terminal.print(terminal.fold("note: ", note))
-    where = "" if options.folder == "." else f" {folder / 'deploy.yaml'}"
-    where += f" --env {options.environment}" if options.environment else ""
+    command_end = "" if options.folder == "." else f" {folder / 'deploy.yaml'}"
+    command_end += f" --env {options.environment}" if options.environment else ""
     terminal.say()
     terminal.say("Next:")
-    terminal.say(f"  {program()} apply{where} --local   the whole job on this machine, without AWS")
-    terminal.say(f"  {program()} plan{where}            what apply would make in AWS; only reads")
-    terminal.say(f"  {program()} apply{where}           make it and run it")
+    terminal.say(f"  {program()} apply{command_end} --local   the whole job on this machine, without AWS")
+    terminal.say(f"  {program()} plan{command_end}            what apply would make in AWS; only reads")
+    terminal.say(f"  {program()} apply{command_end}           make it and run it")
     github, gitlab = (deploy.ci.github, deploy.ci.gitlab) if deploy.ci else (None, None)
     account = deploy.account or "ACCOUNT"
     if gitlab and answers.project:

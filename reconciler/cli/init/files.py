@@ -62,7 +62,7 @@ def deploy_yaml(answers: Answers) -> str:
     """deploy.yaml: what was asked for, and what is worth knowing early."""
     account = f'account: "{answers.account}"' if answers.account else '# account: "123456789012"'
     data = _scalar(answers.data[0]) if len(answers.data) == 1 else f"[{', '.join(map(_scalar, answers.data))}]"
-    kept = "read as it is" if answers.data and answers.data[0].startswith(SCHEME) else "uploaded"
+    data_use = "read as it is" if answers.data and answers.data[0].startswith(SCHEME) else "uploaded"
     parts = [
         f"# yaml-language-server: $schema={SCHEMA}",
         "#",
@@ -73,7 +73,7 @@ def deploy_yaml(answers: Answers) -> str:
         f"region: {answers.region}",
         f"{account} # refuse to work with credentials of any other account",
         "",
-        f"data: {data} # {kept}; the program finds {_where(answers)}"
+        f"data: {data} # {data_use}; the program finds {_where(answers)}"
         if answers.data
         else "# data: data/prices.csv # is uploaded; the program finds it at s3://$S3_BUCKET/$S3_KEY",
         _image(answers),
@@ -144,23 +144,25 @@ def gitignore(results: str) -> str:
 def dependencies(project: str) -> tuple[str, ...]:
     """What a pyproject.toml says that the program needs, as pip takes it. project: its text."""
     try:
-        found = tomllib.loads(project).get("project", {}).get("dependencies", [])
+        requirements = tomllib.loads(project).get("project", {}).get("dependencies", [])
     except (tomllib.TOMLDecodeError, AttributeError, RecursionError):
         return ()  # pip says what is wrong with it
-    if not isinstance(found, list) or not all(isinstance(one, str) and re.fullmatch(NEEDED, one) for one in found):
+    if not isinstance(requirements, list) or not all(
+        isinstance(requirement, str) and re.fullmatch(NEEDED, requirement) for requirement in requirements
+    ):
         return ()
-    return tuple(found)
+    return tuple(requirements)
 
 
-def dockerfile(program: str, requirements: str, needed: Sequence[str] = ()) -> str:
+def dockerfile(program: str, requirements: str, packages: Sequence[str] = ()) -> str:
     """A Dockerfile for a Python program with its requirements, which come first, since they change least.
 
-    needed: those of a pyproject.toml, which has more in it, and can be installed only with the program.
+    packages: those of a pyproject.toml, which has more in it, and can be installed only with the program.
     """
     first = (
         "# As in pyproject.toml: keep the two equal, so that a change of the program alone installs nothing again.\n"
-        f"RUN python -m pip install --no-cache-dir {' '.join(map(shlex.quote, needed))}\n"
-        if needed
+        f"RUN python -m pip install --no-cache-dir {' '.join(map(shlex.quote, packages))}\n"
+        if packages
         else ""
     )
     install = {

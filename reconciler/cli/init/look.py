@@ -42,15 +42,15 @@ MANY = 5000  # files that are looked at
 class ProjectFacts:
     """Paths are relative to the folder, with `/`.
 
-    dockerfiles: sorted, those nearest first. data: files that look like data; others: those that may be. program: a
-    Python program that a Dockerfile could start, or empty. requirements: what pip would install for it. root: the
-    folder of the git repository, or the folder itself. repository: OWNER/NAME on GitHub, or empty.
+    dockerfiles: sorted, those nearest first. data: files that look like data; possible_data: those that may be.
+    program: a Python program that a Dockerfile could start, or empty. requirements: what pip would install for it.
+    root: the folder of the git repository, or the folder itself. repository: OWNER/NAME on GitHub, or empty.
     project: GROUP/PROJECT on gitlab.com, or empty.
     """
 
     dockerfiles: tuple[str, ...]
     data: tuple[str, ...]
-    others: tuple[str, ...]
+    possible_data: tuple[str, ...]
     program: str
     requirements: str
     root: Path
@@ -62,8 +62,8 @@ class ProjectFacts:
 def look(folder: Path) -> ProjectFacts:
     """Look at the folder. Raises OSError when it can't be read."""
     files = [path for _, path in zip(range(MANY), _walk(folder, DEEP), strict=False)]
-    here = [path.relative_to(folder).as_posix() for path in files]
-    near = sorted(here, key=lambda name: (name.count("/"), name))
+    relative_names = [path.relative_to(folder).as_posix() for path in files]
+    near = sorted(relative_names, key=lambda name: (name.count("/"), name))
     names = set(near)
     root = Path(_git(folder, "rev-parse", "--show-toplevel") or folder)
     origin = _git(folder, "config", "--get", "remote.origin.url")
@@ -71,7 +71,7 @@ def look(folder: Path) -> ProjectFacts:
     return ProjectFacts(
         dockerfiles=tuple(sorted((name for name in near if _is_dockerfile(name)), key=_less_usual)),
         data=tuple(name for name in near if _is_data(name)),
-        others=tuple(name for name in near if not _is_data(name) and _may_be_data(name)),
+        possible_data=tuple(name for name in near if not _is_data(name) and _may_be_data(name)),
         program=_program(near),
         requirements=next((name for name in ("requirements.txt", "pyproject.toml") if name in names), ""),
         root=root,
@@ -97,16 +97,16 @@ def entries(folder: Path, data: Sequence[str]) -> tuple[tuple[str, ...], tuple[s
     for name in data:
         top = name.partition("/")[0] if "/" in name and len(data) > NAMED else ""
         groups[top or (f"*{_suffix(name)}" if len(data) > NAMED else "")].append(name)
-    taken: dict[str, str] = {}  # by key
+    entry_by_key: dict[str, str] = {}
     out: list[str] = []
     for group in groups.values():
         for entry, files in _together(folder, group) if len(group) > FEW and len(data) > NAMED else _alone(group):
             key = str(DataFile(file=entry).filled().key)
-            if key in taken:
+            if key in entry_by_key:
                 out += files
             else:
-                taken[key] = entry
-    return tuple(taken.values()), tuple(out)
+                entry_by_key[key] = entry
+    return tuple(entry_by_key.values()), tuple(out)
 
 
 def _alone(group: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -156,8 +156,8 @@ def context_of(folder: Path, dockerfile: str) -> tuple[str, str]:
     the nearest in which least of what it copies is missing. dockerfile: relative to the folder.
     """
     path = PurePosixPath(dockerfile)
-    wanted = _copied((folder / path).read_text(encoding="utf-8", errors="replace"))
-    context = min(path.parents, key=lambda parent: sum(not _has(folder / parent, source) for source in wanted))
+    sources = _copied((folder / path).read_text(encoding="utf-8", errors="replace"))
+    context = min(path.parents, key=lambda parent: sum(not _has(folder / parent, source) for source in sources))
     return str(context), str(path.relative_to(context))
 
 
@@ -193,11 +193,11 @@ def path_on(host: str, url: str, path: str) -> str:
 
 def _walk(folder: Path, deep: int) -> Iterator[Path]:
     """Files of the folder first, so that none of it is hidden by very many in a folder below."""
-    here = sorted(
+    dir_entries = sorted(
         (entry for entry in os.scandir(folder) if not entry.name.startswith(".")), key=lambda entry: entry.name
     )
-    yield from (Path(entry.path) for entry in here if entry.is_file())
-    for entry in here:
+    yield from (Path(entry.path) for entry in dir_entries if entry.is_file())
+    for entry in dir_entries:
         if deep and entry.name not in SKIP and entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path), DEEPER if entry.name.lower() in FOLDERS else deep - 1)
 

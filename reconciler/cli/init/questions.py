@@ -39,8 +39,8 @@ def ask(
             return default
 
     def file(path: str) -> str | None:
-        there = path.startswith(SCHEME) or (folder / path).exists() or path in answers.data
-        return None if there else f"there is no such file in {folder.resolve()}"
+        exists = path.startswith(SCHEME) or (folder / path).exists() or path in answers.data
+        return None if exists else f"there is no such file in {folder.resolve()}"
 
     return Answers(
         name=answer_to("Name", answers.name, name, rules.DEPLOY.problem),

@@ -27,13 +27,13 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """What a trust has to name besides OWNER/NAME: the ids, or nothing. own: what a subject is made of instead, if the
-    repository has a template of its own.
+    """What a trust has to name besides OWNER/NAME: the ids, or nothing. template: what a subject is made of instead, if
+    the repository has a template of its own.
     """
 
     owner_id: str = ""
     repository_id: str = ""
-    own: str = ""
+    template: str = ""
 
 
 def ask(repository: str) -> Subject:
@@ -44,7 +44,9 @@ def ask(repository: str) -> Subject:
     """
     answer = _api(f"repos/{repository}/actions/oidc/customization/sub")
     if answer.get("use_default") is False:
-        return Subject(own=", ".join(str(key) for key in answer.get("include_claim_keys") or ()) or "another template")
+        return Subject(
+            template=", ".join(str(key) for key in answer.get("include_claim_keys") or ()) or "another template"
+        )
     prefix = answer.get("sub_claim_prefix")
     if isinstance(prefix, str):
         match = BY_ID.match(prefix)
@@ -71,7 +73,7 @@ def _api(path: str) -> dict[str, Any]:
     quiet = {"GH_PROMPT_DISABLED": "1", "GH_NO_UPDATE_NOTIFIER": "1", "NO_COLOR": "1"}
     command = ["gh", "api", path]
     try:
-        done = subprocess.run(  # noqa: S603
+        process = subprocess.run(  # noqa: S603
             command,
             capture_output=True,
             timeout=SECONDS,
@@ -83,11 +85,11 @@ def _api(path: str) -> dict[str, Any]:
         raise NoAnswer("gh isn't installed") from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoAnswer("gh didn't answer" if isinstance(error, subprocess.TimeoutExpired) else str(error)) from None
-    if done.returncode:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["gh failed"]
+    if process.returncode:
+        lines = process.stderr.decode("utf-8", "replace").strip().splitlines() or ["gh failed"]
         raise NoAnswer(line(lines[0])[:SHOWN])
     try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(process.stdout)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):

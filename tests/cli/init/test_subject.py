@@ -44,7 +44,7 @@ def gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         # The flag is the repository's own setting: new ones are named by id without it.
         ({"use_default": True, "use_immutable_subject": False, "sub_claim_prefix": BY_ID}, None, Subject("12", "34")),
         ({"use_default": True, "sub_claim_prefix": BY_NAME}, ABOUT, Subject()),
-        ({"use_default": False, "include_claim_keys": ["repo", "context"]}, None, Subject(own="repo, context")),
+        ({"use_default": False, "include_claim_keys": ["repo", "context"]}, None, Subject(template="repo, context")),
         ({"use_default": True}, ABOUT, Subject("12", "34")),
         ({"use_default": True}, ABOUT | {"created_at": "2024-01-01T00:00:00Z"}, None),
         ({"use_default": True}, ABOUT | {"owner": {}}, None),
