@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from reconciler.config.problems import Path, Problem, show_path
 from reconciler.config.schema import Deploy
 from reconciler.config.sweep import varied
-from reconciler.core.limits import LOG_STREAM, TASK_DEFINITION, json_size
-from reconciler.core.log_mode import AWSLOGS, BUFFER, MODE, buffer_problem, mode_problem
+from reconciler.core.limits import LOG_STREAM, TASK_DEFINITION, json_size, parameter_name_problem
+from reconciler.core.log_driver import AWSLOGS, BUFFER, MODE, buffer_problem, event_problem, mode_problem
 from reconciler.core.run_paths import WITH_CHECKPOINT, each_run
 
 TASK_ID = 32  # characters, with which ECS ends the name of a log stream
@@ -48,6 +48,9 @@ def _logs(deploy: Deploy) -> Iterator[Problem]:
     for option in sorted(logs.options.keys() - AWSLOGS):
         near = difflib.get_close_matches(option, sorted(AWSLOGS), 1) or ["awslogs-datetime-format"]
         yield Problem((*at, option), "the awslogs driver of ECS has no such option", f"for instance {near[0]}")
+    if broken := event_problem(logs.options):
+        option, why = broken
+        yield Problem((*at, option), why, "correct it, or leave it out")
     mode = logs.options.get(MODE)
     if why := mode_problem(logs.options):
         yield Problem((*at, MODE), why, "use one of them, or leave it out for blocking")
@@ -77,6 +80,10 @@ def _parameters(deploy: Deploy) -> Iterator[Problem]:
             yield Problem((*at, "give_as"), message, "write give_as: secret", ((*at, "secure"),))
         if parameter.kms_key and not parameter.secure:
             yield Problem((*at, "kms_key"), "kms_key is for a SecureString", "add secure: true", ((*at, "secure"),))
+        if why := parameter_name_problem(str(parameter.name)):  # one that is written is valid
+            message = f"the parameter's name {parameter.name}, made of the deploy's, is refused: {why}"
+            fix = f"write a name for it, such as name: /my{parameter.name}, or give the deploy another name"
+            yield Problem((*at, "name"), message, fix, (("name",),))
         if first := names.get(str(parameter.name)):
             message = f"the parameter {parameter.name} is also used by {show_path(('parameters', first))}"
             yield Problem((*at, "name"), message, "give each its own name", (("parameters", first, "name"),))

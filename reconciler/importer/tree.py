@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from reconciler.core.fargate import FARGATE
-from reconciler.core.log_mode import BLOCKING, MODE
+from reconciler.core.log_driver import BLOCKING, MODE
 from reconciler.core.managed_instances import DISK, MANAGED, MANAGED_SPOT
 from reconciler.core.secret import KNOWN, MASK
 from reconciler.importer.inventory import Inventory, deploy_name, gitlab_of, subjects_of

@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler.core import aws_names, limits
 from reconciler.core.fargate import DISK, LONGEST_STOP, SHORTEST_STOP
-from reconciler.core.log_mode import AWSLOGS
+from reconciler.core.log_driver import AWSLOGS
 from reconciler.local.fargate_rules import check_containers, check_execution_role_given, check_fargate
 from reconciler.local.request_model import Broken
 

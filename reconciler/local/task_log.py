@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.limits import LOG_STREAM
-from reconciler.core.log_mode import DEFAULT, MODE, NON_BLOCKING, SETTING, buffer_problem, mode_problem
+from reconciler.core.log_driver import DEFAULT, MODE, NON_BLOCKING, SETTING, buffer_problem, event_problem, mode_problem
 from reconciler.local.behaviour import Quirks
 from reconciler.local.runner import StartError
 from reconciler.local.task import Task
@@ -185,6 +185,8 @@ def open_stream(definition: Mapping[str, Any], task: Task, quirks: Quirks) -> Lo
     mode = log_mode(options, region, account_id)
     if why := mode_problem({MODE: mode}) or buffer_problem({**options, MODE: mode}):
         raise _bad_log(why)
+    if broken := event_problem(options):
+        raise _bad_log(": ".join(broken))
     backend = logs_backends[account_id][options.get("awslogs-region") or region]
     stream = f"{prefix}/{definition['name']}/{task.id}"
     if why := LOG_STREAM.exceeded(len(stream)):

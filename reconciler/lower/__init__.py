@@ -21,7 +21,7 @@ from reconciler.core.container import Container
 from reconciler.core.fargate import FARGATE
 from reconciler.core.given_data import GivenData
 from reconciler.core.graph import Graph, Node
-from reconciler.core.log_mode import MODE, MODES
+from reconciler.core.log_driver import MODE, MODES
 from reconciler.core.managed_instances import MANAGED, MANAGED_SPOT
 from reconciler.core.run_paths import RUNS, fingerprint_key, index_key, record_key
 from reconciler.core.spec import PROTECT_TAG, Address, Ref, Spec

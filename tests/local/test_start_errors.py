@@ -69,9 +69,13 @@ def test_a_log_group_that_is_not_there(embedded_aws: EmbeddedAws) -> None:
 
 @pytest.mark.parametrize(
     ("options", "why"),
-    [({"mode": "fast"}, "modes blocking and non-blocking"), ({"mode": "blocking", "max-buffer-size": "1m"}, "buffer")],
-)
-def test_a_log_mode_that_is_none(embedded_aws: EmbeddedAws, options: dict[str, str], why: str) -> None:
+    [
+        ({"mode": "fast"}, "modes blocking and non-blocking"),
+        ({"mode": "blocking", "max-buffer-size": "1m"}, "buffer"),
+        ({"awslogs-multiline-pattern": "("}, "awslogs-multiline-pattern: it is no regular expression"),
+    ],
+)  # fmt: skip
+def test_log_options_that_the_driver_refuses(embedded_aws: EmbeddedAws, options: dict[str, str], why: str) -> None:
     container = embedded_aws.container(embedded_aws.python_image("pass"))
     container["logConfiguration"]["options"] |= options
     task = failed(embedded_aws, container)

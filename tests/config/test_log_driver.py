@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.config import load
-from reconciler.core.log_mode import buffer_problem
+from reconciler.core.log_driver import buffer_problem
 from reconciler.lower import log_options
 
 SMALL = {"max-buffer-size": "4m"}
