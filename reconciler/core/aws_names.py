@@ -59,10 +59,14 @@ SECURITY_GROUP_TEXT = Form(
 )
 BUCKET_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 BUCKET_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+# A bucket that only its account can have: https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
+ACCOUNT_REGIONAL = "-an"
+ACCOUNT_REGIONAL_NAME = re.compile(r"[a-z0-9]-[0-9]{12}-[a-z0-9-]+-an$")
 BUCKET = Form(
     "a name for an S3 bucket",
     "3 to 63 lower-case letters, digits, hyphens and dots, beginning and ending with a letter or digit",
     rf"(?!{'|'.join(BUCKET_PREFIXES)})(?!.*\.\.)(?!.*(?:{'|'.join(BUCKET_SUFFIXES).replace('.', chr(92) + '.')})$)"
+    rf"(?!(?!.*{ACCOUNT_REGIONAL_NAME.pattern}).*-an$)"
     r"(?!(?:[0-9]+\.){3}[0-9]+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     63,
     "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html",
@@ -115,6 +119,16 @@ USAGE_GROUP = "/aws/ecs/containerinsights/{cluster}/performance"
 PRINCIPALS = {("aws-cn", "ec2"): "ec2.amazonaws.com.cn"}
 TAG_SYMBOLS = " _.:/=+-@"  # https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
 RESERVED_TAGS = "aws:"
+
+# Six characters end a secret's own ARN, and may be left out where it is read:
+# https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen
+SECRET_END = re.compile(r"-[A-Za-z0-9]{6}$")
+
+
+def secret_resource(source: str) -> str:
+    """How policies name the parameter or secret that has this ARN, which may name a JSON key, too."""
+    arn = ":".join(source.split(":")[:7])
+    return arn if ":secretsmanager:" not in arn or SECRET_END.search(arn) else f"{arn}-??????"
 
 
 def principal(service: str, partition: str = "aws") -> str:

@@ -31,7 +31,7 @@ def check_execution_role(task: Task, definition: Mapping[str, Any], group_exists
 
 def _check_secret(identity: Identity, task: Task, source: str) -> None:
     if ":secretsmanager:" in source:
-        resource = ":".join(source.split(":")[:7])
+        resource = kms.secret_arn(":".join(source.split(":")[:7]))
         message = refusal(identity, "secretsmanager:GetSecretValue", resource)
         region, account = resource.split(":")[3:5]
         own = kms.of_secret(account, region, resource)

@@ -62,6 +62,13 @@ def of_parameter(account: str, region: str, name: str) -> str | None:
     return versions[-1].keyid if versions and versions[-1].parameter_type == "SecureString" else None
 
 
+def secret_arn(source: str) -> str:
+    """The whole ARN of the secret that has this one, which may lack its last six characters."""
+    region, account = source.split(":")[3:5]
+    secrets = _backend("secretsmanager", account, region).secrets
+    return str(secrets[source].arn) if source in secrets else source
+
+
 def of_secret(account: str, region: str, name: str) -> str | None:
     """The key of a secret, by its name or ARN."""
     secrets = _backend("secretsmanager", account, region).secrets

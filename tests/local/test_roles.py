@@ -191,6 +191,19 @@ def test_the_execution_role_needs_its_permissions(
     assert words in task["stoppedReason"]
 
 
+@pytest.mark.parametrize(("end", "may"), [("", False), ("-??????", True)])
+def test_a_secret_is_judged_by_its_own_arn(embedded_aws: EmbeddedAws, end: str, may: bool) -> None:
+    embedded_aws.finished(embedded_aws.launch_python("pass"))  # so that the log group is there
+    secret = embedded_aws.client("secretsmanager").create_secret(Name=unique("secret"), SecretString="hush")["ARN"][:-7]
+    allow = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": f"{secret}{end}"}
+    role = embedded_aws.role(unique("role"), allow, managed=[EXECUTION])
+    container = embedded_aws.container(
+        embedded_aws.put_image({}, cmd=["true"]), secrets=[{"name": "S", "valueFrom": secret}]
+    )
+    task = embedded_aws.finished(embedded_aws.launch(embedded_aws.register(container, executionRoleArn=role)))
+    assert task["stopCode"] == ("EssentialContainerExited" if may else "TaskFailedToStart"), task["stoppedReason"]
+
+
 def test_roles_that_ecs_can_not_take_are_refused_at_the_launch(embedded_aws: EmbeddedAws) -> None:
     iam, name = embedded_aws.client("iam"), unique("role")
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}

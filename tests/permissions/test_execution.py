@@ -115,3 +115,12 @@ def test_every_service_takes_a_role_for_this_account_alone() -> None:
 )
 def test_a_plain_trust_is_an_option(section: str, name: str) -> None:
     assert "Condition" not in role_of(name, task={section: {"source_account": False}}).trust.text()
+
+
+@pytest.mark.parametrize("key", ["", ":user::"])
+@pytest.mark.parametrize(("end", "granted"), [("-AbCdEf", "-AbCdEf"), ("", "-??????"), ("-key", "-key-??????")])
+def test_a_secret_whose_arn_lacks_its_end_is_granted_all_the_same(end: str, granted: str, key: str) -> None:
+    """Its last six characters are AWS's, and those who write the file often have no ARN but one without them."""
+    secret = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:prod/db"
+    _, allowed = execution(task={"secrets": {"DB": f"{secret}{end}{key}"}})
+    assert allowed[f"{secret}{granted}"] == ["secretsmanager:GetSecretValue"]

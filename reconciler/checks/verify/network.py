@@ -1,4 +1,4 @@
-"""The network: from each subnet there is a way to ECR, S3 and CloudWatch Logs, and the security group lets it out."""
+"""The network: from each subnet there is a way to all that starts a task, and the security group lets it out."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 
 from reconciler.checks.findings import Finding, group, ng, ok, skip
 from reconciler.checks.verify.live import APPLY, Live
+from reconciler.config.resource_names import Names
 from reconciler.kinds import SecurityGroup, SecurityGroupSpec
 from reconciler.kinds.ec2_security_group import ANY, Rule
 from reconciler.lower.account import read_facts
+from reconciler.lower.execution import image_repository
+from reconciler.lower.parameters import secrets
+from reconciler.lower.workers import certificates
 
-INTERFACES = ("ecr.api", "ecr.dkr", "logs")  # services that an endpoint of their own can reach
 HTTPS = 443
 Route = Mapping[str, Any]
 
@@ -70,15 +73,15 @@ def _subnet(live: Live, subnet: Any, tables: Sequence[Any], endpoints: Sequence[
             subject, f"its route to everywhere leads to {target}, which is {state}", "put the route right, or remove it"
         )
     if target.startswith("igw-"):
-        managed = live.deploy.managed_providers
-        if live.deploy.network.public_ip and not managed:
+        elsewhere = (*live.deploy.managed_providers, *live.deploy.own_providers)  # instances give tasks no address
+        if live.deploy.network.public_ip and not elsewhere:
             return ok(subject, f"through {target}, with a public address")
         lacking = _lacking(live, subnet, str(table["RouteTableId"]), endpoints)
         if lacking:
             fix = "network.public_ip: true in deploy.yaml; or a subnet with a NAT gateway, or VPC endpoints"
-            if managed:
+            if elsewhere:
                 fix = "a subnet with a NAT gateway, or VPC endpoints"
-            why = "a task on managed instances has none" if managed else "network.public_ip is false"
+            why = f"a task on {elsewhere[0]} has none" if elsewhere else "network.public_ip is false"
             return ng(subject, f"{target} is for public addresses, and {why}", fix)
         return ok(subject, "through VPC endpoints")
     if target:
@@ -99,7 +102,27 @@ def _lacking(live: Live, subnet: Any, table: str, endpoints: Sequence[Any]) -> l
         service = str(endpoint["ServiceName"]).partition(f".{live.deploy.region}.")[2]
         if endpoint.get("VpcEndpointType") != "Gateway" or table in endpoint.get("RouteTableIds", ()):
             covered.add(service)
-    return [service for service in (*INTERFACES, "s3") if service not in covered]
+    return [service for service in endpoints_needed(live.names) if service not in covered]
+
+
+def endpoints_needed(names: Names) -> list[str]:
+    """The services that ECS or the task talks to, as their endpoints are named; a public image's registry has none.
+
+    Sources: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html and
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+    """
+    deploy, sources = names.deploy, [*secrets(names).values(), *certificates(names)]
+    on_instances = deploy.managed_providers or deploy.own_providers
+    needed = {
+        "ecr.api": bool(image_repository(names)), "ecr.dkr": bool(image_repository(names)), "logs": True,
+        "ssm": any(":ssm:" in source for source in sources),
+        "secretsmanager": any(":secretsmanager:" in source for source in sources),
+        "ssmmessages": deploy.run.exec,
+        **dict.fromkeys(("ecs", "ecs-agent", "ecs-telemetry"), bool(on_instances)),
+        "s3": True,
+        f"the registry of {deploy.image.uri}": not image_repository(names),
+    }  # fmt: skip
+    return [service for service, is_needed in needed.items() if is_needed]
 
 
 def _group(live: Live, groups: Sequence[SecurityGroupSpec]) -> Finding:

@@ -9,6 +9,8 @@ from reconciler.config import Deploy, file_checksums
 from reconciler.config.data_tree import files_of
 from reconciler.config.file_checksums import sha256_of
 from reconciler.config.storage import DataFile
+from reconciler.core import wildcard
+from reconciler.core.aws_names import secret_resource
 from reconciler.core.errors import AwsError, Denied, Gone
 from reconciler.core.given_data import GivenData
 from reconciler.kinds import (
@@ -158,7 +160,7 @@ def secrets(live: Live) -> Finding:
     needs: dict[str, set[str]] = {}
     for arn in arns.values():
         action = "ssm:GetParameters" if ":ssm:" in arn else "secretsmanager:GetSecretValue"
-        needs.setdefault(":".join(arn.split(":")[:7]), set()).add(action)
+        needs.setdefault(secret_resource(arn), set()).add(action)
     of_parameters = [parameter.kms_key for parameter in live.deploy.parameters.values() if parameter.kms_key]
     for key in (*live.deploy.task.secret_keys, *of_parameters):
         if ":alias/" not in key:
@@ -178,6 +180,9 @@ def _there(aws: Aws, variable: str, arn: str) -> Finding:
         else:
             answer = aws.find("secretsmanager", "DescribeSecret", SecretId=":".join(parts[:7]))
             matches = [answer] if answer and not answer.get("DeletedDate") else []
+            if matches and not wildcard.matches(secret_resource(arn), matches[0]["ARN"]):
+                own = matches[0]["ARN"]
+                return ng(subject, f"the secret's ARN is {own}, and the role may not read it by {arn}", f"write {own}")
             make = "make it with: aws secretsmanager create-secret"
     except Denied as error:
         return skip(subject, f"{error.hint} to see whether it is there")

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from reconciler.checks.verify.network import endpoints_needed
 from reconciler.checks.verify.resources import vcpus
-from reconciler.config import load
+from reconciler.config import Deploy, load
+from reconciler.config.resource_names import Facts, Names
 from tests.cli.test_json import holds
 from tests.engine.project import Project, use
 from tests.faults.case import error
@@ -216,21 +218,21 @@ class Place:
         """Make the route to everywhere."""
         self.ec2.create_route(RouteTableId=self.table, DestinationCidrBlock="0.0.0.0/0", **target)
 
-    def look(self, public_ip: bool = False) -> str:
-        """What is said."""
+    def look(self, public_ip: bool = False, **more: Any) -> str:
+        """What is said. more: sections of the file."""
         network = {"vpc": self.vpc, "subnets": [self.subnet], "public_ip": public_ip}
-        self.project.write("deploy.yaml", yaml.safe_dump({**FILE, "network": network}))
+        self.project.write("deploy.yaml", yaml.safe_dump({**FILE, "network": network, **more}))
         shown = self.project.run("verify", "--local").out
         return next(line for line in shown.splitlines() if self.subnet in line).partition("): ")[2]
 
 
 def test_the_ways_out_of_a_subnet(project: Project, lab: LabHandle) -> None:
     place = Place(project, lab, 1)
-    assert place.look() == "no route out, and no VPC endpoint for ecr.api, ecr.dkr, logs, s3"
+    assert place.look() == "no route out, and no VPC endpoint for ecr.api, ecr.dkr, logs, ssm, s3"
     name = "com.amazonaws.us-east-1"
     place.ec2.create_vpc_endpoint(VpcId=place.vpc, ServiceName=f"{name}.s3", RouteTableIds=[place.table])
-    assert place.look() == "no route out, and no VPC endpoint for ecr.api, ecr.dkr, logs"
-    for service in ("ecr.api", "ecr.dkr", "logs"):
+    assert place.look() == "no route out, and no VPC endpoint for ecr.api, ecr.dkr, logs, ssm"
+    for service in ("ecr.api", "ecr.dkr", "logs", "ssm"):
         place.ec2.create_vpc_endpoint(
             VpcId=place.vpc, ServiceName=f"{name}.{service}", VpcEndpointType="Interface", SubnetIds=[place.subnet]
         )
@@ -248,11 +250,41 @@ def test_the_ways_out_of_a_subnet(project: Project, lab: LabHandle) -> None:
     place.lead(GatewayId=gateway)
     assert place.look() == f"{gateway} is for public addresses, and network.public_ip is false"
     assert place.look(public_ip=True) == f"through {gateway}, with a public address"
+    on_instances = place.look(public_ip=True, run={"when": "never", "capacity": "own"})
+    assert on_instances == f"{gateway} is for public addresses, and a task on own has none"
 
 
 def test_a_secret_of_secrets_manager(project: Project, lab: LabHandle) -> None:
     arn = lab.client("secretsmanager").create_secret(Name="tiny/key", SecretString="hush")["ARN"]
     project.write("deploy.yaml", yaml.safe_dump({**FILE, "task": {"secrets": {"KEY": arn}}}))
     assert "  OK    KEY: there\n" in project.run("verify", "--local").out
+    for short in (arn[:-7], f"{arn[:-7]}:user::"):
+        project.write("deploy.yaml", yaml.safe_dump({**FILE, "task": {"secrets": {"KEY": short}}}))
+        assert "  OK    KEY: there\n" in project.run("verify", "--local").out
+    project.write("deploy.yaml", yaml.safe_dump({**FILE, "task": {"secrets": {"KEY": arn}}}))
     lab.client("secretsmanager").delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
     assert f"  NG    KEY: nothing is at {arn}\n" in project.run("verify", "--local").out
+
+
+COMMON = ["ecr.api", "ecr.dkr", "logs"]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, [*COMMON, "s3"]),
+        ({"parameters": {"ETA": "0.1"}}, [*COMMON, "ssm", "s3"]),
+        ({"parameters": {"ETA": {"value": "0.1", "give_as": "environment"}}}, [*COMMON, "s3"]),
+        ({"task": {"secrets": {"A": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:a-AbCdEf"}}},
+         [*COMMON, "secretsmanager", "s3"]),
+        ({"run": {"exec": True}}, [*COMMON, "ssmmessages", "s3"]),
+        ({"run": {"workers": {"count": 2}}}, [*COMMON, "ssm", "s3"]),
+        ({"run": {"capacity": "managed"}}, [*COMMON, "ecs", "ecs-agent", "ecs-telemetry", "s3"]),
+        ({"run": {"capacity": "own"}}, [*COMMON, "ecs", "ecs-agent", "ecs-telemetry", "s3"]),
+        ({"image": {"uri": "python:3.13-slim"}}, ["logs", "s3", "the registry of python:3.13-slim"]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_which_endpoints_a_task_without_a_way_out_needs(more: dict[str, Any], expected: list[str]) -> None:
+    deploy = Deploy.model_validate({"name": "tiny", "image": ".", **more}).filled()
+    assert endpoints_needed(Names(deploy, Facts(ACCOUNT, "aws", "vpc-1", ()))) == expected
