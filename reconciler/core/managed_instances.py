@@ -24,6 +24,10 @@ WIDE = 4  # an instance may have so many times the processors and the memory of 
 FOR_TASKS = 95
 MOST_CPU, LEAST_MEMORY = 196608, 6  # CPU units that ECS takes at most, and MiB at least
 DISK = 80  # GiB for the tasks of an instance, where the file says nothing: as much as ECS gives by itself
+# EC2 leaves out what costs 20 % more than the cheapest type that matches, and so any other GPU, and the next size up
+# for a task that needs more memory. The ranges of a request bound what is paid; this turns the other bound off:
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceRequirementsRequest.html
+ANY_PRICE = 999_999
 MAKERS = {"X86_64": ("amd", "intel"), "ARM64": ("amazon-web-services",)}  # of processors
 
 
@@ -76,6 +80,7 @@ class Requirements(NamedTuple):
             "vCpuCount": self.vcpus._asdict(),
             "memoryMiB": self.memory._asdict(),
             "cpuManufacturers": list(MAKERS[self.platform]),
+            "onDemandMaxPricePercentageOverLowestPrice": ANY_PRICE,
         }
         if self.gpus is None:
             return request | {"acceleratorCount": {"max": 0}}
