@@ -6,7 +6,7 @@ import re
 
 from reconciler.config.rule import Rule
 from reconciler.core import aws_names
-from reconciler.core.aws_names import BUCKET_PREFIXES, BUCKET_SUFFIXES
+from reconciler.core.aws_names import ACCOUNT_REGIONAL, ACCOUNT_REGIONAL_NAME, BUCKET_PREFIXES, BUCKET_SUFFIXES
 from reconciler.core.limits import OBJECT_KEY as OBJECT_KEY_SIZE
 
 
@@ -19,6 +19,8 @@ def _bucket(value: str) -> str | None:
     for suffix in BUCKET_SUFFIXES:
         if value.endswith(suffix):
             return f"S3 keeps names ending in {suffix} for itself"
+    if value.endswith(ACCOUNT_REGIONAL) and not ACCOUNT_REGIONAL_NAME.search(value):
+        return f"only a bucket of an account's own namespace ends in {ACCOUNT_REGIONAL}: NAME-ACCOUNT-REGION-an"
     return "it looks like an IP address" if re.fullmatch(r"(?:[0-9]+\.){3}[0-9]+", value) else None
 
 
@@ -28,8 +30,14 @@ def _suggest_bucket(value: str) -> str:
         text = text.removeprefix(prefix)
     for suffix in BUCKET_SUFFIXES:
         text = text.removesuffix(suffix)
+    text = text if ACCOUNT_REGIONAL_NAME.search(text) else text.removesuffix(ACCOUNT_REGIONAL)
     text = re.sub(r"[^a-z0-9.-]+", "-", text).replace(".", "-").strip("-")
     return (f"my-{text}-data" if len(text) < 3 else text)[:63].strip("-")
+
+
+def default_bucket(deploy: str, account: str) -> str:
+    """The bucket of a deploy that names none."""
+    return f"{deploy}-data-{account}"
 
 
 BUCKET = Rule.of(aws_names.BUCKET, _suggest_bucket, _bucket)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
+from reconciler.config.bucket_names import default_bucket
 from reconciler.config.checks_capacity import check_capacity
 from reconciler.config.checks_task import check_task
 from reconciler.config.data_tree import Refused, files_of
@@ -81,6 +82,10 @@ def _region(deploy: Deploy) -> Iterator[Problem]:
 def _bucket(deploy: Deploy) -> Iterator[Problem]:
     bucket = deploy.data.bucket
     at: Path = ("data", "bucket")
+    if bucket.name is None and (why := BUCKET.problem(default_bucket(deploy.name, "0" * 12))):
+        message = f"the bucket's name {default_bucket(deploy.name, 'ACCOUNT')}, made of it, is refused: {why}"
+        fix = "give the deploy another name, or the bucket its own: data: {bucket: {name: …}}"
+        yield Problem((*at, "name"), message, fix, (("name",),))
     if bucket.kms_key and bucket.encryption != "aws:kms":
         message = f"kms_key needs encryption: aws:kms, and it is {bucket.encryption}"
         yield Problem((*at, "kms_key"), message, "write encryption: aws:kms", ((*at, "encryption"),))

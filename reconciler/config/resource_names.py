@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.config import Deploy
+from reconciler.config.bucket_names import default_bucket
 from reconciler.config.regions import registry
 from reconciler.core.managed_instances import INSTANCE_ROLE
 from reconciler.core.spec import OWNER_TAG
@@ -30,7 +31,7 @@ class Names:
     @property
     def bucket(self) -> str:
         """The bucket, with the account's id in it unless the file names it."""
-        return self.deploy.data.bucket.name or f"{self.deploy.name.lower()}-data-{self.facts.account}"
+        return self.deploy.data.bucket.name or default_bucket(self.deploy.name, self.facts.account)
 
     @property
     def repository(self) -> str:

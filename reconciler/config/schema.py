@@ -24,7 +24,7 @@ from reconciler.config.sweep import RandomSweep, Range, Sweep
 from reconciler.config.task import WRITE, ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
 from reconciler.config.unattended import Notify, Schedule, Webhook
 from reconciler.core.fargate import FARGATE, LONGEST_STOP, SPOT
-from reconciler.core.log_mode import BLOCKING, BUFFER, MODE, NON_BLOCKING
+from reconciler.core.log_driver import BLOCKING, BUFFER, MODE, NON_BLOCKING
 from reconciler.core.managed_instances import MANAGED, MANAGED_SPOT, Requirements, requirements
 from reconciler.core.run_paths import RUNS
 
@@ -332,7 +332,7 @@ class Deploy(Section):
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """All capacity providers that it uses."""
+        """All capacity providers that it uses, but for those of workers."""
         service = (self.service.capacity,) if self.service and self.service.capacity else ()
         return tuple(dict.fromkeys((*self.run.capacity, *service)))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from reconciler.config.bucket_names import default_bucket
 from reconciler.config.resolve import Loader
 from reconciler.config.schema import Deploy
 
@@ -38,7 +39,7 @@ def show(deploy: Deploy, hide: Callable[[Any], Any] = lambda tree: tree) -> str:
     tree = _literal(hide(deploy.model_dump(mode="json", exclude={"environments"})))  # what is shown is one of them
     text: str = yaml.dump(tree, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=2**31)
     if deploy.data.bucket.name is None:
-        comment = f"  # {deploy.name}-data-{deploy.account or 'ACCOUNT'}"
+        comment = f"  # {default_bucket(deploy.name, deploy.account or 'ACCOUNT')}"
         start = "\ndata:\n  bucket:\n    name: null"
         text = text.replace(start, start + comment, 1)
     return text

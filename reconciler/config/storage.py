@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.core.given_data import SCHEME, Place, place_of
-from reconciler.core.limits import FEWEST_DAYS
+from reconciler.core.limits import FEWEST_DAYS, MOST_DAYS
 
 
 class LifecycleRule(Section):
@@ -20,13 +20,21 @@ class LifecycleRule(Section):
 
     prefix: str = Field("", description="Only objects whose key starts with this; empty for all.", examples=["runs/"])
     expire_days: Int | None = Field(
-        None, ge=FEWEST_DAYS, description="Delete objects after this many days.", examples=[365]
+        None, ge=FEWEST_DAYS, le=MOST_DAYS, description="Delete objects after this many days.", examples=[365]
     )
     noncurrent_days: Int | None = Field(
-        None, ge=FEWEST_DAYS, description="Delete overwritten versions after this many days.", examples=[90]
+        None,
+        ge=FEWEST_DAYS,
+        le=MOST_DAYS,
+        description="Delete overwritten versions after this many days.",
+        examples=[90],
     )
     abort_upload_days: Int | None = Field(
-        None, ge=FEWEST_DAYS, description="Drop unfinished multipart uploads after this many days.", examples=[7]
+        None,
+        ge=FEWEST_DAYS,
+        le=MOST_DAYS,
+        description="Drop unfinished multipart uploads after this many days.",
+        examples=[7],
     )
 
 

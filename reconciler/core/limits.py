@@ -77,7 +77,7 @@ BUCKET_POLICY = Limit(
 )
 
 # Of a lifecycle rule: https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleExpiration.html
-FEWEST_DAYS = 1
+FEWEST_DAYS, MOST_DAYS = 1, 2**31 - 1  # the API's integer
 NESTED = "{{"  # in a parameter's value, with which it would name another; its source is that of PARAMETER
 NAME = re.compile(r"[A-Za-z0-9_.\-/]+")
 LEVELS = 15

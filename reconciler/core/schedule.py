@@ -20,6 +20,7 @@ RATE = re.compile(r"rate\(([1-9][0-9]{0,5}) (minute|hour|day)s?\)")
 CRON = re.compile(r"cron\(([^()]*)\)")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+WEEKDAY = "day of the week"
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 
 
@@ -173,8 +174,14 @@ def _day_of(item: str, year: int, month: int, last: int) -> int:
 
 
 def _weekdays(text: str) -> frozenset[int | str]:
-    """The field for weekdays; L alone is Saturday, the last of a week, and names of days become numbers."""
-    values = _field(text, "day of the week", 1, 7, DAYS, special=rf"L|(?:[1-7]|{'|'.join(DAYS)})(?:L|#[1-5])")
+    """The field for weekdays; L alone is Saturday, the last of a week, and names of days become numbers.
+
+    "If you use a '#' character, you can define only one expression in the day-of-week field":
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cron-expressions.html
+    """
+    if "#" in text and "," in text:
+        raise BadSchedule(f"a # and another day can't both be in the {WEEKDAY}: {text}")
+    values = _field(text, WEEKDAY, 1, 7, DAYS, special=rf"L|(?:[1-7]|{'|'.join(DAYS)})(?:L|#[1-5])")
     return frozenset(7 if item == "L" else _numbered(item) if isinstance(item, str) else item for item in values)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from reconciler.aws import tags
 from reconciler.aws.calls import Aws
 from reconciler.core.attached import AttachedSpec, not_allowed, note, to_detach
+from reconciler.core.aws_names import ACCOUNT_REGIONAL_NAME
 from reconciler.core.canonical import Policy, PolicyDocument, policy
 from reconciler.core.errors import AwsError, Denied, UserError
 from reconciler.core.needs import Needs
@@ -129,7 +130,11 @@ class Bucket(Kind[BucketSpec]):
 
     def create(self, aws: Aws, want: BucketSpec) -> None:
         """Make the bucket, close it, then the rest. us-east-1 is the one region that must not be named."""
-        place = {} if aws.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+        place: dict[str, Any] = {}
+        if aws.region != "us-east-1":
+            place["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
+        if ACCOUNT_REGIONAL_NAME.search(want.name):
+            place["BucketNamespace"] = "account-regional"
         try:
             aws.call("s3", "CreateBucket", Bucket=want.name, ObjectOwnership=want.ownership, **place)
         except AwsError as error:

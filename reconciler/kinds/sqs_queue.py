@@ -98,8 +98,8 @@ class Queue(Kind[QueueSpec]):
         aws.find("sqs", "DeleteQueue", QueueUrl=seen.attributes["url"])
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
-        return [url.rpartition("/")[2] for url in aws.pages("sqs", "ListQueues", "QueueUrls")]
+        """A read for a thousand of them: without MaxResults SQS has no further page."""
+        return [url.rpartition("/")[2] for url in aws.pages("sqs", "ListQueues", "QueueUrls", MaxResults=1000)]
 
 
 def _redrive(text: str | None) -> list[str]:

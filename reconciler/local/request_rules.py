@@ -1,6 +1,6 @@
 """What AWS's services refuse beyond their models: one table, with the code and the words of the answer. Pure.
 
-The facts are those of `core` (`limits`, `aws_names`, `fargate`, `log_mode`, `schedule`), which the file is checked
+The facts are those of `core` (`limits`, `aws_names`, `fargate`, `log_driver`, `schedule`), which the file is checked
 against. The embedded AWS answers by this table, and the tests judge by it what any process sends.
 """
 
@@ -99,8 +99,10 @@ def _document(text: str, limit: Limit | None, quota: str, *, identity: bool) -> 
 
 
 def _s3(operation: str, params: Params) -> Iterator[Broken]:
-    if operation == "CreateBucket" and not aws_names.BUCKET.fits(params["Bucket"]):
-        yield Broken("The specified bucket is not valid.", "InvalidBucketName")
+    if operation == "CreateBucket":
+        own = aws_names.ACCOUNT_REGIONAL_NAME.search(params["Bucket"]) is not None
+        if not aws_names.BUCKET.fits(params["Bucket"]) or own != (params.get("BucketNamespace") == "account-regional"):
+            yield Broken("The specified bucket is not valid.", "InvalidBucketName")
     if len(params.get("Key", "").encode("utf-8", "surrogateescape")) > limits.OBJECT_KEY.most:
         yield Broken("Your key is too long.", "KeyTooLongError")
     if any(not f"{key}{value}".isascii() for key, value in (params.get("Metadata") or {}).items()):

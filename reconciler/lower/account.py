@@ -55,7 +55,8 @@ def _subnets(aws: Aws, deploy: Deploy) -> list[tuple[str, str]]:
 
     An account has one default VPC in a region, so that it needn't be known before its subnets are asked for.
     """
-    network, on_fargate = deploy.network, any(provider in FARGATE for provider in deploy.run.capacity)
+    network, workers = deploy.network, deploy.run.workers
+    on_fargate = any(provider in FARGATE for provider in (*deploy.providers, *(workers.capacity if workers else ())))
     if not isinstance(network.subnets, str):
         return [(subnet, GIVEN) for subnet in network.subnets]
     filters = [{"Name": "default-for-az", "Values": ["true"]}]

@@ -15,7 +15,7 @@ from reconciler.core.fargate import SIZES
 
 GOOD = {
     "DEPLOY": ["ab", "aig130-p2", "a" * 40],
-    "BUCKET": ["abc", "my.bucket", "1-2-3", "a" * 63, "1.1.1.1.1"],
+    "BUCKET": ["abc", "x-an-b", "my-123456789012-us-west-2-an", "my.bucket", "1-2-3", "a" * 63, "1.1.1.1.1"],
     "OBJECT_KEY": ["a", "data/btc_1h_data_2018_to_2025.csv", "a b/ü(1).csv", "..a/b..", "x" * 1024],
     "BUCKET_PATH": ["*", "data/*", "a/*/b?.csv", "runs/${aws:username}/*"],
     "REPOSITORY": ["ab", "aig130-p2-ml-pipeline-ecr", "team/ml_pipeline", "a__b", "a--b", "a.b", "a" * 256],
@@ -73,7 +73,8 @@ GOOD = {
 
 BAD = {
     "DEPLOY": ["", "a", "A", "sg-x", "a--b", "-a", "a-", "a_b", "a" * 41, "a\n"],
-    "BUCKET": ["ab", "-ab", "ab-", "a" * 64, "a_b", "A-b", "a..b", "1.1.1.1", "xn--a", "sthree-a", "a--ol-s3", "ab\n"],
+    "BUCKET": ["ab", "-ab", "ab-", "a" * 64, "a_b", "A-b", "a..b", "1.1.1.1", "xn--a", "sthree-a", "a--ol-s3", "ab\n",
+               "prices-an", "-123456789012-us-west-2-an", "a-12345678901-us-west-2-an", "a-123456789012-an"],
     "OBJECT_KEY": ["", "/a", "a/", "s3://b/a", "a/../b", "./a", "..", "a*", "a?", "${a}", "a\nb", "данные", "x" * 1025],
     "BUCKET_PATH": ["", "/a", "a/", "s3://b/*", "arn:aws:s3:::b/*", "a\tb", "данные/*", "x" * 1025],
     "REPOSITORY": ["a", "A", "-a", "a-", "a..b", "a//b", "/ab", "a___b", "a" * 257],

@@ -39,6 +39,8 @@ CASES: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("sqs", "create_queue", {"QueueName": "a b"}, "InvalidParameterValue", "alphanumeric"),
     ("ec2", "create_security_group", {"GroupName": "sg-x", "Description": "d"}, "InvalidParameterValue", "GroupName"),
     ("s3", "create_bucket", {"Bucket": "Upper"}, "InvalidBucketName", "not valid"),
+    ("s3", "create_bucket", {"Bucket": "own-123456789012-us-east-1-an"}, "InvalidBucketName", "not valid"),
+    ("s3", "create_bucket", {"Bucket": "shared", "BucketNamespace": "account-regional"}, "InvalidBucketName", "not"),
     ("s3", "head_object", {"Bucket": "bbb", "Key": "k" * 1025}, "400", "Bad Request"),
     ("s3", "put_bucket_versioning", {"Bucket": "bbb", "VersioningConfiguration": {"Status": "On"}}, "InvalidArgument",
      "enum value set"),
