@@ -49,8 +49,7 @@ def _logs(deploy: Deploy) -> Iterator[Problem]:
         near = difflib.get_close_matches(option, sorted(AWSLOGS), 1) or ["awslogs-datetime-format"]
         yield Problem((*at, option), "the awslogs driver of ECS has no such option", f"for instance {near[0]}")
     if broken := event_problem(logs.options):
-        option, why = broken
-        yield Problem((*at, option), why, "correct it, or leave it out")
+        yield Problem((*at, broken[0]), broken[1], "correct it, or leave it out")
     mode = logs.options.get(MODE)
     if why := mode_problem(logs.options):
         yield Problem((*at, MODE), why, "use one of them, or leave it out for blocking")
