@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from reconciler.config.show import Dumper
+from reconciler.core.text import line
 
 Path = tuple[str, ...]
 WIDTH = 100  # characters that a list on one line may take
@@ -24,8 +25,11 @@ class Variable(str):
 
 
 def write(tree: Mapping[str, Any], comments: Mapping[Path, str], header: list[str]) -> str:
-    """The YAML of `tree`: sections apart from each other, each comment behind the key at its path."""
-    lines = [f"# {line}".rstrip() for line in header]
+    """The YAML of `tree`: sections apart from each other, each comment behind the key at its path.
+
+    Whatever a name or a value holds, it ends no comment and is no character that isn't seen.
+    """
+    lines = [f"# {line(remark)}".rstrip() for remark in header]
     after_section = True
     for key, value in tree.items():
         section = isinstance(value, Mapping)
@@ -39,10 +43,10 @@ def write(tree: Mapping[str, Any], comments: Mapping[Path, str], header: list[st
 def _entry(key: str, value: Any, above: Path, comments: Mapping[Path, str]) -> list[str]:
     path = (*above, key)
     indent = "  " * len(above)
-    comment = f" # {comments[path]}" if path in comments else ""
+    comment = f" # {line(comments[path])}" if path in comments else ""
     name = f"{indent}{_scalar(key)}:"
     if isinstance(value, Mapping) and value:
-        return [f"{name}{comment}", *(line for k, v in value.items() for line in _entry(k, v, path, comments))]
+        return [f"{name}{comment}", *(row for k, v in value.items() for row in _entry(k, v, path, comments))]
     if isinstance(value, list) and value and not _short(value):
         lines = [f"{name}{comment}"]
         for item in value:
@@ -55,7 +59,7 @@ def _item(item: Any, path: Path, comments: Mapping[Path, str]) -> list[str]:
     indent = "  " * len(path)
     if not isinstance(item, Mapping) or not item:
         return [f"{indent}- {_scalar(item)}"]
-    lines = [line for key, value in item.items() for line in _entry(key, value, (*path, "[]"), comments)]
+    lines = [row for key, value in item.items() for row in _entry(key, value, (*path, "[]"), comments)]
     return [f"{indent}- {lines[0].lstrip()}", *lines[1:]]
 
 
@@ -75,11 +79,16 @@ def _scalar(value: Any, *, flow: bool = False) -> str:
         return str(value) if BARE.fullmatch(value) and not flow else _dump([str(value)], flow, '"')
     plain = str(value).replace("${", "$${") if isinstance(value, str) else value
     text = _dump([plain], flow)
-    return _dump([plain], flow, '"') if text.startswith(("'", '"')) else text
+    return _dump([plain], flow, '"') if text.startswith(("'", '"')) or line(text) != text else text
 
 
 def _dump(item: list[Any], flow: bool, style: str | None = None) -> str:
     text: str = yaml.dump(
-        item, Dumper=Dumper, default_flow_style=flow, default_style=style, allow_unicode=True, width=2**31
+        item,
+        Dumper=Dumper,
+        default_flow_style=flow,
+        default_style=style,
+        allow_unicode=all(line(value) == value for value in item if isinstance(value, str)),
+        width=2**31,
     )
     return text.strip()[1:-1] if flow else text.strip().removeprefix("- ")
