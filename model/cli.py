@@ -138,7 +138,7 @@ def _train(told: settings.Settings, env: dict[str, str]) -> int:
 
     models = champion.place(env, told.output)
     if told.promote:
-        promotion.before_training(models)
+        promotion.before_training(told, models)
     train_tracked(told, env)
     if told.promote:
         for text in promotion.after_training(told, models):

@@ -5,6 +5,7 @@ For either the hours are out of sample: those of its walk-forward, and, with new
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,9 +27,12 @@ TRIES = 5
 """How often a run that promotes itself is judged anew because another promotion came between."""
 
 
-def _losses(run: str, data_uri: str, how: Reading) -> pd.DataFrame:
+EVALUATION = {"folds": "FOLDS", "first_train": "FIRST_TRAIN", "embargo_hours": "EMBARGO_HOURS"}
+"""What decides how old a model of the walk-forward is when it forecasts, and the variable that sets it."""
+
+
+def _losses(run: str, content: dict[str, Any], data_uri: str, how: Reading) -> pd.DataFrame:
     """Losses of each hour that the run forecast out of sample, one column a metric, by the forecast hour."""
-    content = predict.read_manifest(run)
     raw = predict.read_file(run, parquet.PREDICTIONS, content)
     rows = parquet.forecasts(raw, store.join(run, parquet.PREDICTIONS))
     if data_uri:
@@ -52,6 +56,12 @@ def _losses(run: str, data_uri: str, how: Reading) -> pd.DataFrame:
     return pd.DataFrame(losses, index=rows.index)
 
 
+def _other_evaluation(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """What of two evaluations differs, in words; empty where nothing does."""
+    differing = [name for name in EVALUATION if mine.get(name) != theirs.get(name)]
+    return ", ".join(f"{EVALUATION[name]} {mine.get(name)} and {theirs.get(name)}" for name in differing)
+
+
 def _same_market(challenger: str, champion: str, mine: pd.DataFrame, theirs: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Which of the hours that both forecast have the same outcome."""
     try:
@@ -68,9 +78,16 @@ def judge(
     """The latest hours that both forecast out of sample: both losses and a Diebold-Mariano test.
 
     Raises:
-        InputError: too few common hours, other prices, or another coverage.
+        InputError: too few common hours, other prices, another coverage, or another walk-forward.
     """
-    mine, theirs = _losses(challenger, data_uri, how), _losses(champion, data_uri, how)
+    contents = {run: predict.read_manifest(run) for run in (challenger, champion)}
+    if differing := _other_evaluation(contents[challenger]["evaluation"], contents[champion]["evaluation"]):
+        raise InputError(
+            f"{challenger} was evaluated otherwise than the champion {champion} ({differing}): its forecasts aren't "
+            "of models of the same age, so one may win by that alone. Train with the champion's settings, or promote "
+            "with --force"
+        )
+    mine, theirs = (_losses(run, contents[run], data_uri, how) for run in (challenger, champion))
     common = mine.index.intersection(theirs.index)
     mine, theirs = mine.loc[common], theirs.loc[common]
     good = np.isfinite(mine[metric].to_numpy()) & np.isfinite(theirs[metric].to_numpy())
@@ -162,14 +179,27 @@ def promote(
     return {"promoted": True, "reason": reason, "run": run, "judged": judged}
 
 
-def before_training(models: str) -> None:
-    """See that champions can be kept there, before hours are spent.
+def before_training(settings: Settings, models: str) -> None:
+    """See that champions can be kept there and that this run can be judged against the one there is, before hours are
+    spent.
 
     Raises:
-        InputError: champion.json can't be read or isn't one, or the folder can't be written.
+        InputError: champion.json can't be read or isn't one, the folder can't be written, or the champion was evaluated
+            otherwise than the settings say.
     """
-    champions.read(models)
+    champion, _ = champions.read(models)
     store.check_writable(models, "MODELS_URI")
+    if champion is None:
+        return
+    theirs: Mapping[str, Any] = {}
+    with contextlib.suppress(InputError):  # a champion that is gone: the run can still be promoted with --force
+        theirs = predict.read_manifest(str(champion["run"]))["evaluation"]
+    mine = {"folds": settings.folds, "first_train": settings.first_train, "embargo_hours": settings.embargo}
+    if theirs and (other := _other_evaluation(mine, theirs)):
+        raise InputError(
+            f"PROMOTE judges by the walk-forward, and that of the champion {champion['run']} is another one ({other}): "
+            "use its settings, or train without PROMOTE and promote with --force"
+        )
 
 
 def after_training(settings: Settings, models: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -119,6 +120,25 @@ def test_what_cannot_be_judged_is_refused_and_changes_nothing(made: Made, tmp_pa
     (tmp_path / "models" / "champion.json").write_text("{}")
     with pytest.raises(InputError, match="was not written by this program"):
         promotion.promote(first, models)
+
+
+@pytest.mark.parametrize(("name", "value"), [("folds", 20), ("first_train", 0.7), ("embargo_hours", 1)])
+def test_another_walk_forward_is_no_better_model(made: Made, tmp_path: Path, name: str, value: float) -> None:
+    """Of more folds each model is younger when it forecasts: the very same final model looks better."""
+    models, first, second = str(tmp_path / "models"), made("one", 1.0), made("other", 0.5)
+    promotion.promote(first, models)
+    manifest = Path(second, "manifest.json")
+    content = json.loads(manifest.read_text())
+    content["evaluation"][name] = value
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"evaluated otherwise than the champion .*{name.upper()} {value} and"):
+        promotion.promote(second, models, unless_worse=True)
+    same = settings.Settings(data="")
+    promotion.before_training(same, models)
+    changed = {name.removesuffix("_hours"): int(value) if value >= 1 else value}
+    with pytest.raises(InputError, match=rf"PROMOTE judges by the walk-forward.*{name.upper()} {value} and"):
+        promotion.before_training(dataclasses.replace(same, **changed), models)  # type: ignore[arg-type]
+    assert promotion.promote(second, models, force=True)["promoted"]
 
 
 def test_prices_far_below_one_are_told_apart(made: Made, tmp_path: Path) -> None:
