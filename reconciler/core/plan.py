@@ -149,21 +149,21 @@ def make_plan(
         if step.action is Action.REPLACE and step.seen is not None and not step.held:
             replaced[address] = step.seen
     if options.targets is None:
-        undeclared = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in owned_addresses]
+        orphans = [seen[address] for address in sorted(recorded - graph.nodes.keys()) if address in owned_addresses]
         unsure = {
-            observed.spec.address: _unsure(deploy, observed, seen, options, undeclared=True) for observed in undeclared
+            observed.spec.address: _unsure(deploy, observed, seen, options, orphaned=True) for observed in orphans
         }
         context: dict[str, Any] = {
             "protected": _protected(graph, seen), "unsure": unsure, "graph": graph, "users": users,
             "last": last,
         }  # fmt: skip
-        needless = [observed for observed in undeclared if _continues(observed.spec, graph)]
+        needless = [observed for observed in orphans if _continues(observed.spec, graph)]
         steps += deletions(needless, options, ranks, **context)
         steps += deletions(
-            [observed for observed in undeclared if observed not in needless],
+            [observed for observed in orphans if observed not in needless],
             options,
             ranks,
-            undeclared=True,
+            orphaned=True,
             **context,
         )
     return Plan(deploy, tuple(steps))
@@ -234,16 +234,16 @@ def _unsure(
     seen: Mapping[Address, Observed[Any]],
     options: Options,
     *,
-    undeclared: bool = False,
+    orphaned: bool = False,
 ) -> str:
     """Why it isn't deleted though the record says that it is ours; empty when something else says so too.
 
-    undeclared: it left the file, so that a part doesn't go with what holds it; then it has to say by itself whose it
+    orphaned: it left the file, so that a part doesn't go with what holds it; then it has to say by itself whose it
     is, if its kind can.
     """
     if observed is None or observed.owner == deploy or observed.spec.address in options.confirm:
         return ""
-    if not (undeclared and observed.spec.marked):
+    if not (orphaned and observed.spec.marked):
         holders = held_by(observed.spec)
         if any(a in options.confirm or (a in seen and seen[a].owner == deploy) for a in holders):
             return ""
@@ -329,7 +329,7 @@ def deletions(
     options: Options,
     ranks: Sequence[str],
     *,
-    undeclared: bool = False,
+    orphaned: bool = False,
     protected: Mapping[Address, str] = MappingProxyType({}),
     unsure: Mapping[Address, str] = MappingProxyType({}),
     graph: Graph = EMPTY,
@@ -338,7 +338,7 @@ def deletions(
 ) -> list[Step]:
     """Deletions of what is ours, each after what uses it. A failed one holds back only what its resource uses.
 
-    undeclared: these left the file, so that deleting them needs `prune`. unsure: why some aren't to be deleted
+    orphaned: these left the file, so that deleting them needs `prune`. unsure: why some aren't to be deleted
     unconfirmed.
     """
     steps: list[Step] = []
@@ -346,7 +346,7 @@ def deletions(
         address = observed.spec.address
         if why := _why_protected(protected, observed.spec):
             held = why
-        elif undeclared and not options.prune:
+        elif orphaned and not options.prune:
             held = "it is no longer in the file: pass --prune to delete it"
         else:
             data = observed.spec.data and not options.delete_data
