@@ -120,16 +120,15 @@ class Supervisor:
                 shown = last.number  # somebody else has seen its end
                 self._read_rest(run, LastLines(log_of(self.aws, launch, run, screen), screen, Verdict.of(last)))
             decision = self.decide(run, seen)
-            if isinstance(decision, step.End):
-                return self.written(run, decision)
             if isinstance(decision, step.Wait | step.Stop):
                 seen, shown = self._watch(launch, run, screen), last.number
                 continue
+            if isinstance(decision, step.End | step.Retry) and (current := self._gone_on(run, decision)):
+                run, seen = current, None
+                continue
+            if isinstance(decision, step.End):
+                return self.written(run, decision)
             if isinstance(decision, step.Retry):
-                current = newest(decision.run, self.runs.get(run.id))
-                if current is not decision.run:
-                    run, seen = current, None
-                    continue
                 self.written(run, decision)
             if screen and decision.following and announced != last.number:
                 announced = last.number
@@ -138,6 +137,16 @@ class Supervisor:
                 run, seen = self.launch(launch, decision)
             else:
                 run, seen = self._waited(decision), None
+
+    def _gone_on(self, run: Run, decision: step.End | step.Retry) -> Run | None:
+        """The run as it is recorded, where somebody else has gone on with it or decides about it by now: what follows
+        from what was known before is neither told nor written down. None where nobody has.
+        """
+        if run.state.over:
+            return None  # as it is recorded
+        expected = replace(decision.run, state=run.state)
+        current = newest(expected, self.runs.get(run.id))
+        return None if current == expected else current
 
     def _waited(self, decision: step.Retry) -> Run:
         """The run as it is known after its pause, or as soon as somebody has stopped it or gone on with it. A look that

@@ -6,6 +6,7 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -578,17 +579,47 @@ def test_a_sweep_sees_a_stop_in_a_pause_at_once_also_where_there_is_no_room(stat
 class Ended(Followed):
     """The same, where the task ends as soon as time goes by; then: at the first sleep."""
 
+    code = 0
+
     def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
         if operation != "DescribeTasks":
             return super().find(service, operation, **params)
         more = {"lastStatus": "RUNNING" if self.time < 103 else "STOPPED", "stopCode": "EssentialContainerExited"}
-        containers = [{"name": "main", "exitCode": 0}]
+        containers = [{"name": "main", "exitCode": self.code}]
         family = "arn:aws:ecs:us-east-1:123456789012:task-definition/f:1"
         known = {"taskArn": TASK, "startedBy": FIRST.token, "taskDefinitionArn": family, "clusterArn": "a/c"}
         return {"tasks": [{**known, **more, "containers": containers}]}
 
 
 RUNS = run(state=State.RUNNING, attempts=(replace(LAUNCHED, launched=100.0),))
+
+
+@pytest.mark.parametrize("when", ["as it runs", "after its end"])
+@pytest.mark.parametrize("theirs", [{"unattended": True}, {"state": State.STOPPING}], ids=["given", "being stopped"])
+def test_who_does_not_decide_any_more_tells_no_end(theirs: dict[str, Any], when: str) -> None:
+    """The client's file has no retry; by that of the function another task follows."""
+    ended_aws, ends = Ended(), list[Run]()
+    ended_aws.code = 3
+    store(ended_aws).put(RUNS)
+
+    def meanwhile(*_: object) -> None:
+        other(ended_aws, **theirs)
+
+    if when == "as it runs":
+        ended_aws.then = meanwhile
+    deadline = SimpleNamespace(remove=meanwhile if when == "after its end" else lambda *_: None)
+    launch = SimpleNamespace(deadline=deadline, place=PLACE, container="main", cluster="c")
+    rules = Rules(("FARGATE",), Retry(0, 0, 0, (), 0.0, None, None), Limits(None, None, "us-east-1"))
+    seer = Supervisor(ended_aws, store(ended_aws), rules)  # type: ignore[arg-type]
+    seer.before_end = lambda run: ends.append(run) or run  # type: ignore[func-returns-value]
+    unattended = theirs == {"unattended": True}
+    with pytest.raises(Changed) if unattended else nullcontext():
+        seer.finish(launch, RUNS)  # type: ignore[arg-type]
+    assert [run.state for run in ends] == ([] if unattended else [State.FAILED])
+    assert kept(ended_aws).unattended is unattended
+    assert kept(ended_aws).state is (State.RUNNING if unattended else State.FAILED)
+
+
 OVER = {"state": State.SUCCEEDED, "attempts": (replace(LAUNCHED, event=Event.SUCCESS, exit_code=0),)}
 
 
