@@ -42,10 +42,10 @@ def direction(
     matrix: Features, columns: Numbers, targets: Targets, folds: Sequence[Fold], half_life: float, f: Forecasts
 ) -> tuple[float, Linear]:
     """Fill in base rate and logistic regression; return those of all rows."""
-    known = np.isfinite(targets.up) & present(matrix)
+    complete = np.isfinite(targets.up) & present(matrix)
 
     def fitted(stop: int) -> tuple[Linear, float]:
-        rows = rows_between(0, stop, known)
+        rows = rows_between(0, stop, complete)
         up, weight = targets.up[rows], boost.weights(rows, stop, half_life)
         return linear.logistic(Rows(matrix, rows, columns), up, weight=weight), float(up.mean())
 
@@ -53,7 +53,7 @@ def direction(
         test = slice(fold.test_start, fold.test_stop)
         model, f.p_base[test] = fitted(fold.train_stop)
         f.p_logistic[test] = linear.sigmoid(model.predict(Rows(matrix, np.arange(test.start, test.stop), columns)))
-    logistic, rate = fitted(len(known))
+    logistic, rate = fitted(len(complete))
     return rate, logistic
 
 
@@ -67,7 +67,7 @@ def volatility(targets: Targets, folds: Sequence[Fold], embargo: int) -> tuple[A
     The forecasts have shape (n,): the folds', and before them those of the first training period's tail, which
     were fitted on its head as boosters are, for calibration. NaN elsewhere.
     """
-    known = np.isfinite(targets.lv) & np.isfinite(targets.har).all(axis=1)
+    complete = np.isfinite(targets.lv) & np.isfinite(targets.har).all(axis=1)
 
     def plain(rows: Numbers) -> Callable[[Any], Array]:
         model = linear.least_squares(targets.har[rows], targets.lv[rows])
@@ -83,13 +83,13 @@ def volatility(targets: Targets, folds: Sequence[Fold], embargo: int) -> tuple[A
     usable = np.isfinite(targets.har).all(axis=1)
 
     def walk(fit: Fit) -> Array:
-        made = np.full(len(known), np.nan)
+        forecast = np.full(len(complete), np.nan)
         head_stop, tail_start = split.tail(folds[0].train_stop, embargo)
         tail = np.arange(tail_start, folds[0].train_stop)
-        made[tail] = fit(rows_between(0, head_stop, known))(tail)
+        forecast[tail] = fit(rows_between(0, head_stop, complete))(tail)
         for fold in folds:
             test = slice(fold.test_start, fold.test_stop)
-            made[test] = fit(rows_between(0, fold.train_stop, known))(test)
-        return np.where(usable, made, np.nan)
+            forecast[test] = fit(rows_between(0, fold.train_stop, complete))(test)
+        return np.where(usable, forecast, np.nan)
 
-    return walk(plain), walk(with_seasons), seasonal(rows_between(0, len(known), known))
+    return walk(plain), walk(with_seasons), seasonal(rows_between(0, len(complete), complete))

@@ -45,11 +45,11 @@ def table(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.dateti
     last = np.datetime64(content["data"]["last"].removesuffix("Z"))
     first = np.datetime64(content["data"]["first"].removesuffix("Z"))
     hour = bars.time[rows] + np.timedelta64(3600, "s")
-    made: dict[str, Any] = {"hour": hour.astype("datetime64[us]"), "close": close, "p_up": f.p_up[rows]}
-    made |= {"ret_forecast": f.ret[rows], "lv_forecast": f.lv[rows], "variance_forecast": f.var[rows]}
+    columns: dict[str, Any] = {"hour": hour.astype("datetime64[us]"), "close": close, "p_up": f.p_up[rows]}
+    columns |= {"ret_forecast": f.ret[rows], "lv_forecast": f.lv[rows], "variance_forecast": f.var[rows]}
     for name, bound in (("forecast_price", f.ret), ("lower_price", f.lower), ("upper_price", f.upper)):
-        made[name] = close * np.exp(bound[rows])
-    return pd.DataFrame(made | {"trained_on": (hour >= first) & (hour <= last)})
+        columns[name] = close * np.exp(bound[rows])
+    return pd.DataFrame(columns | {"trained_on": (hour >= first) & (hour <= last)})
 
 
 def prepare(uri: str) -> tuple[Output, str]:

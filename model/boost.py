@@ -55,8 +55,8 @@ class Fitted:
 
     def predict_rows(self, rows: Rows, har: Array) -> Array:
         """As `predict`, of `rows` and a block at a time; `har` has shape (len(rows), 3)."""
-        made = [self.booster.predict(self._matrix(block, har[part])) for part, block in rows.blocks()]
-        return np.concatenate(made).astype(np.float64) if made else np.empty(0)
+        forecasts = [self.booster.predict(self._matrix(block, har[part])) for part, block in rows.blocks()]
+        return np.concatenate(forecasts).astype(np.float64) if forecasts else np.empty(0)
 
     def _matrix(self, inputs: Features, har: Array) -> xgb.DMatrix:
         start = margin(self.target, self.start, inputs, har)

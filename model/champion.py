@@ -28,11 +28,11 @@ class Overtaken(ModelError):
     """Another promotion came between, and nothing was written."""
 
 
-def place(env: Mapping[str, str], run: str = "", given: str = "") -> str:
-    """Where champions are kept: `given`, else MODELS_URI, else ``models`` in the run's bucket or in this folder."""
-    named = given or env.get("MODELS_URI", "").strip()
-    if named:
-        return named.rstrip("/")
+def place(env: Mapping[str, str], run: str = "", uri: str = "") -> str:
+    """Where champions are kept: `uri`, else MODELS_URI, else ``models`` in the run's bucket or in this folder."""
+    models = uri or env.get("MODELS_URI", "").strip()
+    if models:
+        return models.rstrip("/")
     return f"s3://{store.split_s3(run)[0]}/models" if store.is_s3(run) else "models"
 
 
@@ -54,11 +54,11 @@ def read(models: str) -> tuple[dict[str, Any] | None, str]:
 
 def _is_one(content: dict[str, Any]) -> bool:
     """Whether it names a run, and its history and what was withdrawn name runs."""
-    others = content.get("history"), content.get("withdrawn", [])
-    if not all(isinstance(part, list) and all(isinstance(record, dict) for record in part) for part in others):
+    lists = content.get("history"), content.get("withdrawn", [])
+    if not all(isinstance(part, list) and all(isinstance(record, dict) for record in part) for part in lists):
         return False
-    named = [content, *content["history"], *content.get("withdrawn", [])]
-    return all(isinstance(record.get(name), str) for record in named for name in ("run", "manifest_sha256"))
+    records = [content, *content["history"], *content.get("withdrawn", [])]
+    return all(isinstance(record.get(name), str) for record in records for name in ("run", "manifest_sha256"))
 
 
 def resolve(model: str, env: Mapping[str, str]) -> str:
@@ -100,14 +100,14 @@ def rollback(models: str) -> dict[str, Any]:
     champion, version = read(models)
     if champion is None or not champion["history"]:
         raise InputError(f"{store.join(models, NAME)} has no earlier champion to go back to")
-    *rest, before = champion["history"]
+    *history, before = champion["history"]
     if digest(str(before["run"])) != before["manifest_sha256"]:
         raise InputError(
             f"the run at {before['run']}, the champion before, is not the one that was promoted: its manifest has "
             "changed. Promote a run instead"
         )
     withdrawn = [*champion.get("withdrawn", []), entry(champion)][-KEPT:]
-    put(models, {"format": FORMAT, **before, "history": rest, "withdrawn": withdrawn}, version)
+    put(models, {"format": FORMAT, **before, "history": history, "withdrawn": withdrawn}, version)
     return {"promoted": True, "reason": f"rolled back from {champion['run']}", "run": before["run"]}
 
 

@@ -61,9 +61,9 @@ def unseal(raw: bytes, made_for: MadeFor) -> bytes:
     if not isinstance(header, dict) or not isinstance(header.get("made_for"), dict):
         raise Unfit("it isn't a checkpoint of this program, or was cut")
     content = raw[len(line) + 1 :]
-    theirs = header["made_for"]
-    if other := [name for name, value in made_for.items() if theirs.get(name) != value]:
-        raise Unfit(f"it was made with another {', another '.join(other)}")
+    sealed_for = header["made_for"]
+    if differences := [name for name, value in made_for.items() if sealed_for.get(name) != value]:
+        raise Unfit(f"it was made with another {', another '.join(differences)}")
     if header.get("bytes") != len(content) or header.get("sha256") != hashlib.sha256(content).hexdigest():
         raise Unfit("it is damaged: its checksum differs")
     return content
@@ -91,11 +91,11 @@ class Checkpoint:
         store.check_writable(self.uri, "CHECKPOINT_URI")
         made_for = {"data": data}
         try:
-            stored = self.read(BEGAN, made_for)
-            moment = now if stored is None else dt.datetime.fromisoformat(stored.decode())
+            content = self.read(BEGAN, made_for)
+            moment = now if content is None else dt.datetime.fromisoformat(content.decode())
             if moment.tzinfo is None or moment > now + _SKEW:
                 raise Unfit("its time isn't in the past")
-            if stored is not None:
+            if content is not None:
                 return moment
             self.is_new = True
         except Unfit as error:
@@ -184,19 +184,19 @@ class Boosters:
                 list(pool.map(self._restore, jobs))
         for reason, names in self._unfit.items():
             log.get().warning("kept boosters not used, but trained anew", reason=reason, boosters=", ".join(names))
-        done = {job.name for job in jobs if self._is_done(job)}
-        self._kept |= done
-        half = sum(f"{job.name}-{EARLY}" in self._found for job in jobs if job.name not in done)
+        complete = {job.name for job in jobs if self._is_done(job)}
+        self._kept |= complete
+        half = sum(f"{job.name}-{EARLY}" in self._found for job in jobs if job.name not in complete)
         if self._found:
             log.get().info(
-                f"went on from {len(done)} of {len(jobs)}",
-                boosters=len(done),
+                f"went on from {len(complete)} of {len(jobs)}",
+                boosters=len(complete),
                 half=half,
                 checkpoint=self.checkpoint.uri,
             )
         else:
             log.get().info("boosters are kept as they are trained", checkpoint=self.checkpoint.uri)
-        return done
+        return complete
 
     def of(self, job: Job) -> boost.Kept:
         """The two boosters of a job."""

@@ -17,19 +17,19 @@ MODEL = "OUTPUT_URI of a training run, or champion"
 
 
 def _promote(commands: Any) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(
+    parser: argparse.ArgumentParser = commands.add_parser(
         "promote", help="make a run the champion, if it forecasts the same latest hours better than the one there is"
     )
-    made.add_argument("run", nargs="?", metavar="RUN", help="OUTPUT_URI of a training run")
-    made.add_argument("--rollback", action="store_true", help="go back to the champion before")
-    made.add_argument("--models", metavar="URI", default="", help="where champion.json is (MODELS_URI)")
-    made.add_argument("--metric", choices=champion.METRICS, default="volatility", help="what decides (volatility)")
-    made.add_argument("--hours", type=int, default=champion.HOURS, help="latest common hours (default %(default)s)")
-    made.add_argument("--unless-worse", action="store_true", help="also where the test sees no difference")
-    made.add_argument("--force", action="store_true", help="without a test, as where the champion's run is gone")
-    made.add_argument("--data", metavar="URI", default="", help="newer bars, which both then forecast, too")
-    made.add_argument("--json", action="store_true", help="as one JSON object")
-    return made
+    parser.add_argument("run", nargs="?", metavar="RUN", help="OUTPUT_URI of a training run")
+    parser.add_argument("--rollback", action="store_true", help="go back to the champion before")
+    parser.add_argument("--models", metavar="URI", default="", help="where champion.json is (MODELS_URI)")
+    parser.add_argument("--metric", choices=champion.METRICS, default="volatility", help="what decides (volatility)")
+    parser.add_argument("--hours", type=int, default=champion.HOURS, help="latest common hours (default %(default)s)")
+    parser.add_argument("--unless-worse", action="store_true", help="also where the test sees no difference")
+    parser.add_argument("--force", action="store_true", help="without a test, as where the champion's run is gone")
+    parser.add_argument("--data", metavar="URI", default="", help="newer bars, which both then forecast, too")
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    return parser
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,97 +73,99 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _environment(given: argparse.Namespace) -> dict[str, str]:
+def _environment(options: argparse.Namespace) -> dict[str, str]:
     """The environment, with what options say on top."""
     env = dict(os.environ)
-    if getattr(given, "resample", False):
+    if getattr(options, "resample", False):
         env["RESAMPLE"] = "true"
-    if order := getattr(given, "date_order", None):
+    if order := getattr(options, "date_order", None):
         env["DATE_ORDER"] = order
     return env
 
 
-def _run(given: argparse.Namespace) -> int:
-    env = _environment(given)
-    if given.command == "sample":
+def _run(options: argparse.Namespace) -> int:
+    env = _environment(options)
+    if options.command == "sample":
         from model import sample
 
-        return sample.main(given.rest)
-    if given.command == "predict":
+        return sample.main(options.rest)
+    if options.command == "predict":
         from model import predict
 
-        model = champion.resolve(given.model, env)
-        _print(harmless.dumps(predict.forecast(model, given.data, settings.reading(env)), indent=2))
+        model = champion.resolve(options.model, env)
+        _print(harmless.dumps(predict.forecast(model, options.data, settings.reading(env)), indent=2))
         return 0
-    if given.command == "score":
+    if options.command == "score":
         from model import batch
 
-        batch.prepare(given.out)
-        rows = batch.table(champion.resolve(given.model, env), given.data, settings.reading(env))
-        batch.write(rows, given.out)
-        log.get().info("scored", hours=len(rows), output=given.out)
+        batch.prepare(options.out)
+        rows = batch.table(champion.resolve(options.model, env), options.data, settings.reading(env))
+        batch.write(rows, options.out)
+        log.get().info("scored", hours=len(rows), output=options.out)
         return 0
-    if given.command == "check":
+    if options.command == "check":
         from model import later
 
         scores = later.check(
-            champion.resolve(given.model, env), given.data, settings.reading(env), history_uri=given.history
+            champion.resolve(options.model, env), options.data, settings.reading(env), history_uri=options.history
         )
-        _print(harmless.dumps(scores, indent=2) if given.json else harmless.lines(later.as_text(scores)))
+        _print(harmless.dumps(scores, indent=2) if options.json else harmless.lines(later.as_text(scores)))
         return 0
-    if given.command == "compare":
+    if options.command == "compare":
         from model import compare
 
-        result = compare.compare(given.a, given.b)
-        _print(harmless.dumps(result, indent=2) if given.json else harmless.lines(compare.as_text(result)))
-        return 0 if given.alike is None or compare.alike(result, given.alike) else 1
-    if given.command == "promote":
+        result = compare.compare(options.a, options.b)
+        _print(harmless.dumps(result, indent=2) if options.json else harmless.lines(compare.as_text(result)))
+        return 0 if options.alike is None or compare.alike(result, options.alike) else 1
+    if options.command == "promote":
         from model import promotion
 
-        result = _promoted(given, env)
-        _print(harmless.dumps(result, indent=2) if given.json else harmless.lines(promotion.as_text(result)))
+        result = _promoted(options, env)
+        _print(harmless.dumps(result, indent=2) if options.json else harmless.lines(promotion.as_text(result)))
         return 0
-    if given.command == "sweep":
+    if options.command == "sweep":
         from model import sweep
 
-        sweep.sweep(settings.load(env), sweep.parse_targets(given.targets), sweep.parse_grid(given.grid), given.count)
+        sweep.sweep(
+            settings.load(env), sweep.parse_targets(options.targets), sweep.parse_grid(options.grid), options.count
+        )
         return 0
     return _train(settings.load(env), env)
 
 
-def _train(told: settings.Settings, env: dict[str, str]) -> int:
+def _train(run_settings: settings.Settings, env: dict[str, str]) -> int:
     """Train; then promote, if that is asked for."""
     from model import promotion
     from model.train import train_tracked
 
-    models = champion.place(env, told.output)
-    if told.promote:
-        promotion.before_training(told, models)
-    train_tracked(told, env)
-    if told.promote:
-        for text in promotion.after_training(told, models):
+    models = champion.place(env, run_settings.output)
+    if run_settings.promote:
+        promotion.before_training(run_settings, models)
+    train_tracked(run_settings, env)
+    if run_settings.promote:
+        for text in promotion.after_training(run_settings, models):
             log.get().info(text)
     return 0
 
 
-def _promoted(given: argparse.Namespace, env: dict[str, str]) -> dict[str, Any]:
+def _promoted(options: argparse.Namespace, env: dict[str, str]) -> dict[str, Any]:
     from model import promotion
 
-    if given.rollback == bool(given.run):
+    if options.rollback == bool(options.run):
         raise InputError("give promote a RUN, or --rollback")
-    models = champion.place(env, given.run or "", given.models)
-    if given.rollback:
+    models = champion.place(env, options.run or "", options.models)
+    if options.rollback:
         return champion.rollback(models)
-    if given.hours < champion.MINIMUM:
-        raise InputError(f"--hours is {given.hours}: at least {champion.MINIMUM} are needed to tell two models apart")
+    if options.hours < champion.MINIMUM:
+        raise InputError(f"--hours is {options.hours}: at least {champion.MINIMUM} are needed to tell two models apart")
     return promotion.promote(
-        given.run,
+        options.run,
         models,
-        given.metric,
-        hours=given.hours,
-        unless_worse=given.unless_worse,
-        force=given.force,
-        data_uri=given.data,
+        options.metric,
+        hours=options.hours,
+        unless_worse=options.unless_worse,
+        force=options.force,
+        data_uri=options.data,
         how=settings.reading(env),
     )
 
@@ -175,14 +177,14 @@ def _print(text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0, 1 (failure), 2 (bad input or configuration) or 143 (SIGTERM)."""
-    given = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
         log.configure(os.environ)
     except ModelError as error:
         sys.stderr.write(f"ERROR: {harmless.line(str(error))}\n")
         return error.exit_code
     try:
-        return _run(given)
+        return _run(options)
     except stopping.Stopped:
         out = store.Output.latest
         log.get().warning("stopped by SIGTERM", note=out.standing() if out else "nothing had been written or removed")

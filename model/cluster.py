@@ -118,19 +118,19 @@ class OnCluster:
         if stopping.requested():
             raise stopping.Stopped
         try:
-            made: list[Any] = []
+            matrices: list[Any] = []
             for part in parts:
-                made.append(
+                matrices.append(
                     over.DaskQuantileDMatrix(
-                        self.client, **_arrays(part()), max_bin=MAX_BIN, ref=made[0] if made else None
+                        self.client, **_arrays(part()), max_bin=MAX_BIN, ref=matrices[0] if matrices else None
                     )
                 )
             trained = over.train(
                 self.client,
                 settings | {"max_bin": MAX_BIN},
-                made[0],
+                matrices[0],
                 rounds,
-                evals=[(matrix, "tail") for matrix in made[1:]],
+                evals=[(matrix, "tail") for matrix in matrices[1:]],
                 verbose_eval=False,
                 early_stopping_rounds=patience,
             )
@@ -149,11 +149,11 @@ class OnCluster:
         size = max(1, min(BLOCK, -(-len(part.rows) // len(workers))))
         turn = itertools.cycle(workers)
         blocks: Blocks = {"data": [], "label": [], "weight": [], "base_margin": []}
-        for where, block in part.rows.blocks(size):
+        for place, block in part.rows.blocks(size):
             worker = next(turn)
-            others = {"label": part.label, "weight": part.weight, "base_margin": part.margin}
-            given = {name: values[where].astype(np.float32) for name, values in others.items() if values is not None}
-            for name, values in {"data": block, **given}.items():
+            vectors = {"label": part.label, "weight": part.weight, "base_margin": part.margin}
+            arrays = {name: values[place].astype(np.float32) for name, values in vectors.items() if values is not None}
+            for name, values in {"data": block, **arrays}.items():
                 future = self.client.scatter(values, workers=[worker], hash=False)
                 blocks[name].append((future, values.shape))
         return blocks

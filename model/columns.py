@@ -85,7 +85,7 @@ def _chunks(path: Path, layout: Layout, encoding: str, how: Reading, chunk: int,
         texts: read every known column as texts.
     """
     as_text = {*layout.times, *([layout.clock] if layout.clock is not None else [])}
-    as_text |= {column for name, column in layout.where.items() if texts or name in TEXTS}
+    as_text |= {column for name, column in layout.positions.items() if texts or name in TEXTS}
     try:
         with (
             files.opened(path, how.max_bytes) as file,
@@ -161,14 +161,14 @@ class _Reader:
             _NotPlain: there is no `style`, and a column has other than plain numbers.
         """
         times = [dates.Times(self.layout.title(column), self.how) for column in self.layout.times]
-        done: list[pd.DataFrame] = []
+        pieces: list[pd.DataFrame] = []
         for piece in self._named(texts=style is not None):
             for i, column in enumerate(times):
                 column.add(piece[f"time{i}"])
-            done.append(self._values(piece, style))
-        if not done or not sum(len(piece) for piece in done):
+            pieces.append(self._values(piece, style))
+        if not pieces or not sum(len(piece) for piece in pieces):
             raise InputError(f"{self.name} has a header and no rows")
-        rows = pd.concat(done) if len(done) > 1 else done[0]
+        rows = pd.concat(pieces) if len(pieces) > 1 else pieces[0]
         if "zone" in rows:
             self._zones(rows.pop("zone"), times)
         rows.insert(0, "time", _agreed(times))
@@ -181,11 +181,11 @@ class _Reader:
         if self.how.zone != "UTC" or any(column.in_utc for column in times):
             return
         texts = zones.dropna().astype(str).str.strip()
-        other = texts[[UTC.fullmatch(text) is None for text in texts]]
-        if len(other):
-            line, title = other.index[0], self.layout.titles["zone"]
+        not_utc = texts[[UTC.fullmatch(text) is None for text in texts]]
+        if len(not_utc):
+            line, title = not_utc.index[0], self.layout.titles["zone"]
             raise InputError(
-                f"line {line}, column {title}: {short(other.iloc[0])!r} says how far the times are from UTC, in a "
+                f"line {line}, column {title}: {short(not_utc.iloc[0])!r} says how far the times are from UTC, in a "
                 "column of its own: write it behind each time, or set DATA_TIMEZONE"
             )
 
@@ -217,19 +217,19 @@ class _Reader:
 
     def _cleaned(self, raw: pd.DataFrame) -> pd.DataFrame:
         layout, first_row = self.layout, self.layout.skip + 1
-        known = (*layout.times, *layout.where.values(), *([layout.clock] if layout.clock is not None else []))
+        positions = (*layout.times, *layout.positions.values(), *([layout.clock] if layout.clock is not None else []))
         if raw.shape[1] > layout.width and raw.iloc[:, layout.width :].notna().any(axis=None):
             raise InputError(f"line {first_row} has {raw.shape[1]} fields, the header has {layout.width}")
-        if raw.shape[1] <= max(known):
+        if raw.shape[1] <= max(positions):
             raise InputError(f"line {first_row} has {raw.shape[1]} fields, the header has {layout.width}")
         raw.index = pd.RangeIndex(raw.index.start + first_row, raw.index.stop + first_row)
         time = raw[layout.times[0]]
         if layout.clock is not None:
             time = time.str.strip() + " " + raw[layout.clock].str.strip()
-        made: dict[str, pd.Series] = {"time0": time}
-        made |= {f"time{i}": raw[column] for i, column in enumerate(layout.times) if i}
-        made |= {name: raw[column] for name, column in layout.where.items()}
-        table = pd.DataFrame(made).dropna(how="all")
+        columns: dict[str, pd.Series] = {"time0": time}
+        columns |= {f"time{i}": raw[column] for i, column in enumerate(layout.times) if i}
+        columns |= {name: raw[column] for name, column in layout.positions.items()}
+        table = pd.DataFrame(columns).dropna(how="all")
         priceless = table[list(PRICES)].isna().all(axis=1)
         if priceless.any():
             table = table[~(priceless & table["time0"].str.startswith("#", na=False))]
@@ -244,7 +244,7 @@ class _Reader:
     def _same_header(self, row: pd.Series, line: object) -> None:
         """Refuse a further header line that names another column where the first one named ours."""
         times = {f"time{i}": column for i, column in enumerate(self.layout.times) if self.layout.clock is None}
-        for name, column in (times | self.layout.where).items():
+        for name, column in (times | self.layout.positions).items():
             title, again = self.layout.header[column], "" if pd.isna(row[name]) else str(row[name]).strip()
             if again.lower() != title.lower() and again.lower() not in ("", "unnamed: 0", "index", "id"):
                 raise InputError(
@@ -254,17 +254,17 @@ class _Reader:
 
     def _values(self, piece: pd.DataFrame, style: Style | None) -> pd.DataFrame:
         """Texts as numbers."""
-        made: dict[str, Any] = {}
+        numbers: dict[str, Any] = {}
         for name in piece.columns:
             if name in NUMBERS:
                 title = self.layout.titles[name]
                 number = style.numbers(piece[name], name, title) if style else numerals.plain(piece[name])
                 if number is None:
                     raise _NotPlain
-                made[name] = number
+                numbers[name] = number
             elif name in ("close_time", *TEXTS):
-                made[name] = piece[name]
-        return pd.DataFrame(made, index=piece.index)
+                numbers[name] = piece[name]
+        return pd.DataFrame(numbers, index=piece.index)
 
 
 def _agreed(columns: list[dates.Times]) -> pd.Series:

@@ -88,8 +88,8 @@ def regimes(sigma: Array) -> npt.NDArray[np.int64]:
     """Which fifth of its last `WINDOW` hours each forecast volatility is in; `REGIMES` where that isn't known yet."""
     rank = pd.Series(sigma).rolling(WINDOW, min_periods=MIN_SCORES).rank(pct=True).to_numpy()
     fifths = np.full(len(sigma), REGIMES, dtype=np.int64)
-    known = np.isfinite(rank)
-    fifths[known] = np.ceil(rank[known] * REGIMES).astype(np.int64) - 1
+    ranked = np.isfinite(rank)
+    fifths[ranked] = np.ceil(rank[ranked] * REGIMES).astype(np.int64) - 1
     return fifths
 
 
@@ -159,7 +159,7 @@ class Walked:
     """The scores of the last rows that the next quantile may take, NaN where not known, shape (at most WINDOW + 1,)."""
     sigma: Array
     """The volatilities of the same rows."""
-    known: Array
+    volatilities: Array
     """The last `WINDOW` forecast volatilities that there are."""
     last: tuple[float, float]
     """Quantiles of the last row."""
@@ -169,7 +169,7 @@ class Walked:
     def calibration(self) -> Calibration:
         """What the next interval takes."""
         parts = np.arange(1, REGIMES) / REGIMES
-        edges = np.quantile(self.known, parts) if len(self.known) else np.full(REGIMES - 1, np.nan)
+        edges = np.quantile(self.volatilities, parts) if len(self.volatilities) else np.full(REGIMES - 1, np.nan)
         return Calibration(*self.last, self.hours, edges, self.regimes)
 
 
@@ -184,9 +184,9 @@ def walk_on(
     factors = (before.hours, before.regimes) if before else None
     logs, of_hour, of_regime = track(scores, low, high, hour, regimes(long_sigma)[added], coverage, factors)
     width = sigma * np.exp(logs)
-    known = sigma[np.isfinite(sigma)][-WINDOW:]
+    volatilities = sigma[np.isfinite(sigma)][-WINDOW:]
     if before:
-        known = np.concatenate([before.known, known])[-WINDOW:]
+        volatilities = np.concatenate([before.volatilities, volatilities])[-WINDOW:]
     last, keep = (float(low[-1]), float(high[-1])), slice(-WINDOW - 1, None)
-    after = Walked(long_scores[keep], long_sigma[keep], known, last, of_hour, of_regime)
+    after = Walked(long_scores[keep], long_sigma[keep], volatilities, last, of_hour, of_regime)
     return center + low * width, center + high * width, after

@@ -174,22 +174,24 @@ def _checked(
     tables: Sequence[Table], rows: pd.DataFrame, *, how: Reading, moment: dt.datetime, of: Whole | None
 ) -> Data:
     is_part, has_volume = of is not None, of.has_volume if of else any(table.has_volume for table in tables)
-    done = {name: sum(table.repairs[name] for table in tables) for name in tables[0].repairs}
+    repairs = {name: sum(table.repairs[name] for table in tables) for name in tables[0].repairs}
     read_rows = len(rows)
     # A copy, since workers may take the same tables once more.
-    rows = _one_series(_volumes(rows.copy(deep=False), done, has_volume, is_part))
+    rows = _one_series(_volumes(rows.copy(deep=False), repairs, has_volume, is_part))
     apart = resample.step(rows)
     if apart < repair.HOUR and len(rows) > 2:
-        rows = _hours(rows, apart, how, moment, done, is_part)
+        rows = _hours(rows, apart, how, moment, repairs, is_part)
     repair.hours(rows, is_part)
-    rows = repair.order(rows, done)
-    rows = repair.unfinished(rows, moment, done)
+    rows = repair.order(rows, repairs)
+    rows = repair.unfinished(rows, moment, repairs)
     if len(rows) < MIN_ROWS and not is_part:
         raise InputError(f"{tables[0].name} has {len(rows)} usable rows: at least {MIN_ROWS} hours are needed")
-    rows = repair.prices(rows, done, is_part)
-    plausible.check(rows, done, is_part)
+    rows = repair.prices(rows, repairs, is_part)
+    plausible.check(rows, repairs, is_part)
     schema.check(rows)
-    return Data(repair.to_bars(rows, done, is_part), checksum([table.sha256 for table in tables]), read_rows, done)
+    return Data(
+        repair.to_bars(rows, repairs, is_part), checksum([table.sha256 for table in tables]), read_rows, repairs
+    )
 
 
 def checksum(parts: Sequence[str]) -> str:
@@ -197,12 +199,12 @@ def checksum(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _volumes(rows: pd.DataFrame, done: dict[str, int], has_volume: bool, is_part: bool) -> pd.DataFrame:
+def _volumes(rows: pd.DataFrame, repairs: dict[str, int], has_volume: bool, is_part: bool) -> pd.DataFrame:
     """The volume, or the number of price changes where a broker gives no volume; counts ``tick_volume``."""
     if "tick_volume" in rows:
         if not has_volume:
             rows["volume"] = rows["tick_volume"]
-            done["tick_volume"] = len(rows)
+            repairs["tick_volume"] = len(rows)
         rows = rows.drop(columns="tick_volume")
     missing = rows["volume"].isna()
     if missing.any() and missing.mean() > repair.MAX_MISSING and not is_part:
@@ -228,7 +230,7 @@ def _one_series(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _hours(
-    rows: pd.DataFrame, apart: pd.Timedelta, how: Reading, moment: dt.datetime, done: dict[str, int], is_part: bool
+    rows: pd.DataFrame, apart: pd.Timedelta, how: Reading, moment: dt.datetime, repairs: dict[str, int], is_part: bool
 ) -> pd.DataFrame:
     """Hours from finer bars, if that is wanted."""
     if not how.resample:
@@ -237,15 +239,15 @@ def _hours(
             f"line {rows.index[1]}: bars are {minutes:g} minute{'s' if minutes != 1 else ''} apart, and hourly bars "
             "are needed: resample to hours with --resample (RESAMPLE=true)"
         )
-    rows = repair.order(rows, done, apart)
-    fine = dict(done)
+    rows = repair.order(rows, repairs, apart)
+    fine = dict(repairs)
     last = rows.iloc[-1]
     if "close_time" in rows and pd.notna(last["close_time"]) and last["close_time"] - last["time"] < apart * 0.95:
         rows = rows.iloc[:-1]
     rows = rows[(rows["time"] <= moment).to_numpy() | (rows["time"] > moment + repair.HOUR).to_numpy()]
     rows = repair.prices(rows.drop(columns="close_time", errors="ignore"), fine, is_part)
-    done |= fine
-    return resample.to_hours(rows, apart, done)
+    repairs |= fine
+    return resample.to_hours(rows, apart, repairs)
 
 
 def joined(earlier: Data, later: Data) -> Data:

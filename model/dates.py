@@ -156,11 +156,11 @@ class Times:
             InputError: one that is no time; names its line.
         """
         piece = _Piece(values.index)
-        rest = _usual(values, piece)
-        if len(rest):
-            text = values.iloc[rest].fillna("").astype(str).str.strip()
-            rest, text = self._numbers(rest, text, piece)
-            self._singly(rest, text, piece)
+        unread = _usual(values, piece)
+        if len(unread):
+            text = values.iloc[unread].fillna("").astype(str).str.strip()
+            unread, text = self._numbers(unread, text, piece)
+            self._singly(unread, text, piece)
         bad = np.isnat(piece.at) & ~piece.open
         if bad.any():
             at = int(np.flatnonzero(bad)[0])
@@ -169,19 +169,19 @@ class Times:
 
     def _refusal(self, line: object, value: object) -> InputError:
         text = str(value).strip()[:LONGEST]
-        where = f"line {line}, column {self.title}: {short(value)!r}"
+        place = f"line {line}, column {self.title}: {short(value)!r}"
         if pd.isna(value):
             return InputError(f"line {line}, column {self.title}: there is no time")
         if "Etc/" in text:
-            return InputError(f"{where}: Etc/GMT+1 is an hour behind UTC, unlike GMT+1; write the offset, as in -01:00")
+            return InputError(f"{place}: Etc/GMT+1 is an hour behind UTC, unlike GMT+1; write the offset, as in -01:00")
         if _DATE.match(text) and (match := _ZONE_NAME.search(text)):
             return InputError(
-                f"{where} names the zone {match[1]}, which may mean more than one offset: write the offset, as in "
+                f"{place} names the zone {match[1]}, which may mean more than one offset: write the offset, as in "
                 "+01:00, or leave the zone out and set DATA_TIMEZONE"
             )
         if re.fullmatch(r"\d{5}(\.\d+)?", text):
-            return InputError(f"{where} looks like one of Excel's day numbers: format the column as a date, then save")
-        return InputError(f"{where} is not a time")
+            return InputError(f"{place} looks like one of Excel's day numbers: format the column as a date, then save")
+        return InputError(f"{place} is not a time")
 
     def _numbers(
         self, rows: npt.NDArray[np.int64], text: pd.Series, piece: _Piece
@@ -212,10 +212,10 @@ class Times:
             match = _DATE.match(value) if len(value) <= LONGEST else None
             if not match:
                 continue
-            date, rest = value[: match.end()], value[match.end() :]
-            if rest not in self._rests:
-                self._rests[rest] = _read_rest(rest)
-            clock = self._rests[rest]
+            date, clock_text = value[: match.end()], value[match.end() :]
+            if clock_text not in self._rests:
+                self._rests[clock_text] = _read_rest(clock_text)
+            clock = self._rests[clock_text]
             if clock is None:
                 continue
             if date not in self._days:
@@ -297,24 +297,24 @@ class Times:
                 )
             return self.how.order
         if not fitting:
-            shown = [self.misfits[o] for o in ("dmy", "mdy") if o in self.misfits]
-            texts = " and ".join(f"{text!r} (line {line})" for line, text in shown)
+            examples = [self.misfits[o] for o in ("dmy", "mdy") if o in self.misfits]
+            texts = " and ".join(f"{text!r} (line {line})" for line, text in examples)
             raise InputError(f"column {self.title}: {texts} can't both be of one order of day and month")
         if len(fitting) == 1:
             return fitting[0]
-        made = {}
+        readings = {}
         for order in fitting:
             try:
-                made[order] = self._whole(index, order)
+                readings[order] = self._whole(index, order)
             except InputError:  # hours that the zone's clock never shows, or shows twice
-                if order == fitting[-1] and not made:
+                if order == fitting[-1] and not readings:
                     raise
-        fitting = list(made)
+        fitting = list(readings)
         if like is not None:
-            good = [o for o in fitting if bool(((made[o] - like).abs() < pd.Timedelta(minutes=1)).all())]
+            good = [o for o in fitting if bool(((readings[o] - like).abs() < pd.Timedelta(minutes=1)).all())]
         else:
-            good = [o for o in fitting if _missing(made[o]) <= MAX_MISSING]
-        if not good or not all(made[o].equals(made[good[0]]) for o in good):
+            good = [o for o in fitting if _missing(readings[o]) <= MAX_MISSING]
+        if not good or not all(readings[o].equals(readings[good[0]]) for o in good):
             assert self.example is not None
             line, text = self.example
             raise InputError(
@@ -375,9 +375,9 @@ def _to_utc(naive: pd.Series, zone: str, name: str) -> pd.Series:
     try:
         return naive.dt.tz_localize(zone).dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
     except ValueError as error:
-        told = re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", str(error))
+        match = re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", str(error))
         raise InputError(
-            f"column {name}: {told[0] if told else 'one time'} is shown twice by clocks in {zone}, or never: give "
+            f"column {name}: {match[0] if match else 'one time'} is shown twice by clocks in {zone}, or never: give "
             "times with their offset, or in UTC"
         ) from error
 
@@ -404,7 +404,7 @@ def looks(text: str) -> str:
         return "clock"
     match = _DATE.match(text)
     if match:
-        rest = text[match.end() :]
-        return "date" if not rest.strip() else "time" if _read_rest(rest) is not None else ""
+        clock_text = text[match.end() :]
+        return "date" if not clock_text.strip() else "time" if _read_rest(clock_text) is not None else ""
     number = re.fullmatch(r"\d{9,19}(\.\d*)?|\d\.\d+[eE]\+?\d+", text)
     return "time" if number else ""

@@ -82,9 +82,9 @@ class InMemory:
 
     def train(self, settings: dict[str, Any], parts: Sequence[Part], rounds: int, patience: int | None) -> xgb.Booster:
         """Train with all rows in memory. Arguments: as of `Engine`."""
-        made: list[xgb.DMatrix] = []
+        matrices: list[xgb.DMatrix] = []
         for part in parts:
-            made.append(
+            matrices.append(
                 xgb.QuantileDMatrix(
                     part.rows.all(),
                     part.label,
@@ -92,10 +92,10 @@ class InMemory:
                     base_margin=part.margin,
                     max_bin=MAX_BIN,
                     nthread=1,
-                    ref=made[0] if made else None,
+                    ref=matrices[0] if matrices else None,
                 )
             )
-        return _run(settings, made, rounds, patience)
+        return _run(settings, matrices, rounds, patience)
 
     def close(self) -> None:
         """Nothing to end."""
@@ -114,13 +114,13 @@ class _Blocks(xgb.DataIter):
         following = next(self._blocks, None)
         if following is None:
             return False
-        where, block = following
+        place, block = following
         p = self._part
         input_data(
             data=block,
-            label=p.label[where],
-            weight=None if p.weight is None else p.weight[where],
-            base_margin=None if p.margin is None else p.margin[where],
+            label=p.label[place],
+            weight=None if p.weight is None else p.weight[place],
+            base_margin=None if p.margin is None else p.margin[place],
         )
         return True
 

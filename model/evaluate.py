@@ -108,7 +108,7 @@ def qlike(lv: Array, variance: Array) -> Array:
 
 
 def _compare(of: Losses, seed: int) -> Comparison:
-    loss, other = of.model[of.good], of.other[of.good]
+    loss, baseline_loss = of.model[of.good], of.other[of.good]
     if not len(loss):
         return Comparison.unknown(of.target, of.baseline, of.measure)
     return Comparison(
@@ -116,9 +116,9 @@ def _compare(of: Losses, seed: int) -> Comparison:
         of.baseline,
         of.measure,
         float(loss.mean()),
-        float(other.mean()),
-        stats.skill(loss, other, seed),
-        stats.diebold_mariano(loss, other),
+        float(baseline_loss.mean()),
+        stats.skill(loss, baseline_loss, seed),
+        stats.diebold_mariano(loss, baseline_loss),
     )
 
 
@@ -203,8 +203,11 @@ def losses(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64],
     up, ret, lv, close = targets.up[r], targets.ret[r], targets.lv[r], bars.close[r]
     after, point = close * np.exp(ret), close * np.exp(f.ret[r])
 
-    def beside(target: str, measure: str, model: Array, others: Mapping[str, Array]) -> Iterator[Losses]:
-        return (Losses(target, baseline, measure, model, other) for baseline, other in others.items())
+    def beside(target: str, measure: str, model: Array, baseline_losses: Mapping[str, Array]) -> Iterator[Losses]:
+        return (
+            Losses(target, baseline, measure, model, baseline_loss)
+            for baseline, baseline_loss in baseline_losses.items()
+        )
 
     def square(forecast: Array) -> Array:
         return np.asarray((lv - forecast) ** 2)
@@ -215,8 +218,10 @@ def losses(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64],
     simple = {"base rate": log_loss(up, f.p_base[r]), "logistic regression": log_loss(up, f.p_logistic[r])}
     yield from beside("direction", "log loss", log_loss(up, f.p_up[r]), simple)
     yield from beside("return", "squared error", (ret - f.ret[r]) ** 2, {"zero": ret**2})
-    others = {"HAR": f.lv_har[r], SEASONAL: f.lv_lhar[r], "persistence": targets.lv_now[r]}
-    yield from beside("volatility", "squared error", square(f.lv[r]), {k: square(v) for k, v in others.items()})
+    baseline_losses = {"HAR": f.lv_har[r], SEASONAL: f.lv_lhar[r], "persistence": targets.lv_now[r]}
+    yield from beside(
+        "volatility", "squared error", square(f.lv[r]), {k: square(v) for k, v in baseline_losses.items()}
+    )
     variances = {"HAR (QLIKE)": f.var_har[r], f"{SEASONAL} (QLIKE)": f.var_lhar[r]}
     yield from beside("volatility", "QLIKE", qlike(lv, f.var[r]), {k: qlike(lv, v) for k, v in variances.items()})
     yield from beside("price", "squared error", (after - point) ** 2, {"persistence": (after - close) ** 2})

@@ -138,9 +138,9 @@ def check_ratio(name: str, size: int, packed: int) -> None:
 def _unpacks(raw: BinaryIO, name: str, size: int) -> None:
     """Unpack a gzip file whose last bytes say that it is a bomb (a damaged one's may, too), without reading rows."""
     raw.seek(max(0, size - 4))
-    said = int.from_bytes(raw.read(4), "little")  # what it unpacks to, modulo 4 GiB
+    unpacked_size = int.from_bytes(raw.read(4), "little")  # what it unpacks to, modulo 4 GiB
     raw.seek(0)
-    if said > max(FREE, MAX_RATIO * size):
+    if unpacked_size > max(FREE, MAX_RATIO * size):
         count = 0
         with gzip.open(raw) as file:
             while piece := file.read(2**20):
@@ -197,11 +197,11 @@ def _member(raw: BinaryIO, name: str, max_bytes: int) -> Iterator[BinaryIO]:
             _refuse(name, "an OpenDocument spreadsheet (ods)", "save the sheet as CSV (UTF-8)")
         if names and all(n.endswith(".npy") for n in names):
             _refuse(name, "a NumPy archive (npz)", "save it as CSV with a header line")
-        seen = [n for n in names if not n.startswith("__MACOSX/") and not Path(n).name.startswith(".")]
-        tables = [n for n in seen if n.lower().endswith((".csv", ".txt", ".tsv"))] if len(seen) > 1 else seen
+        visible = [n for n in names if not n.startswith("__MACOSX/") and not Path(n).name.startswith(".")]
+        tables = [n for n in visible if n.lower().endswith((".csv", ".txt", ".tsv"))] if len(visible) > 1 else visible
         if len(tables) != 1:
-            shown = ", ".join((tables or seen)[:5]) + (", …" if len(tables or seen) > 5 else "")
-            contents = f"{len(tables)} files ({shown})" if tables else f"no CSV file ({shown or 'it is empty'})"
+            listing = ", ".join((tables or visible)[:5]) + (", …" if len(tables or visible) > 5 else "")
+            contents = f"{len(tables)} files ({listing})" if tables else f"no CSV file ({listing or 'it is empty'})"
             raise InputError(f"{name} is a zip archive with {contents}: give it with one CSV file, or unpack it")
         info = archive.getinfo(tables[0])
         if info.flag_bits & 1:

@@ -58,8 +58,8 @@ def processor() -> str:
     rows = Rows(inputs.astype(np.float32), np.arange(len(inputs)), np.arange(inputs.shape[1]))
     settings = {"objective": "binary:logistic", "tree_method": "hist", "max_depth": 4, "subsample": 0.6, "seed": 7}
     booster = InMemory().train(settings, [Part(rows, labels, margin=start.predict(inputs))], 3, None)
-    shown: Any = np.show_config(mode="dicts")
-    sets = json.dumps([platform.machine(), platform.libc_ver(), shown["SIMD Extensions"]])
+    configuration: Any = np.show_config(mode="dicts")
+    sets = json.dumps([platform.machine(), platform.libc_ver(), configuration["SIMD Extensions"]])
     checksum = hashlib.sha256(sets.encode() + json.dumps([start.to_json(), plain.to_json()]).encode())
     checksum.update(bytes(booster.save_raw("ubj")))
     return checksum.hexdigest()

@@ -84,7 +84,7 @@ class Layout:
     """Lines before the first row."""
     width: int
     """Fields of a row."""
-    where: dict[str, int]
+    positions: dict[str, int]
     """Our name to the column; times aren't among them."""
     titles: dict[str, str]
     """Our name to the file's."""
@@ -110,7 +110,7 @@ def _plain(name: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Meaning:
-    ours: str
+    column: str
     rank: int
     """0: the name itself; 1: with a unit; 2: a weak one."""
     unit: str = ""
@@ -119,8 +119,8 @@ class _Meaning:
 def _meaning(name: str) -> _Meaning | None:
     """What a header's field means."""
     name = re.sub(r"^\d+[a-z]?\.\s*", "", name.strip())
-    if (ours := _exact(name)) is not None:
-        return _Meaning(ours, 0)
+    if (column := _exact(name)) is not None:
+        return _Meaning(column, 0)
     name_and_unit = len(name) <= LONGEST and (
         re.fullmatch(r"(.+?)[\s_]*[(\[](.*)[)\]]", name)
         or re.fullmatch(r"(.+?)[\s_]+([A-Z0-9]{2,10}(?:[-/][A-Z0-9]{2,6})?)", name)
@@ -129,23 +129,23 @@ def _meaning(name: str) -> _Meaning | None:
     )
     if not name_and_unit:
         return _Meaning(WEAK[_plain(name)], 2) if _plain(name) in WEAK else None
-    ours, unit = _exact(name_and_unit[1]), name_and_unit[2].strip().lower()
+    column, unit = _exact(name_and_unit[1]), name_and_unit[2].strip().lower()
     bracketed = name.rstrip().endswith((")", "]"))
-    if ours is None or ours in ("symbol", "interval", "close_time", "trades", "taker_base", "zone"):
+    if column is None or column in ("symbol", "interval", "close_time", "trades", "taker_base", "zone"):
         return None
-    if ours == "time" and unit in TIME_UNITS:
-        return _Meaning(ours, 1, unit)
+    if column == "time" and unit in TIME_UNITS:
+        return _Meaning(column, 1, unit)
     if not bracketed and unit not in QUOTES and not name_and_unit[2].isupper():
         return None
     if not bracketed and unit in ("ma", "sma", "ema", "wma", "vwap", "avg", "rsi", "pct"):
         return None
-    if ours == "volume" and unit in QUOTES:
+    if column == "volume" and unit in QUOTES:
         return _Meaning("quote_volume", 1, unit)
-    return _Meaning(ours, 1, unit)
+    return _Meaning(column, 1, unit)
 
 
 def _exact(name: str) -> str | None:
-    return next((ours for ours, names in ALIASES.items() if _plain(name) in names), None)
+    return next((column for column, names in ALIASES.items() if _plain(name) in names), None)
 
 
 def match(header: Sequence[str], line: object = 1) -> Matched:
@@ -159,47 +159,47 @@ def match(header: Sequence[str], line: object = 1) -> Matched:
         meaning = _meaning(name)
         if meaning is None:
             continue
-        if meaning.ours == "time" and meaning.unit and meaning.unit not in TIME_UNITS:
+        if meaning.column == "time" and meaning.unit and meaning.unit not in TIME_UNITS:
             raise InputError(
                 f"line {line}: the column {name!r} names a zone: call it {name.partition('(')[0].strip() or 'time'!r} "
                 "and set DATA_TIMEZONE to the zone's name, such as Europe/Zurich"
             )
-        ranked.setdefault(meaning.ours, []).append((meaning.rank, position))
-    where: dict[str, int] = {}
+        ranked.setdefault(meaning.column, []).append((meaning.rank, position))
+    positions: dict[str, int] = {}
     second: int | None = None
-    for ours, places in ranked.items():
+    for column, places in ranked.items():
         best = [position for rank, position in places if rank == min(places)[0]]
-        if ours == "volume" and len(best) == 2 and header[best[0]] != header[best[1]]:
+        if column == "volume" and len(best) == 2 and header[best[0]] != header[best[1]]:
             second = best[1]
-        elif len(best) > 1 and ours in REQUIRED and ours != "time":
-            raise _both(header, best, ours, line)
-        where[ours] = best[0]
-    if "volume" not in where and "tick_volume" in where:
-        where["volume"] = where.pop("tick_volume")
-    if missing := [name for name in REQUIRED if name not in where]:
-        raise _missing(missing, header, where, line)
+        elif len(best) > 1 and column in REQUIRED and column != "time":
+            raise _both(header, best, column, line)
+        positions[column] = best[0]
+    if "volume" not in positions and "tick_volume" in positions:
+        positions["volume"] = positions.pop("tick_volume")
+    if missing := [name for name in REQUIRED if name not in positions]:
+        raise _missing(missing, header, positions, line)
     times = [position for _, position in ranked["time"]]
-    where.pop("quote_volume", None)
-    where.pop("time")
-    return where, times, second
+    positions.pop("quote_volume", None)
+    positions.pop("time")
+    return positions, times, second
 
 
-def _both(header: Sequence[str], positions: Sequence[int], ours: str, line: object) -> InputError:
+def _both(header: Sequence[str], positions: Sequence[int], column: str, line: object) -> InputError:
     first, second = (header[position] for position in positions[:2])
-    return InputError(f"line {line}: the columns {first!r} and {second!r} both mean {ours}; keep one")
+    return InputError(f"line {line}: the columns {first!r} and {second!r} both mean {column}; keep one")
 
 
-def _missing(missing: list[str], header: Sequence[str], where: dict[str, int], line: object) -> InputError:
+def _missing(missing: list[str], header: Sequence[str], positions: dict[str, int], line: object) -> InputError:
     near = difflib.get_close_matches(missing[0], [_plain(h) for h in header], n=1)
     hint = f" (is {near[0]!r} meant?)" if near else ""
-    if missing == ["volume"] and "quote_volume" in where:
-        hint = f": {header[where['quote_volume']]!r} is in the money paid, and the amount traded is wanted"
-    if missing == ["time"] and "close_time" in where:
-        hint = f": {header[where['close_time']]!r} is each hour's end, and its start is wanted"
-    shown = ", ".join(header)
-    shown = shown if len(shown) <= 300 else f"{shown[:300]}…"
+    if missing == ["volume"] and "quote_volume" in positions:
+        hint = f": {header[positions['quote_volume']]!r} is in the money paid, and the amount traded is wanted"
+    if missing == ["time"] and "close_time" in positions:
+        hint = f": {header[positions['close_time']]!r} is each hour's end, and its start is wanted"
+    names_text = ", ".join(header)
+    names_text = names_text if len(names_text) <= 300 else f"{names_text[:300]}…"
     return InputError(
-        f"line {line}: no column for {', '.join(missing)}{hint}; the header is {shown}. "
+        f"line {line}: no column for {', '.join(missing)}{hint}; the header is {names_text}. "
         "Wanted: Open time, Open, High, Low, Close, Volume"
     )
 
@@ -222,8 +222,8 @@ def _is_row(fields: Sequence[str]) -> bool:
     """Whether this is a row and no header: a time, then numbers."""
     if len(fields) < 5 or not dates.looks(fields[0]):
         return False
-    rest = fields[2:] if dates.looks(fields[1]) == "clock" and ":" in fields[1] else fields[1:]
-    return len(rest) >= 4 and all(_numeric(field) for field in rest[:5])
+    numbers = fields[2:] if dates.looks(fields[1]) == "clock" and ":" in fields[1] else fields[1:]
+    return len(numbers) >= 4 and all(_numeric(field) for field in numbers[:5])
 
 
 def find(lines: Sequence[str]) -> Layout:
@@ -261,13 +261,13 @@ def find(lines: Sequence[str]) -> Layout:
         return _with_header(lines, separator, number + below - 1, fields, matched)
     if first is not None:
         raise first
-    shown = next((line.strip() for line in lines if line.strip()), "")
-    raise _missing(list(REQUIRED), [shown], {}, next(n for n, line in enumerate(lines, 1) if line.strip()))
+    first_line = next((line.strip() for line in lines if line.strip()), "")
+    raise _missing(list(REQUIRED), [first_line], {}, next(n for n, line in enumerate(lines, 1) if line.strip()))
 
 
 def _named_time(fields: list[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """The header's fields; the first is called ``time`` where it has no name and is the only column of times."""
-    if not fields or _plain(fields[0]) not in NAMELESS or any(m and m.ours == "time" for m in map(_meaning, fields)):
+    if not fields or _plain(fields[0]) not in NAMELESS or any(m and m.column == "time" for m in map(_meaning, fields)):
         return fields
     if rows and all(row and dates.looks(row[0]) in ("time", "date") for row in rows):
         return ["time", *fields[1:]]
@@ -283,11 +283,11 @@ def _three_rows(lines: Sequence[str], separator: str, number: int) -> tuple[list
     heads = [row[0].strip().lower() for row in rows]
     if not {heads[0], heads[1]} <= levels or heads[2] not in ("datetime", "date", "timestamp") or any(rows[2][1:]):
         return None
-    named = max(rows[:2], key=lambda row: sum(_exact(field) is not None for field in row[1:]))
-    other = rows[1] if named is rows[0] else rows[0]
-    if len(tickers := sorted({field for field in other[1:] if field})) > 1:
+    price_row = max(rows[:2], key=lambda row: sum(_exact(field) is not None for field in row[1:]))
+    ticker_row = rows[1] if price_row is rows[0] else rows[0]
+    if len(tickers := sorted({field for field in ticker_row[1:] if field})) > 1:
         raise InputError(f"line {number}: prices of {', '.join(tickers)} side by side: give a file of one of them")
-    return [rows[2][0], *named[1:]], 3
+    return [rows[2][0], *price_row[1:]], 3
 
 
 def _sample(lines: Sequence[str], separator: str, skip: int) -> list[list[str]]:
@@ -317,14 +317,14 @@ def _with_header(lines: Sequence[str], separator: str, skip: int, fields: list[s
 
 
 def _layout(rows: list[list[str]], separator: str, skip: int, fields: list[str], matched: Matched) -> Layout:
-    where, times, second = matched
+    positions, times, second = matched
 
     def kind(column: int) -> str:
         values = [row[column] for row in rows if len(row) > column and row[column]]
         if values and all(re.fullmatch(r"[01]?\d|2[0-3]", value) for value in values):
             return "clock"  # hours of the day
-        seen = {dates.looks(value) for value in values}
-        return seen.pop() if len(seen) == 1 else "time"
+        looks = {dates.looks(value) for value in values}
+        return looks.pop() if len(looks) == 1 else "time"
 
     kinds = {column: kind(column) for column in times}
     clocks = [column for column, form in kinds.items() if form == "clock"]
@@ -337,8 +337,8 @@ def _layout(rows: list[list[str]], separator: str, skip: int, fields: list[str],
             raise InputError(f"line {skip}: the columns {names} all hold times: keep one, or one date and one time")
         full, clock = days, clocks[0]
     full = full or days or times
-    where = _traded(fields, where, second, rows, skip)
-    titles = {name: fields[column] for name, column in where.items()}
+    positions = _traded(fields, positions, second, rows, skip)
+    titles = {name: fields[column] for name, column in positions.items()}
     for column in full:
         if _plain(fields[column]) == "localtime" and any(
             len(row) > column and not re.search(r"[-+]\d\d:?\d\d|Z$", row[column][10:]) for row in rows
@@ -352,13 +352,13 @@ def _layout(rows: list[list[str]], separator: str, skip: int, fields: list[str],
             f"line {skip}: these are BitMEX's columns, whose timestamp is each bar's end: subtract an hour and leave "
             "the column lastSize out"
         )
-    return Layout(separator, skip, len(fields), where, titles, tuple(full), clock, tuple(fields))
+    return Layout(separator, skip, len(fields), positions, titles, tuple(full), clock, tuple(fields))
 
 
 def _traded(
-    fields: list[str], where: dict[str, int], second: int | None, rows: list[list[str]], line: int
+    fields: list[str], positions: dict[str, int], second: int | None, rows: list[list[str]], line: int
 ) -> dict[str, int]:
-    """`where` with the volume of the thing traded, when there is a second column that may be it: the rows show it.
+    """`positions` with the volume of the thing traded, when there is a second column that may be it: the rows show it.
 
     At some exchanges ``vol`` is the money paid and ``amount`` what was traded, at most it is the other way round; and
     of ``Volume ETH`` and ``Volume BTC`` either may be the money.
@@ -367,19 +367,19 @@ def _traded(
         InputError: both mean the volume, and neither is the other one times the price.
     """
     amounts = [i for i, name in enumerate(fields) if _plain(name) == AMOUNT]
-    other = second if second is not None else amounts[0] if len(amounts) == 1 else None
-    if other is None:
-        return where
+    rival_column = second if second is not None else amounts[0] if len(amounts) == 1 else None
+    if rival_column is None:
+        return positions
     close, volume, rival = (
         np.array([_float(row[place]) if len(row) > place else np.nan for row in rows])
-        for place in (where["close"], where["volume"], other)
+        for place in (positions["close"], positions["volume"], rival_column)
     )
     with np.errstate(all="ignore"):
         if len(rows) and (np.abs(volume / rival / close - 1) < NEAR).mean() > 0.9:
-            return where | {"volume": other}
+            return positions | {"volume": rival_column}
         if second is not None and not (len(rows) and (np.abs(rival / volume / close - 1) < NEAR).mean() > 0.9):
-            raise _both(fields, [where["volume"], second], "volume", line)
-    return where
+            raise _both(fields, [positions["volume"], second], "volume", line)
+    return positions
 
 
 def _without_header(lines: Sequence[str], separator: str, number: int) -> Layout:
@@ -392,8 +392,8 @@ def _without_header(lines: Sequence[str], separator: str, number: int) -> Layout
     clock = 1 if all(dates.looks(row[1]) == "clock" and ":" in row[1] for row in rows) else None
     at = 1 if clock is None else 2
     names = (*PRICES, *_rest(rows, at, width, number))
-    where = {name: at + i for i, name in enumerate(names) if name in ALIASES}
-    return Layout(separator, number - 1, len(rows[0]), where, {name: name for name in where}, (0,), clock)
+    positions = {name: at + i for i, name in enumerate(names) if name in ALIASES}
+    return Layout(separator, number - 1, len(rows[0]), positions, {name: name for name in positions}, (0,), clock)
 
 
 def _rest(rows: list[list[str]], at: int, width: int, number: int) -> tuple[str, ...]:
@@ -413,20 +413,20 @@ def _rest(rows: list[list[str]], at: int, width: int, number: int) -> tuple[str,
     good = [max(a, d) <= b * 1.0001 and low_ <= min(a, d) * 1.0001 for a, b, low_, d in zip(o, h, low, c, strict=True)]
     if sum(good) < 0.9 * len(good):
         raise unclear("the columns after the time aren't Open, High, Low, Close")
-    more = width - at - 4
-    if more == 1:
+    count = width - at - 4
+    if count == 1:
         return ("volume",)
     if clock_like := [row[at + 5] for row in rows if dates.looks(row[at + 5]) == "time"]:
-        if len(clock_like) == len(rows) and more <= 8:
-            return KLINES[5 : 5 + more]
+        if len(clock_like) == len(rows) and count <= 8:
+            return KLINES[5 : 5 + count]
         raise unclear("the column after the volume is a time in some rows only")
     between = all(a * 0.9999 <= v <= b * 1.0001 for a, v, b in zip(low, column(at + 4), h, strict=True))
     whole = all(value == int(value) for value in column(width - 1) if value == value)
-    if more == 2 and not between and whole:
+    if count == 2 and not between and whole:
         return ("volume", "trades")
-    if more == 3 and between and whole:
+    if count == 3 and between and whole:
         return ("vwap", "volume", "trades")
-    raise unclear(f"it isn't sure what the {more} columns after Close are")
+    raise unclear(f"it isn't sure what the {count} columns after Close are")
 
 
 def _float(text: str) -> float:

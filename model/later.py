@@ -64,8 +64,8 @@ def check(
         )
     coverage = float(content["price_interval"]["coverage"])
     labels = targets.make(bars)
-    made = forecasts(models, content, bars, labels, rows, coverage)
-    scores = evaluate.score(bars, labels, made, rows, coverage, SEED)
+    forecast = forecasts(models, content, bars, labels, rows, coverage)
+    scores = evaluate.score(bars, labels, forecast, rows, coverage, SEED)
     return {
         "first": f"{bars.time[rows[0]] + np.timedelta64(1, 'h')}Z",
         "last": f"{bars.time[rows[-1]] + np.timedelta64(1, 'h')}Z",
@@ -77,10 +77,10 @@ def check(
 
 
 def _bars(data_uri: str, history_uri: str, how: Reading, now: dt.datetime | None) -> Bars:
-    loaded = data.load_uri(data_uri, how, now)
+    dataset = data.load_uri(data_uri, how, now)
     if history_uri:
-        loaded = data.joined(data.load_uri(history_uri, how, now), loaded)
-    return loaded.bars
+        dataset = data.joined(data.load_uri(history_uri, how, now), dataset)
+    return dataset.bars
 
 
 def outcomes(model_uri: str, data_uri: str, how: Reading = AS_IT_IS) -> pd.DataFrame:
@@ -100,8 +100,8 @@ def outcomes(model_uri: str, data_uri: str, how: Reading = AS_IT_IS) -> pd.DataF
     rows = np.flatnonzero(bars.time >= trained).astype(np.int64)
     rows = rows[rows >= targets.MINIMUM_HISTORY - 1]
     labels = targets.make(bars)
-    made = forecasts(models, content, bars, labels, rows, float(content["price_interval"]["coverage"]))
-    return parquet.table(bars, labels, made).set_index("hour")
+    forecast = forecasts(models, content, bars, labels, rows, float(content["price_interval"]["coverage"]))
+    return parquet.table(bars, labels, forecast).set_index("hour")
 
 
 def forecasts(
@@ -129,9 +129,9 @@ def forecasts(
     f.fold[usable] = 0
     f.p_up[usable] = models["direction"].predict(part, har)
     f.ret[usable] = models["return"].predict(part, har) * labels.scale[usable]
-    known = content["baselines"]
+    fits = content["baselines"]
     hour = labels.week_hour
-    f.lv_lhar[usable] = linear.Seasonal.from_json(known["seasonal_har"]).predict(labels.lhar[usable], hour[usable])
+    f.lv_lhar[usable] = linear.Seasonal.from_json(fits["seasonal_har"]).predict(labels.lhar[usable], hour[usable])
     booster, share = models["volatility"].predict(part, har), float(content["volatility"]["seasonal_har_share"])
     f.lv[usable] = baselines.blend(booster, f.lv_lhar[usable], share)
     start = models["volatility"].start
@@ -141,9 +141,9 @@ def forecasts(
     f.var, f.var_har, f.var_lhar = (
         np.exp(lv) * smear[name] for name, lv in (("model", f.lv), ("har", f.lv_har), ("lhar", f.lv_lhar))
     )
-    f.p_base[usable] = known["base_rate"]
-    if known["logistic"]:
-        logistic = linear.Linear.from_json(known["logistic"])
+    f.p_base[usable] = fits["base_rate"]
+    if fits["logistic"]:
+        logistic = linear.Linear.from_json(fits["logistic"])
         f.p_logistic[usable] = linear.sigmoid(logistic.predict(part[:, models["direction"].columns]))
     _bounds(f, content, labels)
     f.base_lower, f.base_upper = quantiles(labels.ret, coverage)
@@ -153,10 +153,10 @@ def forecasts(
 def _bounds(f: Forecasts, content: dict[str, Any], labels: targets.Targets) -> None:
     """Every interval from the calibration that the run ended with."""
     hour, none = labels.week_hour % 24, np.zeros(len(f.lv))
-    of, others = Calibration.from_json, content["baselines"]["intervals"]
+    of, intervals = Calibration.from_json, content["baselines"]["intervals"]
     f.lower, f.upper = of(content["price_interval"]).bounds(f.ret, np.exp(f.lv / 2), hour)
-    f.har_lower, f.har_upper = of(others["har"]).bounds(none, np.exp(f.lv_har / 2), hour)
-    f.lhar_lower, f.lhar_upper = of(others["lhar"]).bounds(none, np.exp(f.lv_lhar / 2), hour)
+    f.har_lower, f.har_upper = of(intervals["har"]).bounds(none, np.exp(f.lv_har / 2), hour)
+    f.lhar_lower, f.lhar_upper = of(intervals["lhar"]).bounds(none, np.exp(f.lv_lhar / 2), hour)
 
 
 def as_text(result: dict[str, Any]) -> str:

@@ -16,8 +16,8 @@ def threads(env: Mapping[str, str], cgroup: Path = Path("/sys/fs/cgroup")) -> in
     Raises:
         InputError: NTHREADS isn't a whole number of at least 1.
     """
-    if given := _given(env, "NTHREADS"):
-        return given
+    if limit := _given(env, "NTHREADS"):
+        return limit
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(count, math.ceil(_quota(cgroup) or count)))
 
@@ -50,8 +50,8 @@ def memory(env: Mapping[str, str], cgroup: Path = Path("/sys/fs/cgroup")) -> int
     Raises:
         InputError: MEMORY_LIMIT_MB isn't a whole number of at least 1.
     """
-    if given := _given(env, "MEMORY_LIMIT_MB"):
-        return given * 2**20
+    if megabytes := _given(env, "MEMORY_LIMIT_MB"):
+        return megabytes * 2**20
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup v2, then v1
         try:

@@ -307,13 +307,13 @@ def seasonal_of(table: Table, seasons: int = 168) -> Seasonal:
     gram, moment, count, label, sums = table.sums(
         [*start, np.zeros((seasons, width))], _by_season, seasons, standard=Standard(mean, std, ones=False)
     )
-    there = np.maximum(count, 1)
-    gram = gram - sums.T @ (sums / there[:, None])
-    moment = moment - sums.T @ (label / there)
+    divisor = np.maximum(count, 1)
+    gram = gram - sums.T @ (sums / divisor[:, None])
+    moment = moment - sums.T @ (label / divisor)
     weights = _solve(gram + np.diag(np.full(width, 1e-9 * max(len(table), 1))), moment)
-    offsets = label / there - (sums / there[:, None]) @ weights
-    known = count > 0
-    offsets[~known] = offsets[known].mean() if known.any() else 0.0
+    offsets = label / divisor - (sums / divisor[:, None]) @ weights
+    present = count > 0
+    offsets[~present] = offsets[present].mean() if present.any() else 0.0
     return Seasonal(Linear(mean, std, weights, 0.0), offsets)
 
 

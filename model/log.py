@@ -35,10 +35,10 @@ def configure(env: Mapping[str, str]) -> None:
     Raises:
         InputError: LOG_FORMAT is something else.
     """
-    wanted = env.get("LOG_FORMAT", "").strip().lower() or ("plain" if sys.stderr.isatty() else "json")
-    if wanted not in ("json", "plain"):
-        raise InputError(f"LOG_FORMAT is {wanted!r}: use json or plain")
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(_as_json) if wanted == "json" else _as_text
+    form = env.get("LOG_FORMAT", "").strip().lower() or ("plain" if sys.stderr.isatty() else "json")
+    if form not in ("json", "plain"):
+        raise InputError(f"LOG_FORMAT is {form!r}: use json or plain")
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(_as_json) if form == "json" else _as_text
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -67,16 +67,16 @@ def make(run: Run, out: Output) -> dict[str, Any]:
 
 def _read(manifest: dict[str, Any]) -> None:
     """Read every part that a finished model is used by, so that what is damaged shows here."""
-    known, of_lv = manifest["baselines"], manifest["volatility"]
-    for part in (manifest["price_interval"], *(known["intervals"][name] for name in ("har", "lhar"))):
+    fits, of_lv = manifest["baselines"], manifest["volatility"]
+    for part in (manifest["price_interval"], *(fits["intervals"][name] for name in ("har", "lhar"))):
         interval = conformal.Calibration.from_json(part)
         if interval.hours.shape != (24,) or interval.regimes.shape != (len(interval.edges) + 1,):
             raise ValueError("the interval lacks factors")
-    if known["logistic"]:
-        linear.Linear.from_json(known["logistic"])
-    if linear.Seasonal.from_json(known["seasonal_har"]).offsets.shape != (168,):
+    if fits["logistic"]:
+        linear.Linear.from_json(fits["logistic"])
+    if linear.Seasonal.from_json(fits["seasonal_har"]).offsets.shape != (168,):
         raise ValueError("the seasonal HAR lacks hours of the week")
-    numbers = [manifest["price_interval"]["coverage"], manifest["evaluation"]["coverage"], known["base_rate"]]
+    numbers = [manifest["price_interval"]["coverage"], manifest["evaluation"]["coverage"], fits["base_rate"]]
     numbers += [of_lv["seasonal_har_share"], *(of_lv["smear"][name] for name in ("model", "har", "lhar"))]
     if not all(isinstance(number, int | float) for number in numbers):
         raise TypeError("a number is none")
@@ -119,20 +119,20 @@ def check(manifest: Any, source: str) -> dict[str, Any]:
         why = f"{type(error).__name__}: {error}"
         raise InputError(f"{source} was changed or damaged: a part isn't as this program wrote it ({why})") from error
     now = features.select(bool(manifest["data"].get("has_flow")))
-    theirs = [column["name"] for column in manifest["features"]["columns"]]
-    if theirs != features.names(now):
-        gone = sorted(set(theirs) ^ set(features.names(now)))
-        difference = f"they differ in {', '.join(gone[:5])}" if gone else "their order differs"
+    trained_names = [column["name"] for column in manifest["features"]["columns"]]
+    if trained_names != features.names(now):
+        changed_names = sorted(set(trained_names) ^ set(features.names(now)))
+        difference = f"they differ in {', '.join(changed_names[:5])}" if changed_names else "their order differs"
         raise InputError(
             f"{source}: the model was trained on other features than this program computes: {difference}; "
             "train it again with this version, or predict with the version that made it"
         )
     if len(manifest["features"]["probe"]) != len(now):
         raise InputError(f"{source} was changed or damaged: the probe isn't one number for each feature")
-    if other := features.differing(now, manifest["features"]["probe"]):
+    if differing_names := features.differing(now, manifest["features"]["probe"]):
         raise InputError(
-            f"{source}: this program computes {len(other)} of the model's features differently "
-            f"({', '.join(other[:5])}); train it again with this version, or predict with the version "
+            f"{source}: this program computes {len(differing_names)} of the model's features differently "
+            f"({', '.join(differing_names[:5])}); train it again with this version, or predict with the version "
             "that made it"
         )
     return manifest

@@ -78,9 +78,9 @@ class Style:
         """
         mark = self.mark
         texts = _texts(values)
-        made = pd.Series(np.nan, index=values.index, dtype=np.float64)
+        numbers = pd.Series(np.nan, index=values.index, dtype=np.float64)
         parsed = [_number(str(text), name, mark) for text in texts]
-        made.loc[texts.index] = parsed
+        numbers.loc[texts.index] = parsed
         bad = np.isnan(np.asarray(parsed, dtype=np.float64))
         if bad.any():
             raise not_a_number(texts[bad], name, title)
@@ -96,13 +96,13 @@ class Style:
             raise InputError(
                 f"line {line}, column {title}: {text!r} has no K, M or B as other values have: write numbers"
             )
-        return made
+        return numbers
 
 
 def _texts(values: pd.Series) -> pd.Series:
     """The texts that stand for a value."""
-    there = values.dropna().astype(str).str.strip()
-    return there[~there.isin(NONE)]
+    texts = values.dropna().astype(str).str.strip()
+    return texts[~texts.isin(NONE)]
 
 
 def _split(text: str, name: str) -> tuple[str, str, float]:

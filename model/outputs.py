@@ -49,8 +49,8 @@ def write(run: Run, out: Output) -> None:
             "no report.html: it is made of all hours, and only the last are held here", hours=len(run.bars)
         )
     else:
-        for name, drawn in report.standalone(run).items():
-            out.write(name, drawn)
+        for name, content in report.standalone(run).items():
+            out.write(name, content)
         out.write(REPORT, report.page(run))
     out.drop_earlier(REPORT, "plots/*.svg", "predictions/*.parquet")
     out.finish(to_bytes(manifest.make(run, out)))
@@ -64,7 +64,7 @@ TRACKED = (REPORT, "model-card.md", "metrics.json", store.MANIFEST, *(f"{target}
 def tracked_params(run: Run) -> dict[str, object]:
     """What MLflow shows as parameters."""
     s = run.settings
-    shown: dict[str, object] = {
+    tracked: dict[str, object] = {
         "data": s.data,
         "data_sha256": run.data.sha256,
         "seed": s.seed,
@@ -75,8 +75,8 @@ def tracked_params(run: Run) -> dict[str, object]:
         "output": s.output,
     }
     for target, params in s.params.items():
-        shown |= {f"{target}.{name}": value for name, value in dataclasses.asdict(params).items()}
-    return shown
+        tracked |= {f"{target}.{name}": value for name, value in dataclasses.asdict(params).items()}
+    return tracked
 
 
 def tracked_metrics(run: Run) -> list[tuple[str, float, int]]:

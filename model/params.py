@@ -120,8 +120,8 @@ def apply(base: Mapping[str, Params], table: Mapping[str, Any], source: str) -> 
         if name not in _NAMES:
             raise _unknown(str(name), source)
         number = parse(name, value, source)
-        for chosen in [target] if target else TARGETS:
-            result[chosen] = dataclasses.replace(result[chosen], **{name: number})  # type: ignore[arg-type]  # parse() gives the field its type
+        for of_target in [target] if target else TARGETS:
+            result[of_target] = dataclasses.replace(result[of_target], **{name: number})  # type: ignore[arg-type]  # parse() gives the field its type
     return result
 
 
@@ -153,10 +153,10 @@ def _from_ssm(name: str) -> dict[str, Any]:
     )
     table = {}
     for parameter in (p for page in pages for p in page["Parameters"]):
-        *where, last = parameter["Name"].removeprefix(name).split("/")
-        if len(where) > 1 or (where and where[0] not in TARGETS):
+        *target, last = parameter["Name"].removeprefix(name).split("/")
+        if len(target) > 1 or (target and target[0] not in TARGETS):
             raise InputError(f"PARAMS_SSM: unknown place {parameter['Name']}; use {name}NAME or {name}TARGET/NAME")
-        (table.setdefault(where[0], {}) if where else table)[last] = parameter["Value"]
+        (table.setdefault(target[0], {}) if target else table)[last] = parameter["Value"]
     if not table:
         raise InputError(f"PARAMS_SSM: no parameters below {name}")
     return table
@@ -185,5 +185,5 @@ def load(env: Mapping[str, str]) -> dict[str, Params]:
         params = apply(params, _from_file(uri), f"PARAMS_FILE {uri}")
     if name := env.get("PARAMS_SSM", "").strip():
         params = apply(params, _from_ssm(name), f"PARAMS_SSM {name}")
-    given = sorted((k, v) for k, v in env.items() if k.startswith("HP_"))
-    return apply(params, _from_env(given), "environment (HP_*)")
+    variables = sorted((k, v) for k, v in env.items() if k.startswith("HP_"))
+    return apply(params, _from_env(variables), "environment (HP_*)")

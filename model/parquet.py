@@ -132,9 +132,11 @@ def _check_size(file: Any, path: Path, max_bytes: int) -> None:
     wide = max((len(group.columns) for group in file.row_groups), default=0)
     if wide > header.MAX_COLUMNS:
         raise InputError(f"{path.name} has {wide:,} columns: more than {header.MAX_COLUMNS:,} aren't read")
-    said = sum(column.meta_data.total_uncompressed_size for group in file.row_groups for column in group.columns)
+    unpacked_size = sum(
+        column.meta_data.total_uncompressed_size for group in file.row_groups for column in group.columns
+    )
     rows = sum(group.num_rows for group in file.row_groups)
-    size = max(said, rows * wide * NUMBER, path.stat().st_size)
+    size = max(unpacked_size, rows * wide * NUMBER, path.stat().st_size)
     if size > max_bytes:
         raise files.too_large(path.name, f"{size:,}", max_bytes)
     files.check_ratio(path.name, size, path.stat().st_size)

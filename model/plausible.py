@@ -36,7 +36,7 @@ SAME = 0.001
 POWERS = (10.0, 100.0, 1000.0, 1e6)
 
 
-def check(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> None:
+def check(rows: pd.DataFrame, repairs: dict[str, int], is_part: bool = False) -> None:
     """Look at rows in order of time; counts ``jumps``, ``long_wicks``, ``spring_gaps`` and ``volume_steps``.
 
     Of a part of the data single bars are refused, and not what many or all of its bars are.
@@ -63,16 +63,16 @@ def check(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> No
     _within(o, c, lines)
     _decimals(h, low, np.maximum(o, c), np.minimum(o, c), lines)
     far = _jumps(o, c, h, low, next_hour)
-    done["jumps"] = int(far.sum())
-    if too_many_jumps(done["jumps"], int(next_hour.sum())) and not is_part:
+    repairs["jumps"] = int(far.sum())
+    if too_many_jumps(repairs["jumps"], int(next_hour.sum())) and not is_part:
         at = int(np.flatnonzero(far)[0])
         raise InputError(
             f"line {lines[at + 1]}: Open is {o[at + 1]:g} after a Close of {c[at]:g} (line {lines[at]}), and "
-            f"{done['jumps'] - 1} more hours {MIXED}"
+            f"{repairs['jumps'] - 1} more hours {MIXED}"
         )
-    done["long_wicks"] = int(((h > WICK * np.maximum(o, c)) | (low < np.minimum(o, c) / WICK)).sum())
-    done["spring_gaps"] = _spring_gaps(time)
-    done["volume_steps"] = _volume_steps(rows["volume"].to_numpy())
+    repairs["long_wicks"] = int(((h > WICK * np.maximum(o, c)) | (low < np.minimum(o, c) / WICK)).sum())
+    repairs["spring_gaps"] = _spring_gaps(time)
+    repairs["volume_steps"] = _volume_steps(rows["volume"].to_numpy())
 
 
 Floats = npt.NDArray[np.float64]
@@ -86,13 +86,13 @@ def _units(o: Floats, c: Floats, next_hour: npt.NDArray[np.bool_], lines: npt.ND
     if not len(bad):
         return
     at = int(bad[0])
-    more = len(bad) - 1
+    further = len(bad) - 1
     power = next((p for p in POWERS if abs(times[at] / p - 1) < 0.2), None)
     factor = f"some {power:,.0f} times" if power else f"{times[at]:.3g} times"
     way = f"{factor} as much" if ratio[at] > 1 else f"{factor} less"
     single = len(bad) > 1 and bad[1] == at + 1
     why = "a bar of another unit" if single else "the unit changes here, or these are two series"
-    also = f" (and {more} more such jumps)" if more else ""
+    also = f" (and {further} more such jumps)" if further else ""
     raise InputError(
         f"line {lines[at + 1]}: Open is {o[at + 1]:g} after a Close of {c[at]:g} (line {lines[at]}), {way}: {why}{also}"
     )

@@ -104,17 +104,17 @@ def _price(value: float) -> float:
 def _forecast(
     models: dict[str, boost.Fitted], content: dict[str, Any], bars: Bars, has_flow: bool, now: dt.datetime
 ) -> dict[str, Any]:
-    chosen = features.select(has_flow)
-    matrix = features.build(bars, chosen)[-1:]
-    known = targets.make(bars)
-    har = known.har[-1:]
-    if not np.isfinite(har).all() or not np.isfinite(known.scale[-1]):
+    selection = features.select(has_flow)
+    matrix = features.build(bars, selection)[-1:]
+    labels = targets.make(bars)
+    har = labels.har[-1:]
+    if not np.isfinite(har).all() or not np.isfinite(labels.scale[-1]):
         raise InputError(f"too much of the last week before {bars.time[-1]}Z is missing to forecast from")
     p_up = float(models["direction"].predict(matrix, har)[0])
-    ret = float(models["return"].predict(matrix, har)[0] * known.scale[-1])
+    ret = float(models["return"].predict(matrix, har)[0] * labels.scale[-1])
     seasonal = linear.Seasonal.from_json(content["baselines"]["seasonal_har"])
-    of_lv, week_hour = content["volatility"], known.week_hour[-1:]
-    lhar = seasonal.predict(known.lhar[-1:], week_hour)
+    of_lv, week_hour = content["volatility"], labels.week_hour[-1:]
+    lhar = seasonal.predict(labels.lhar[-1:], week_hour)
     log_variance = baselines.blend(models["volatility"].predict(matrix, har), lhar, of_lv["seasonal_har_share"])
     lv, interval = float(log_variance[0]), content["price_interval"]
     variance = float(np.exp(lv) * of_lv["smear"]["model"])

@@ -55,7 +55,7 @@ def hours(rows: pd.DataFrame, is_part: bool = False) -> None:
         raise _refuse(rows.index[1], f"{problem}: hourly bars are needed")
 
 
-def order(rows: pd.DataFrame, done: dict[str, int], apart: pd.Timedelta = HOUR) -> pd.DataFrame:
+def order(rows: pd.DataFrame, repairs: dict[str, int], apart: pd.Timedelta = HOUR) -> pd.DataFrame:
     """Sort by time and drop repeated hours; counts ``unordered`` and ``duplicates``.
 
     Of two rows for an hour that agree on Open, the one that covers the other (higher high, lower
@@ -64,14 +64,14 @@ def order(rows: pd.DataFrame, done: dict[str, int], apart: pd.Timedelta = HOUR) 
     Raises:
         InputError: two rows for one hour contradict each other, or one is a bar of a longer interval than `apart`.
     """
-    done["unordered"] = int((np.diff(rows["time"].to_numpy().astype(np.int64)) < 0).sum())
+    repairs["unordered"] = int((np.diff(rows["time"].to_numpy().astype(np.int64)) < 0).sum())
     rows = (
         rows.sort_values(["time", "volume"], kind="stable")
-        if done["unordered"] or rows["time"].duplicated().any()
+        if repairs["unordered"] or rows["time"].duplicated().any()
         else rows
     )
-    done["duplicates"] = int(rows["time"].duplicated().sum())
-    if not done["duplicates"]:
+    repairs["duplicates"] = int(rows["time"].duplicated().sum())
+    if not repairs["duplicates"]:
         return rows
     rows = rows[~rows.duplicated(subset=["time", *PRICES, "volume"])]
     twice = rows["time"].duplicated(keep=False)
@@ -141,7 +141,7 @@ def _why_twice(time: pd.Timestamp) -> str:
     return "keep the right one"
 
 
-def unfinished(rows: pd.DataFrame, now: dt.datetime, done: dict[str, int]) -> pd.DataFrame:
+def unfinished(rows: pd.DataFrame, now: dt.datetime, repairs: dict[str, int]) -> pd.DataFrame:
     """Drop the last hour when it isn't over at `now` or its close time says so; counts ``partial_hour``.
 
     Raises:
@@ -155,11 +155,11 @@ def unfinished(rows: pd.DataFrame, now: dt.datetime, done: dict[str, int]) -> pd
     partial = bool(last["time"] + HOUR > now)
     if "close_time" in rows and pd.notna(last["close_time"]):
         partial |= bool(last["close_time"] - last["time"] < HOUR - pd.Timedelta(seconds=2))
-    done["partial_hour"] = int(partial)
+    repairs["partial_hour"] = int(partial)
     return rows.iloc[:-1] if partial else rows
 
 
-def prices(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> pd.DataFrame:
+def prices(rows: pd.DataFrame, repairs: dict[str, int], is_part: bool = False) -> pd.DataFrame:
     """Mend impossible bars where it is safe; counts ``swapped_high_low``, ``widened`` and ``incomplete``.
 
     How many of a part of the data are incomplete is for whoever has all parts to judge.
@@ -169,7 +169,7 @@ def prices(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> p
     """
     rows = rows.copy()
     incomplete = rows[list(PRICES)].isna().any(axis=1).to_numpy()
-    done["incomplete"] = int(incomplete.sum())
+    repairs["incomplete"] = int(incomplete.sum())
     if incomplete.sum() > MAX_MISSING * len(rows) and not is_part:
         raise _refuse(rows.index[incomplete][0], f"{incomplete.mean():.0%} of all rows lack a price")
     rows = rows[~incomplete]
@@ -182,7 +182,7 @@ def prices(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> p
     h = np.where(near & (h < top) & (h >= top * (1 - ROUNDING)), top, h)
     low = np.where(near & (low > bottom) & (low <= bottom * (1 + ROUNDING)), bottom, low)
     rows["high"], rows["low"] = h, low
-    done["swapped_high_low"], done["widened"] = int(swap.sum()), int(near.sum())
+    repairs["swapped_high_low"], repairs["widened"] = int(swap.sum()), int(near.sum())
     wrong = [
         (~np.isfinite(rows[list(PRICES)].to_numpy()).all(axis=1) | np.isinf(volume), "a price or volume is infinite"),
         ((rows[list(PRICES)] <= 0).to_numpy().any(axis=1), "a price is zero or negative"),
@@ -210,7 +210,7 @@ def flow_of(column: Any) -> tuple[int, int, bool]:
     return int(missing.sum()), len(column), bool((column[~missing] != 0).any())
 
 
-def to_bars(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> Bars:
+def to_bars(rows: pd.DataFrame, repairs: dict[str, int], is_part: bool = False) -> Bars:
     """Rows on an unbroken hourly grid; counts ``missing_hours``, ``longest_gap`` and ``no_trade``.
 
     An hour without trades (no volume and one price) carries no news: it becomes a missing hour. Of a part of the
@@ -220,9 +220,9 @@ def to_bars(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> 
         InputError: too much is missing.
     """
     still = ((rows["volume"] == 0) & (rows["high"] == rows["low"])).to_numpy()
-    done["no_trade"] = int(still.sum())
-    done["zero_volume"] = int((rows["volume"] == 0).sum()) - done["no_trade"]
-    done["missing_volume"] = int(rows["volume"].isna().sum())
+    repairs["no_trade"] = int(still.sum())
+    repairs["zero_volume"] = int((rows["volume"] == 0).sum()) - repairs["no_trade"]
+    repairs["missing_volume"] = int(rows["volume"].isna().sum())
     rows = rows[~still]
     if rows.empty and not is_part:
         raise InputError("no hour has any trades: every row has volume 0 and one price")
@@ -230,13 +230,13 @@ def to_bars(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> 
     place = (stamp - stamp[:1]).astype(np.int64)
     size = int(place.max(initial=-1)) + 1
     gaps = np.diff(place) - 1
-    done["missing_hours"] = int(gaps.sum())
-    done["longest_gap"] = int(gaps.max(initial=0))
-    if done["missing_hours"] > MAX_MISSING * size and not is_part:
+    repairs["missing_hours"] = int(gaps.sum())
+    repairs["longest_gap"] = int(gaps.max(initial=0))
+    if repairs["missing_hours"] > MAX_MISSING * size and not is_part:
         line = rows.index[1:][gaps == gaps.max()][0]
         raise _refuse(
             line,
-            f"{done['missing_hours']} of {size} hours are missing, {done['longest_gap']} of them just "
+            f"{repairs['missing_hours']} of {size} hours are missing, {repairs['longest_gap']} of them just "
             "before this line: too many to learn from",
         )
 
@@ -245,10 +245,10 @@ def to_bars(rows: pd.DataFrame, done: dict[str, int], is_part: bool = False) -> 
         values[place] = rows[name].to_numpy()
         return values
 
-    given = [name for name in FLOW if name in rows]
-    there = [name for name in given if is_part or has_values(*flow_of(rows[name]))]
-    done["empty_flow"] = len(given) - len(there)
-    flow = {name: grid(name) for name in FLOW} if len(there) == len(FLOW) else {}
+    columns = [name for name in FLOW if name in rows]
+    useful = [name for name in columns if is_part or has_values(*flow_of(rows[name]))]
+    repairs["empty_flow"] = len(columns) - len(useful)
+    flow = {name: grid(name) for name in FLOW} if len(useful) == len(FLOW) else {}
     time = stamp[:1] + np.arange(size).astype("timedelta64[h]")
     return Bars(
         time.astype("datetime64[s]"), grid("open"), grid("high"), grid("low"), grid("close"), grid("volume"), flow

@@ -17,7 +17,7 @@ def step(rows: pd.DataFrame) -> pd.Timedelta:
     return HOUR if apart.empty else apart.mode().iloc[0]
 
 
-def to_hours(rows: pd.DataFrame, apart: pd.Timedelta, done: dict[str, int]) -> pd.DataFrame:
+def to_hours(rows: pd.DataFrame, apart: pd.Timedelta, repairs: dict[str, int]) -> pd.DataFrame:
     """Hours from bars that are `apart`, a part of an hour; counts ``incomplete_hours``, which are left out.
 
     Open is the first bar's, Close the last one's, High and Low the extremes, amounts are sums. An hour counts only
@@ -26,7 +26,7 @@ def to_hours(rows: pd.DataFrame, apart: pd.Timedelta, done: dict[str, int]) -> p
     Args:
         rows: in order of time, each time once.
         apart: of the bars.
-        done: gets the count.
+        repairs: gets the count.
 
     Raises:
         InputError: bars aren't a whole part of an hour, or begin between its parts.
@@ -41,19 +41,19 @@ def to_hours(rows: pd.DataFrame, apart: pd.Timedelta, done: dict[str, int]) -> p
     hour = rows["time"].dt.floor("h").to_numpy()
     start = np.flatnonzero(np.append(True, hour[1:] != hour[:-1]))
     stop = np.append(start[1:], len(rows)) - 1
-    made: dict[str, object] = {"time": hour[start]}
+    columns: dict[str, object] = {"time": hour[start]}
     for name in rows.columns.intersection(["open", "high", "low", "close", "volume", *FLOW]):
         values = rows[name].to_numpy()
-        made[name] = (
+        columns[name] = (
             values[start] if name == "open"
             else values[stop] if name == "close"
             else np.maximum.reduceat(values, start) if name == "high"
             else np.minimum.reduceat(values, start) if name == "low"
             else np.add.reduceat(values, start)
         )  # fmt: skip
-    hours = pd.DataFrame(made, index=rows.index[start])
+    hours = pd.DataFrame(columns, index=rows.index[start])
     whole = stop - start + 1 == parts
-    done["incomplete_hours"] = int((~whole).sum())
+    repairs["incomplete_hours"] = int((~whole).sum())
     if not whole.any():
         raise InputError(f"no hour has all of its {parts} bars of {apart}")
     return hours[whole]

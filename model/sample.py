@@ -58,8 +58,8 @@ def series(hours: npt.NDArray[Any], seed: int) -> Iterator[Chunk]:
     log_price, slow, fast, last = float(np.log(30_000.0)), 0.0, 0.0, 0.0
     for start in range(0, len(hours), CHUNK):
         chunk = hours[start : start + CHUNK]
-        made, log_price, slow, fast, last = _chunk(rng, chunk, log_price, slow, fast, last)
-        yield made
+        bars, log_price, slow, fast, last = _chunk(rng, chunk, log_price, slow, fast, last)
+        yield bars
 
 
 def _chunk(
@@ -97,13 +97,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="the CSV file to write")
     parser.add_argument("--rows", type=int, default=6000, help="hours (default 6000)")
     parser.add_argument("--seed", type=int, default=7, help="seed (default 7)")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     began = dt.datetime.now(dt.UTC)
-    write(given.out, given.rows, given.seed)
+    write(options.out, options.rows, options.seed)
     from model import log
 
     seconds = (dt.datetime.now(dt.UTC) - began).total_seconds()
-    log.get().info("synthetic sample written", path=str(given.out), rows=given.rows, seed=given.seed, seconds=seconds)
+    log.get().info(
+        "synthetic sample written", path=str(options.out), rows=options.rows, seed=options.seed, seconds=seconds
+    )
     return 0
 
 

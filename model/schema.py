@@ -44,8 +44,8 @@ def check(rows: pd.DataFrame) -> None:
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases
         case = cases.iloc[0]
-        where = f"line {case['index']}" if pd.notna(case["index"]) else "the file"
-        more = f" ({len(cases) - 1} more)" if len(cases) > 1 else ""
+        place = f"line {case['index']}" if pd.notna(case["index"]) else "the file"
+        count_text = f" ({len(cases) - 1} more)" if len(cases) > 1 else ""
         raise InputError(
-            f"{where}, column {case['column']}: {case['failure_case']!r} fails the check {case['check']}{more}"
+            f"{place}, column {case['column']}: {case['failure_case']!r} fails the check {case['check']}{count_text}"
         ) from error

@@ -138,17 +138,17 @@ def _promote(env: Mapping[str, str]) -> str:
 
 def _checkpoint(env: Mapping[str, str], output: str) -> str:
     """CHECKPOINT_URI, checked; empty without it."""
-    given = env.get("CHECKPOINT_URI", "").strip()
-    uri = given.removeprefix("file://").rstrip("/") or given
+    value = env.get("CHECKPOINT_URI", "").strip()
+    uri = value.removeprefix("file://").rstrip("/") or value
     if not uri:
         return ""
     if "://" in uri and not store.is_s3(uri):
-        raise InputError(f"CHECKPOINT_URI is {given!r}: use s3://bucket/prefix or a folder")
+        raise InputError(f"CHECKPOINT_URI is {value!r}: use s3://bucket/prefix or a folder")
     if store.is_s3(uri):
         store.split_s3(uri)
     checkpoint, results = (place if store.is_s3(place) else os.path.realpath(place) for place in (uri, output))
     if f"{checkpoint}/".startswith(f"{results.rstrip('/')}/") or results.startswith(f"{checkpoint}/"):
-        raise InputError(f"CHECKPOINT_URI is {given!r}, and OUTPUT_URI {output!r}: neither may lie in the other")
+        raise InputError(f"CHECKPOINT_URI is {value!r}, and OUTPUT_URI {output!r}: neither may lie in the other")
     return uri
 
 

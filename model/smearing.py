@@ -20,8 +20,8 @@ first test fold a quarter of a year had the least QLIKE; all of the past, a year
 
 def factor(errors: Array) -> float:
     """Mean of the exponentials of the last errors (actual less forecast log variance), NaN left out; 1 without any."""
-    known = errors[np.isfinite(errors)][-WINDOW:]
-    return float(np.exp(known).mean()) if len(known) else 1.0
+    finite = errors[np.isfinite(errors)][-WINDOW:]
+    return float(np.exp(finite).mean()) if len(finite) else 1.0
 
 
 def by_fold(lv: Array, forecast: Array, folds: Sequence[Fold]) -> tuple[Array, float]:
@@ -38,8 +38,8 @@ def by_fold(lv: Array, forecast: Array, folds: Sequence[Fold]) -> tuple[Array, f
     Returns:
         The variances, shape (n,), NaN outside of the folds; and the factor after the last row.
     """
-    made, errors = np.full(len(lv), np.nan), lv - forecast
+    variances, errors = np.full(len(lv), np.nan), lv - forecast
     for fold in folds:
         test = slice(fold.test_start, fold.test_stop)
-        made[test] = np.exp(forecast[test]) * factor(errors[: fold.test_start])
-    return made, factor(errors)
+        variances[test] = np.exp(forecast[test]) * factor(errors[: fold.test_start])
+    return variances, factor(errors)

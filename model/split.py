@@ -34,14 +34,14 @@ def walk_forward(rows: int, folds: int, first_train: float, embargo: int) -> lis
         InputError: too few rows for that many folds.
     """
     edges = np.linspace(int(rows * first_train), rows, folds + 1).astype(int)
-    made = [Fold(i, int(a) - embargo, int(a), int(b)) for i, (a, b) in enumerate(itertools.pairwise(edges))]
-    if made[0].train_stop < MIN_TRAIN or any(f.test_stop - f.test_start < MIN_TEST for f in made):
+    periods = [Fold(i, int(a) - embargo, int(a), int(b)) for i, (a, b) in enumerate(itertools.pairwise(edges))]
+    if periods[0].train_stop < MIN_TRAIN or any(f.test_stop - f.test_start < MIN_TEST for f in periods):
         need = int(max((MIN_TRAIN + embargo) / first_train, MIN_TEST * folds / (1 - first_train))) + 1
         raise InputError(
             f"{rows} hours are too few for {folds} folds with an embargo of {embargo} hours: "
             f"at least {need} are needed, or set FOLDS or EMBARGO_HOURS lower"
         )
-    return made
+    return periods
 
 
 def tail(stop: int, embargo: int, share: float = 0.15) -> tuple[int, int]:

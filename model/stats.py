@@ -70,9 +70,9 @@ def of_sums(parts: Array, score: Callable[[Array], Array], seed: int, block: int
     # Sums of a block from cumulative sums; blocks run around the end of the series.
     wrapped = np.concatenate([np.zeros((1, parts.shape[1])), np.cumsum(np.concatenate([parts, parts[:block]]), axis=0)])
     sums = wrapped[block:] - wrapped[:-block]
-    drawn = np.stack([sums[starts].sum(axis=0) for starts in _starts(rows, seed, resamples(rows), block)])
+    samples = np.stack([sums[starts].sum(axis=0) for starts in _starts(rows, seed, resamples(rows), block)])
     with np.errstate(all="ignore"):
-        return _interval(float(score(parts.sum(axis=0))), score(drawn))
+        return _interval(float(score(parts.sum(axis=0))), score(samples))
 
 
 def skill(loss: Array, baseline: Array, seed: int) -> Estimate:
@@ -144,8 +144,8 @@ def auc(labels: Array, scores: Array, seed: int, block: int = BLOCK) -> Estimate
         return Estimate(math.nan, math.nan, math.nan)
     block = min(block, rows)
     ranks = _Ranks(labels, scores)
-    drawn = [ranks.auc(_times_drawn(starts, rows, block)) for starts in _starts(rows, seed, resamples(rows), block)]
-    return _interval(ranks.auc(np.ones(rows, dtype=np.int16)), np.asarray(drawn))
+    samples = [ranks.auc(_times_drawn(starts, rows, block)) for starts in _starts(rows, seed, resamples(rows), block)]
+    return _interval(ranks.auc(np.ones(rows, dtype=np.int16)), np.asarray(samples))
 
 
 @dataclasses.dataclass(frozen=True)

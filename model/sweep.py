@@ -83,17 +83,19 @@ def sweep(
     Raises:
         InputError: bad data, grid or settings.
     """
-    tried = candidates(grid, count, settings.seed)
-    tables = [params.apply(settings.params, values, "--grid") for values in tried]
-    loaded = data.load_uri(settings.data, settings.reading, now)
+    combinations = candidates(grid, count, settings.seed)
+    tables = [params.apply(settings.params, values, "--grid") for values in combinations]
+    dataset = data.load_uri(settings.data, settings.reading, now)
     out = store.Output(settings.output)
     out.prepare()
-    early = early_part(loaded.bars, settings)
-    log.get().info("sweep begins", candidates=len(tried), targets=", ".join(names), last_hour=f"{early.time[-1]}Z")
-    results = _scored(Trial.of(early, settings), tried, tables, names)
+    early = early_part(dataset.bars, settings)
+    log.get().info(
+        "sweep begins", candidates=len(combinations), targets=", ".join(names), last_hour=f"{early.time[-1]}Z"
+    )
+    results = _scored(Trial.of(early, settings), combinations, tables, names)
     best = {name: min(results, key=lambda c: float(np.mean(c.loss[name]))) for name in names}
     content = {
-        "data_sha256": loaded.sha256,
+        "data_sha256": dataset.sha256,
         "first": f"{early.time[0]}Z",
         "last": f"{early.time[-1]}Z",
         "seed": settings.seed,
@@ -126,16 +128,18 @@ class Trial:
     @classmethod
     def of(cls, early: Bars, settings: Settings) -> Trial:
         """The inner walk-forward on the bars before the first test fold."""
-        chosen = features.select(bool(early.flow))
+        selection = features.select(bool(early.flow))
         folds = split.walk_forward(len(early), INNER_FOLDS, settings.first_train, settings.embargo)
-        return cls(settings, chosen, features.build(early, chosen), targets.make(early), folds)
+        return cls(settings, selection, features.build(early, selection), targets.make(early), folds)
 
-    def loss(self, target: str, wanted: Params, fold: split.Fold) -> float:
+    def loss(self, target: str, hyperparameters: Params, fold: split.Fold) -> float:
         """The loss of one booster on the test hours of a fold; NaN once SIGTERM has come."""
         if stopping.requested():
             return np.nan
         columns, embargo, seed = features.columns_for(target, self.features), self.settings.embargo, self.settings.seed
-        fitted, _ = boost.fit(target, self.matrix, columns, self.labels, fold.train_stop, embargo, wanted, seed)
+        fitted, _ = boost.fit(
+            target, self.matrix, columns, self.labels, fold.train_stop, embargo, hyperparameters, seed
+        )
         rows = slice(fold.test_start, fold.test_stop)
         y = boost.label(target, self.labels)[rows]
         forecast = fitted.predict(self.matrix[rows], self.labels.har[rows])
@@ -144,10 +148,13 @@ class Trial:
 
 
 def _scored(
-    trial: Trial, tried: Sequence[Mapping[str, float]], tables: Sequence[Mapping[str, Params]], names: Sequence[str]
+    trial: Trial,
+    combinations: Sequence[Mapping[str, float]],
+    tables: Sequence[Mapping[str, Params]],
+    names: Sequence[str],
 ) -> list[Candidate]:
     """Every candidate with its losses, folds side by side. tables: the candidates' hyperparameters by target."""
-    results = [Candidate(values, {name: [] for name in names}) for values in tried]
+    results = [Candidate(values, {name: [] for name in names}) for values in combinations]
     with ThreadPoolExecutor(max_workers=trial.settings.threads) as pool:
         for number, (candidate, table) in enumerate(zip(results, tables, strict=True)):
             for name in names:

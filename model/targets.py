@@ -53,13 +53,13 @@ LHAR = (
 
 def lhar(bars: Bars, chunk: int = CHUNK) -> npt.NDArray[np.float32]:
     """The regressors of `LHAR`, shape (n, len(LHAR)); `chunk` hours at a time, so that memory stays bounded."""
-    made = np.empty((len(bars), len(LHAR)), dtype=np.float32)
+    columns = np.empty((len(bars), len(LHAR)), dtype=np.float32)
     for start in range(0, len(bars), chunk):
         before, stop = max(0, start - LOOKBACK), min(start + chunk, len(bars))
         for number, column in enumerate(_lhar(Series(bars.slice(before, stop)))):
             late = column[start - before :]
-            made[start:stop, number] = np.where(np.isfinite(late), late, np.nan)
-    return made
+            columns[start:stop, number] = np.where(np.isfinite(late), late, np.nan)
+    return columns
 
 
 def _lhar(x: Series) -> Iterator[Array]:

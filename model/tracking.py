@@ -221,12 +221,12 @@ def finish(run: MlflowRun, params: Mapping[str, object], metrics: list[tuple[str
     """Log everything and close the run; a failure is a warning."""
     try:
         run.log(params, metrics)
-        stored = [name for name, content in files.items() if run.upload(name, content)]
+        uploads = [name for name, content in files.items() if run.upload(name, content)]
         run.end("FINISHED")
     except Unreachable as error:
         log.get().warning("MLflow run is not complete", reason=str(error))
         return
-    if len(stored) < len(files):
+    if len(uploads) < len(files):
         log.get().warning("MLflow stores no files", reason="the server was started without --serve-artifacts")
 
 

@@ -58,53 +58,61 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
     out = Output(settings.output)
     moment = now or dt.datetime.now(dt.UTC)
     progress.begins(settings)
-    kept = Checkpoint(settings.checkpoint) if settings.checkpoint else None
+    checkpoint = Checkpoint(settings.checkpoint) if settings.checkpoint else None
     with stages("data read and checked") as values:
         tables = data.tables(settings.data, settings.reading)
-        moment = kept.began(data.checksum([table.sha256 for table in tables]), moment) if kept else moment
-        loaded = data.checked(tables, settings.reading, moment)
+        moment = checkpoint.began(data.checksum([table.sha256 for table in tables]), moment) if checkpoint else moment
+        dataset = data.checked(tables, settings.reading, moment)
         del tables
         values |= {
-            "rows": loaded.rows,
-            "first": loaded.span[0],
-            "last": loaded.span[1],
-            **{name: count for name, count in loaded.repairs.items() if count},
+            "rows": dataset.rows,
+            "first": dataset.span[0],
+            "last": dataset.span[1],
+            **{name: count for name, count in dataset.repairs.items() if count},
         }
-    folds = split.walk_forward(len(loaded.bars), settings.folds, settings.first_train, settings.embargo)
-    chosen = features.select(bool(loaded.bars.flow))
-    with place.choose(len(loaded.bars), len(chosen), settings.memory, settings.scheduler, settings.workers) as (
+    folds = split.walk_forward(len(dataset.bars), settings.folds, settings.first_train, settings.embargo)
+    selection = features.select(bool(dataset.bars.flow))
+    with place.choose(len(dataset.bars), len(selection), settings.memory, settings.scheduler, settings.workers) as (
         engine,
         into,
     ):
-        return _work(settings, loaded, folds, chosen, into, engine, out, stages, kept)
+        return _work(settings, dataset, folds, selection, into, engine, out, stages, checkpoint)
 
 
 def _work(
     settings: Settings,
-    loaded: Data,
+    dataset: Data,
     folds: list[Fold],
-    chosen: list[Feature],
+    selection: list[Feature],
     into: Features | None,
     engine: Engine,
     out: Output,
     stages: progress.Stages,
-    kept: Checkpoint | None,
+    checkpoint: Checkpoint | None,
 ) -> Run:
     """From features to outputs; `into` is where the matrix goes if not into memory."""
     out.begin()
     with stages("features built") as values:
-        matrix = features.build(loaded.bars, chosen, into=into)
-        labels = targets.make(loaded.bars)
-        values |= {"features": len(chosen), "hours": len(loaded.bars)}
+        matrix = features.build(dataset.bars, selection, into=into)
+        labels = targets.make(dataset.bars)
+        values |= {"features": len(selection), "hours": len(dataset.bars)}
     with stages("models trained") as values:
         result = walkforward.run(
-            loaded.bars, chosen, matrix, labels, folds, settings, progress.boosters(3 * (len(folds) + 1)), engine, kept
+            dataset.bars,
+            selection,
+            matrix,
+            labels,
+            folds,
+            settings,
+            progress.boosters(3 * (len(folds) + 1)),
+            engine,
+            checkpoint,
         )
         values |= {"boosters": 3 * (len(folds) + 1)}
     with stages("forecasts scored") as values:
-        overall, by_fold, recent = scored(loaded.bars, labels, result.forecasts, settings)
+        overall, by_fold, recent = scored(dataset.bars, labels, result.forecasts, settings)
         values |= {"hours": overall.hours}
-    run = Run(settings, loaded, chosen, matrix, labels, folds, result, overall, by_fold, recent, stages.seconds, {})
+    run = Run(settings, dataset, selection, matrix, labels, folds, result, overall, by_fold, recent, stages.seconds, {})
     with stages("forecasts explained"):
         run.shap |= {target: report.mean_abs(run, target) for target in result.models}
     with stages("results written") as values:

@@ -42,13 +42,13 @@ def check(content: Any, objectives: Collection[str]) -> None:
 
 def _fits(content: Any, objectives: Collection[str]) -> bool:
     learner = content["learner"]
-    told, booster = learner["learner_model_param"], learner["gradient_booster"]
-    features, names = int(told["num_feature"]), learner.get("feature_names", ())
+    shape, booster = learner["learner_model_param"], learner["gradient_booster"]
+    features, names = int(shape["num_feature"]), learner.get("feature_names", ())
     if not (
         1 <= features <= MOST_FEATURES
-        and int(told.get("num_class", 0)) in (0, 1)
-        and int(told.get("num_target", 1)) == 1
-        and re.fullmatch(r"\[?[-+.\dEe]{1,40}\]?", told["base_score"])
+        and int(shape.get("num_class", 0)) in (0, 1)
+        and int(shape.get("num_target", 1)) == 1
+        and re.fullmatch(r"\[?[-+.\dEe]{1,40}\]?", shape["base_score"])
         and len(names) in (0, features)
         and len(set(names)) == len(names)
         and "c" not in learner.get("feature_types", ())
@@ -74,23 +74,23 @@ def _fits(content: Any, objectives: Collection[str]) -> bool:
 
 
 def _whole_numbers(values: Any) -> npt.NDArray[np.int64]:
-    made = np.asarray(values)
-    if made.ndim != 1 or made.dtype.kind not in "iu":
+    numbers = np.asarray(values)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
         raise TypeError("whole numbers are needed")
-    return made.astype(np.int64)
+    return numbers.astype(np.int64)
 
 
 def _is_tree(tree: Any, features: int) -> bool:
     """Whether each node but the root has one parent, which knows it, and no branch is endless."""
-    told = tree["tree_param"]
+    shape = tree["tree_param"]
     left, right, split, parents = (
         _whole_numbers(tree[name]) for name in ("left_children", "right_children", "split_indices", "parents")
     )
     count, inner = len(left), np.flatnonzero(left != -1)
     if not (
-        int(told["num_nodes"]) == count == len(right) == len(split)
-        and int(told["num_feature"]) == features
-        and int(told["size_leaf_vector"]) in (0, 1)
+        int(shape["num_nodes"]) == count == len(right) == len(split)
+        and int(shape["num_feature"]) == features
+        and int(shape["size_leaf_vector"]) in (0, 1)
         and all(len(tree[name]) == count for name in _OF_NODES)
         and all(np.isfinite(np.asarray(tree[name], float)).all() for name in _OF_NODES)
         and min(tree["sum_hessian"]) >= 0

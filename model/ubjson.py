@@ -49,10 +49,10 @@ def decode(raw: bytes) -> Any:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object, of which two readers might take another one of two values of one name."""
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise Unreadable(_TWICE)
-    return made
+    return fields
 
 
 def made_by(raw: bytes) -> str:
@@ -131,16 +131,16 @@ class _Reader:
             if count < 0 or count > len(self.raw):
                 raise Unreadable(_CUT)
             return [self.value(self.take(1), depth + 1) for _ in range(count)]
-        made = []
+        items = []
         while not self.next_is(b"]"):
-            made.append(self.value(self.take(1), depth + 1))
-        return made
+            items.append(self.value(self.take(1), depth + 1))
+        return items
 
     def _object(self, depth: int) -> dict[str, Any]:
-        made: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         while not self.next_is(b"}"):
             name = self.text()
-            if name in made:
+            if name in fields:
                 raise Unreadable(_TWICE)
-            made[name] = self.value(self.take(1), depth + 1)
-        return made
+            fields[name] = self.value(self.take(1), depth + 1)
+        return fields

@@ -122,7 +122,7 @@ def run(
     settings: Settings,
     progress: Progress,
     engine: Engine | None = None,
-    kept: Checkpoint | None = None,
+    run_checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Train all folds and the final models, and forecast every test fold.
 
@@ -132,16 +132,16 @@ def run(
         Stopped: SIGTERM came; running boosters end at their next round.
     """
     training = _Training(features, matrix, targets, settings, engine or InMemory())
-    if kept:
-        training = dataclasses.replace(training, kept=_boosters(kept, training))
+    if run_checkpoint:
+        training = dataclasses.replace(training, kept=_boosters(run_checkpoint, training))
     jobs: list[Job] = [(target, -1, len(bars)) for target in TARGETS]
     jobs += [(target, fold.number, fold.train_stop) for fold in reversed(folds) for target in TARGETS]
     result = Result(Forecasts.empty(len(bars)), {}, {t: [0] * len(folds) for t in TARGETS})
     tails = {target: np.full(len(bars), np.nan) for target in TARGETS}
     restored = training.kept.restore([training.named(job) for job in jobs]) if training.kept else set()
     result.restored = len(restored)
-    with contextlib.closing(_side_by_side(training, jobs)) as made:
-        for job, fitted, tail, seconds in made:
+    with contextlib.closing(_side_by_side(training, jobs)) as results:
+        for job, fitted, tail, seconds in results:
             target, number, _ = job
             if tail is not None:
                 tails[target][: len(tail)] = tail * targets.scale[: len(tail)] if target == "return" else tail
@@ -155,10 +155,10 @@ def run(
     return result
 
 
-def _boosters(kept: Checkpoint, training: _Training) -> Boosters:
+def _boosters(run_checkpoint: Checkpoint, training: _Training) -> Boosters:
     """The kept boosters of this run, and only those that it would train itself."""
     data = fingerprint.inputs(training.matrix, training.targets)
-    return Boosters(kept, made_for(training.settings, data, training.engine.place), names(training.features))
+    return Boosters(run_checkpoint, made_for(training.settings, data, training.engine.place), names(training.features))
 
 
 def made_for(settings: Settings, data: str, place: str) -> checkpoint.MadeFor:
@@ -183,12 +183,12 @@ def _side_by_side(training: _Training, jobs: Sequence[Job]) -> Generator[tuple[J
         waiting = {pool.submit(training.fit, job) for job in jobs}
         try:
             while waiting:
-                done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
-                for future in done:
-                    made = future.result()
+                ended, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    outcome = future.result()
                     if stopping.requested():
                         raise stopping.Stopped
-                    yield made
+                    yield outcome
         except BaseException:
             training.engine.close()
             pool.shutdown(cancel_futures=True)

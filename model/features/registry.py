@@ -78,10 +78,10 @@ def columns_for(target: str, features: Sequence[Feature]) -> npt.NDArray[np.int6
     """Which columns of the feature matrix `target` learns from."""
     if target == "volatility":
         weak = WEAK_FOR_VOLATILITY.split()
-        taken = [f.name not in weak for f in features]
+        mask = [f.name not in weak for f in features]
     else:
-        taken = [f.group not in LEFT_OUT[target] for f in features]
-    return np.flatnonzero(taken).astype(np.int64)
+        mask = [f.group not in LEFT_OUT[target] for f in features]
+    return np.flatnonzero(mask).astype(np.int64)
 
 
 def names(features: Sequence[Feature]) -> list[str]:
@@ -130,13 +130,17 @@ def probe(features: Sequence[Feature]) -> list[float | None]:
     return [None if np.isnan(value) else float(value) for value in row]
 
 
-def differing(features: Sequence[Feature], theirs: Sequence[float | None]) -> list[str]:
-    """Names of features whose probe isn't `theirs`, to four digits."""
+def differing(features: Sequence[Feature], expected: Sequence[float | None]) -> list[str]:
+    """Names of features whose probe isn't `expected`, to four digits."""
     return [
         feature.name
-        for feature, ours, other in zip(features, probe(features), theirs, strict=True)
-        if (ours is None) != (other is None)
-        or (ours is not None and other is not None and not np.isclose(ours, other, rtol=1e-4, atol=1e-5))
+        for feature, value, expected_value in zip(features, probe(features), expected, strict=True)
+        if (value is None) != (expected_value is None)
+        or (
+            value is not None
+            and expected_value is not None
+            and not np.isclose(value, expected_value, rtol=1e-4, atol=1e-5)
+        )
     ]
 
 

@@ -90,9 +90,9 @@ class Series:
         total, count = np.zeros(len(values)), np.zeros(len(values))
         for hours in lags:
             past = lag(values, hours)
-            there = ~np.isnan(past)
-            total[there] += past[there]
-            count += there
+            present = ~np.isnan(past)
+            total[present] += past[present]
+            count += present
         return np.asarray(total / np.where(count > 0, count, np.nan))
 
     def sd(self, window: int) -> Array:

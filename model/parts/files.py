@@ -77,18 +77,18 @@ def _in_folder(folder: Path) -> Iterator[File]:
     def refuse(error: OSError) -> None:
         raise InputError(f"can't list {error.filename}: {error.strerror}") from error
 
-    for here, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        real = os.path.realpath(here)
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
         if real in seen:
             names.clear()
             folders.clear()
         seen.add(real)
         folders[:] = sorted(name for name in folders if not is_hidden(name))
-        for path in (Path(here, name) for name in names if _counts(name)):
+        for path in (Path(place, name) for name in names if _counts(name)):
             if not path.exists():
                 raise InputError(f"{path} is a link that leads nowhere: remove it, or bring the file back")
-            known = path.stat()
-            yield File(str(path), known.st_size, str(known.st_mtime_ns), top)
+            status = path.stat()
+            yield File(str(path), status.st_size, str(status.st_mtime_ns), top)
 
 
 def _in_s3(uri: str) -> list[File]:
@@ -114,9 +114,9 @@ def fingerprint(files: Sequence[File]) -> str:
 def grouped(files: Sequence[File], workers: int) -> list[tuple[File, ...]]:
     """Neighbouring files that are read together, so that many small ones make few pieces."""
     size = min(PIECE_BYTES, sum(f.size for f in files) // (PIECES_A_WORKER * workers))
-    made: list[list[File]] = []
+    groups: list[list[File]] = []
     for file in files:
-        if not made or sum(f.size for f in made[-1]) + file.size > size:
-            made.append([])
-        made[-1].append(file)
-    return [tuple(group) for group in made]
+        if not groups or sum(f.size for f in groups[-1]) + file.size > size:
+            groups.append([])
+        groups[-1].append(file)
+    return [tuple(group) for group in groups]

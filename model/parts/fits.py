@@ -35,8 +35,8 @@ class Taken:
     def between(self, start: int, stop: int) -> Taken:
         """The rows of the hours from `start` to `stop`, as views."""
         span = slice(*np.searchsorted(self.numbers, (start, stop)))
-        other = [None if values is None else values[span] for values in (self.har, self.season)]
-        return Taken(self.numbers[span], self.inputs[span], self.labels[span], *other)
+        columns = [None if values is None else values[span] for values in (self.har, self.season)]
+        return Taken(self.numbers[span], self.inputs[span], self.labels[span], *columns)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -160,17 +160,17 @@ class Stretch:
 
     def blocks(self, target: str, begin: Linear | None) -> Blocks:
         """The rows where they lie, with what XGBoost takes beside them."""
-        made: Blocks = {"data": [], "label": [], "weight": [], "base_margin": []}
+        blocks: Blocks = {"data": [], "label": [], "weight": [], "base_margin": []}
         for k, count in zip(self.over, self.counts, strict=True):
             if not count:
                 continue
-            where = (self.taken[k], self.start, self.stop)
-            made["data"].append((self.pieces.submit(k, inputs_of, *where), (count, self.width)))
-            beside = self.pieces.submit(k, beside_inputs, *where, target, begin, self.weighing)
-            there = {"label": True, "weight": bool(self.weighing), "base_margin": bool(begin)}
-            for name in (name for name, wanted in there.items() if wanted):
-                made[name].append((self.pieces.submit(k, picked, beside, name), (count,)))
-        return made
+            place = (self.taken[k], self.start, self.stop)
+            blocks["data"].append((self.pieces.submit(k, inputs_of, *place), (count, self.width)))
+            beside = self.pieces.submit(k, beside_inputs, *place, target, begin, self.weighing)
+            present = {"label": True, "weight": bool(self.weighing), "base_margin": bool(begin)}
+            for name in (name for name, is_present in present.items() if is_present):
+                blocks[name].append((self.pieces.submit(k, picked, beside, name), (count,)))
+        return blocks
 
 
 class OfTarget:

@@ -54,7 +54,7 @@ def draft(piece: Hours, matrix: Features, segments: Sequence[Segment]) -> Draft:
     """Forecast the hours of a piece that lie in one of the segments."""
     t, size = piece.targets, len(piece)
     f, usable = Forecasts.empty(size), np.asarray(np.isfinite(t.har).all(axis=1))
-    made = Draft(f, np.full(size, np.nan), {name: np.full(size, np.nan) for name in NAMES})
+    raw = Draft(f, np.full(size, np.nan), {name: np.full(size, np.nan) for name in NAMES})
     for segment in segments:
         low, high = piece.within(segment.start, segment.stop)
         if low == high:
@@ -67,23 +67,23 @@ def draft(piece: Hours, matrix: Features, segments: Sequence[Segment]) -> Draft:
             if target == "direction":
                 f.p_up[rows], f.fold[rows] = values, segment.fold
             else:
-                into = made.ret if target == "return" else made.logs[MODEL]
+                into = raw.ret if target == "return" else raw.logs[MODEL]
                 into[rows] = values * t.scale[rows] if target == "return" else values
         span = slice(low, high)
-        _linear(made, segment, matrix, piece, span, usable[span])
-    made.logs[MODEL][:] = baselines.blend(made.logs[MODEL], made.logs[SEASONAL])
+        _linear(raw, segment, matrix, piece, span, usable[span])
+    raw.logs[MODEL][:] = baselines.blend(raw.logs[MODEL], raw.logs[SEASONAL])
     tested = ~np.isnan(f.fold)
-    for into, values in ((f.ret, made.ret), (f.lv, made.logs[MODEL]), (f.lv_har, made.logs[HAR])):
+    for into, values in ((f.ret, raw.ret), (f.lv, raw.logs[MODEL]), (f.lv_har, raw.logs[HAR])):
         into[tested] = values[tested]
-    f.lv_lhar[tested] = made.logs[SEASONAL][tested]
-    return made
+    f.lv_lhar[tested] = raw.logs[SEASONAL][tested]
+    return raw
 
 
-def _linear(made: Draft, segment: Segment, matrix: Features, piece: Hours, span: slice, usable: Any) -> None:
+def _linear(raw: Draft, segment: Segment, matrix: Features, piece: Hours, span: slice, usable: Any) -> None:
     """The baselines' forecasts of the rows `span`."""
-    f, t = made.forecasts, piece.targets
-    made.logs[HAR][span] = np.where(usable, segment.har.predict(t.har[span]), np.nan)
-    made.logs[SEASONAL][span] = np.where(usable, segment.seasonal.predict(t.lhar[span], t.week_hour[span]), np.nan)
+    f, t = raw.forecasts, piece.targets
+    raw.logs[HAR][span] = np.where(usable, segment.har.predict(t.har[span]), np.nan)
+    raw.logs[SEASONAL][span] = np.where(usable, segment.seasonal.predict(t.lhar[span], t.week_hour[span]), np.nan)
     if segment.logistic is not None:
         columns = segment.boosters["direction"].columns
         f.p_base[span] = segment.base_rate
@@ -91,11 +91,11 @@ def _linear(made: Draft, segment: Segment, matrix: Features, piece: Hours, span:
         f.p_logistic[span] = linear.sigmoid(segment.logistic.predict(rows))
 
 
-def errors(made: Draft, piece: Hours, until: int) -> dict[str, Array]:
+def errors(raw: Draft, piece: Hours, until: int) -> dict[str, Array]:
     """The last errors before an hour that `smearing` takes, by name."""
     _, stop = piece.within(0, until)
     last = {}
-    for name, forecast in made.logs.items():
+    for name, forecast in raw.logs.items():
         off = piece.targets.lv[:stop] - forecast[:stop]
         last[name] = off[np.isfinite(off)][-smearing.WINDOW :]
     return last
@@ -105,19 +105,19 @@ Bounds = tuple[Array, Array, Walked]
 """Lower and upper bound of each row of a piece, and where the intervals stand after it."""
 
 
-def bounds(before: Bounds | None, made: Draft, piece: Hours, name: str, coverage: float) -> Bounds:
+def bounds(before: Bounds | None, raw: Draft, piece: Hours, name: str, coverage: float) -> Bounds:
     """The intervals of a piece around forecasts, after those of the piece before."""
     t = piece.targets
-    center = made.ret if name == MODEL else np.zeros(len(piece))
+    center = raw.ret if name == MODEL else np.zeros(len(piece))
     walked = before[2] if before else None
-    return conformal.walk_on(walked, center, np.exp(made.logs[name] / 2), t.ret, t.week_hour % 24, coverage)
+    return conformal.walk_on(walked, center, np.exp(raw.logs[name] / 2), t.ret, t.week_hour % 24, coverage)
 
 
 def from_past_returns(before: Bounds | None, piece: Hours, coverage: float) -> Bounds:
     """The interval of a piece from past returns alone, which has no factors."""
-    known = before[2].scores if before else np.empty(0)
-    whole = np.concatenate([known, piece.targets.ret])
-    low, high = (quantile[len(known) :] for quantile in conformal.quantiles(whole, coverage))
+    scores = before[2].scores if before else np.empty(0)
+    whole = np.concatenate([scores, piece.targets.ret])
+    low, high = (quantile[len(scores) :] for quantile in conformal.quantiles(whole, coverage))
     empty, last = np.empty(0), (float(low[-1]), float(high[-1]))
     return low, high, Walked(whole[-conformal.WINDOW - 1 :], empty, empty, last, empty, empty)
 
@@ -127,9 +127,9 @@ def calibration(interval: Bounds) -> Calibration:
     return interval[2].calibration()
 
 
-def finished(made: Draft, smear: dict[str, dict[int, float]], intervals: Sequence[Bounds]) -> Forecasts:
+def finished(raw: Draft, smear: dict[str, dict[int, float]], intervals: Sequence[Bounds]) -> Forecasts:
     """The forecasts with variances and intervals. intervals: those of `NAMES` and of past returns, in order."""
-    old = made.forecasts
+    old = raw.forecasts
     tested, changed = ~np.isnan(old.fold), {}
     for name, into, log in ((MODEL, "var", old.lv), (HAR, "var_har", old.lv_har), (SEASONAL, "var_lhar", old.lv_lhar)):
         factors = np.full(len(log), np.nan)
@@ -165,7 +165,7 @@ class Forecast:
         factors = {name: {fold: by_name[name] for fold, by_name in before.items()} for name in NAMES}
         chains = [self._chain(drafts, name, coverage) for name in NAMES]
         every = [*chains, self._past_returns(coverage)]
-        self.each = {
+        self.by_piece = {
             k: pieces.submit(k, finished, drafts[k], factors, [chain[k] for chain in every]) for k in self.over
         }
         last = [pieces.submit(self.over[-1], calibration, chain[self.over[-1]]) for chain in chains]
@@ -174,8 +174,8 @@ class Forecast:
     def _chain(self, drafts: dict[int, Any], name: str, coverage: float) -> dict[int, Any]:
         chain: dict[int, Any] = {}
         for k in self.over:
-            given = (chain.get(k - 1), drafts[k], self.pieces.hours[k], name, coverage)
-            chain[k] = self.pieces.submit(k, bounds, *given)
+            arguments = (chain.get(k - 1), drafts[k], self.pieces.hours[k], name, coverage)
+            chain[k] = self.pieces.submit(k, bounds, *arguments)
         return chain
 
     def _past_returns(self, coverage: float) -> dict[int, Any]:
@@ -188,8 +188,8 @@ class Forecast:
         """By what the exponential of a log variance from hour `until` on is multiplied, by name."""
         last = {name: np.empty(0) for name in NAMES}
         for k in reversed(self.pieces.over(self._first, until)):
-            (more,) = self.pieces.gather([self.pieces.submit(k, errors, drafts[k], self.pieces.hours[k], until)])
-            last = {name: np.concatenate([more[name], last[name]]) for name in NAMES}
+            (earlier,) = self.pieces.gather([self.pieces.submit(k, errors, drafts[k], self.pieces.hours[k], until)])
+            last = {name: np.concatenate([earlier[name], last[name]]) for name in NAMES}
             if all(len(values) >= smearing.WINDOW for values in last.values()):
                 break
         return {name: smearing.factor(values) for name, values in last.items()}

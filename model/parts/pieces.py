@@ -90,26 +90,26 @@ def mended(tables: Sequence[Table], name: str, how: Reading, now: dt.datetime, w
         return data.checked(tables, how, now, whole)
 
 
-def summary(loaded: Data, name: str) -> Summary:
+def summary(dataset: Data, name: str) -> Summary:
     """What the process that trains is told of a piece; no hours if it has none."""
-    b, there = loaded.bars, np.isfinite(loaded.bars.close)
+    b, present = dataset.bars, np.isfinite(dataset.bars.close)
     counts = {
-        "hours": int(there.sum()),
-        "following": int((there[1:] & there[:-1]).sum()),
+        "hours": int(present.sum()),
+        "following": int((present[1:] & present[:-1]).sum()),
         "flat": int((b.high == b.low).sum()),
     }
-    flow = {column: repair.flow_of(values[there]) for column, values in b.flow.items()}
+    flow = {column: repair.flow_of(values[present]) for column, values in b.flow.items()}
     edges = (b.time[0], b.time[-1], b.open[0], b.close[-1]) if len(b) else (NEVER, NEVER, np.nan, np.nan)
     first, last, opens, closes = edges
-    lowest, highest = float(b.close[there].min(initial=np.inf)), float(b.close[there].max(initial=0))
+    lowest, highest = float(b.close[present].min(initial=np.inf)), float(b.close[present].max(initial=0))
     return Summary(
-        name, first, last, loaded.rows, loaded.repairs, float(opens), float(closes), counts, flow, lowest, highest
+        name, first, last, dataset.rows, dataset.repairs, float(opens), float(closes), counts, flow, lowest, highest
     )
 
 
-def padded(loaded: Data, gap: int, with_flow: bool) -> Bars:
+def padded(dataset: Data, gap: int, with_flow: bool) -> Bars:
     """The bars of a piece after so many missing hours."""
-    b = loaded.bars
+    b = dataset.bars
     time = np.concatenate([b.time[0] - HOUR * np.arange(gap, 0, -1), b.time])
     flow = {name: b.flow.get(name, np.full(len(b), np.nan)) for name in FLOW} if with_flow else {}
 
@@ -121,9 +121,9 @@ def padded(loaded: Data, gap: int, with_flow: bool) -> Bars:
 
 def joined(pieces: Sequence[Bars | None]) -> Bars:
     """Bars of pieces that follow each other."""
-    there = [piece for piece in pieces if piece is not None]
-    whole = iter([np.concatenate(same) for same in zip(*map(_columns, there), strict=True)])
-    return there[0].map(lambda _: next(whole))
+    present = [piece for piece in pieces if piece is not None]
+    whole = iter([np.concatenate(same) for same in zip(*map(_columns, present), strict=True)])
+    return present[0].map(lambda _: next(whole))
 
 
 def _columns(bars: Bars) -> list[Any]:
@@ -133,30 +133,30 @@ def _columns(bars: Bars) -> list[Any]:
     return arrays
 
 
-def last_hours(before: Bars | None, loaded: Data, gap: int, with_flow: bool) -> Bars:
+def last_hours(before: Bars | None, dataset: Data, gap: int, with_flow: bool) -> Bars:
     """What the first hours of the next piece look back on."""
-    whole = joined([before, padded(loaded, gap, with_flow)])
+    whole = joined([before, padded(dataset, gap, with_flow)])
     return whole.map(lambda values: values[-LOOKBACK:].copy())
 
 
-def first_hour(loaded: Data, with_flow: bool) -> Bars:
+def first_hour(dataset: Data, with_flow: bool) -> Bars:
     """What the last hour of the piece before forecasts."""
-    return padded(loaded, 0, with_flow).map(lambda values: values[:1].copy())
+    return padded(dataset, 0, with_flow).map(lambda values: values[:1].copy())
 
 
-def hours(start: int, loaded: Data, gap: int, with_flow: bool, before: Bars | None, after: Bars | None) -> Hours:
+def hours(start: int, dataset: Data, gap: int, with_flow: bool, before: Bars | None, after: Bars | None) -> Hours:
     """The bars of a piece and their outcomes."""
-    bars = padded(loaded, gap, with_flow)
+    bars = padded(dataset, gap, with_flow)
     earlier = len(before) if before is not None else 0
     span = slice(earlier, earlier + len(bars))
     whole = targets.make(joined([before, bars, after]))
     return Hours(start, bars, of_each(lambda values: values[span].copy(), whole))
 
 
-def matrix(loaded: Data, gap: int, with_flow: bool, before: Bars | None) -> Features:
+def matrix(dataset: Data, gap: int, with_flow: bool, before: Bars | None) -> Features:
     """The features of a piece."""
     earlier = len(before) if before is not None else 0
-    whole = joined([before, padded(loaded, gap, with_flow)])
+    whole = joined([before, padded(dataset, gap, with_flow)])
     return features.build(whole, features.select(with_flow))[earlier:].copy()
 
 
@@ -176,13 +176,13 @@ class Pieces:
         self.cluster, self.client = cluster, cluster.client
         loaded = self._read(listed, how, now)
         self.gaps = gaps(self.parts)
-        check(self.told, self.gaps)
+        check(self.summaries, self.gaps)
         self.without_flow = without_flow(self.parts)
         self.has_flow = not self.without_flow
         lacking = [part.name for part in self.parts if not part.flow]
         if self.without_flow and len(lacking) < len(self.parts):
             log.get().warning("order flow isn't used: too many hours lack it", without=", ".join(lacking[:3]))
-        self.chosen = features.select(self.has_flow)
+        self.selection = features.select(self.has_flow)
         sizes = [int((p.last - p.first) // HOUR) + 1 + gap for p, gap in zip(self.parts, self.gaps, strict=True)]
         self.starts = [0, *np.cumsum(sizes).tolist()]
         self._place(loaded)
@@ -197,22 +197,22 @@ class Pieces:
         self.homes = [workers[k % len(workers)] for k in range(len(listed))]
         tables = {file: self.submit(k, data.fetch, file, how) for k, file in enumerate(listed)}
         glances = self.gather([self.submit(k, glance, tables[file]) for k, file in enumerate(listed)])
-        known = dict(zip(listed, glances, strict=True))
-        in_time = sorted(listed, key=lambda file: known[file][0])
-        self.sha256 = data.checksum([known[file][1] for file in in_time])
+        by_file = dict(zip(listed, glances, strict=True))
+        in_time = sorted(listed, key=lambda file: by_file[file][0])
+        self.sha256 = data.checksum([by_file[file][1] for file in in_time])
         whole = data.Whole(has_volume=any(has_volume for _, _, has_volume in glances))
         groups = files.grouped(in_time, len(workers))
         loaded = [
             self.submit(k, mended, [tables[file] for file in group], _name(group), how, now, whole)
             for k, group in enumerate(groups)
         ]
-        self.told: list[Summary] = self.gather(
+        self.summaries: list[Summary] = self.gather(
             [self.submit(k, summary, loaded[k], _name(group)) for k, group in enumerate(groups)]
         )
         """The summaries of all files; those in which no hour was traded are no pieces."""
-        there = [k for k, part in enumerate(self.told) if part.counts["hours"]]
-        self.homes, self.parts = [self.homes[k] for k in there], [self.told[k] for k in there]
-        return [loaded[k] for k in there]
+        with_hours = [k for k, part in enumerate(self.summaries) if part.counts["hours"]]
+        self.homes, self.parts = [self.homes[k] for k in with_hours], [self.summaries[k] for k in with_hours]
+        return [loaded[k] for k in with_hours]
 
     def _place(self, loaded: Sequence[Any]) -> None:
         """Have the workers make outcomes and features."""
@@ -234,14 +234,14 @@ class Pieces:
     def data(self, bars: Bars) -> Data:
         """What is to be said about the data, with the last of its bars."""
         repairs: dict[str, int] = {}
-        for part in self.told:
+        for part in self.summaries:
             for name, count in part.repairs.items():
-                known = repairs.get(name, 0)
-                repairs[name] = max(known, count) if name in LARGEST else known + count
+                total = repairs.get(name, 0)
+                repairs[name] = max(total, count) if name in LARGEST else total + count
         repairs["missing_hours"] = repairs.get("missing_hours", 0) + sum(self.gaps)
         repairs["longest_gap"] = max(repairs.get("longest_gap", 0), *self.gaps)
         repairs["empty_flow"] = len(self.without_flow) if any(part.flow for part in self.parts) else 0
-        return Data(bars, self.sha256, sum(part.rows for part in self.told), repairs, len(self) - len(bars))
+        return Data(bars, self.sha256, sum(part.rows for part in self.summaries), repairs, len(self) - len(bars))
 
     def over(self, start: int, stop: int) -> list[int]:
         """The numbers of the pieces that hold hours from `start` to `stop`."""
@@ -297,7 +297,7 @@ def gaps(parts: Sequence[Summary]) -> list[int]:
     return missing_hours
 
 
-def check(told: Sequence[Summary], between: Sequence[int]) -> None:
+def check(summaries: Sequence[Summary], between: Sequence[int]) -> None:
     """Hold all parts together against the limits that one process holds all rows against.
 
     Raises:
@@ -305,11 +305,11 @@ def check(told: Sequence[Summary], between: Sequence[int]) -> None:
     """
 
     def total(name: str) -> int:
-        return sum(part.counts.get(name, 0) + part.repairs.get(name, 0) for part in told)
+        return sum(part.counts.get(name, 0) + part.repairs.get(name, 0) for part in summaries)
 
-    parts = [part for part in told if part.counts["hours"]]
+    parts = [part for part in summaries if part.counts["hours"]]
     span = int((parts[-1].last - parts[0].first) // HOUR) + 1
-    rows, hours = sum(part.rows for part in told), total("hours")
+    rows, hours = sum(part.rows for part in summaries), total("hours")
     lacking = sum(between) + total("missing_hours")
     if lacking > repair.MAX_MISSING * span:
         raise InputError(f"{lacking} of {span} hours are missing: too many to learn from")
@@ -332,8 +332,8 @@ def without_flow(parts: Sequence[Summary]) -> list[str]:
     """The columns of the order flow that say too little in all parts together."""
     lacking = []
     for name in FLOW:
-        told = [part.flow.get(name, (part.counts["hours"], part.counts["hours"], False)) for part in parts]
-        missing, rows, is_any = zip(*told, strict=True)
+        flows = [part.flow.get(name, (part.counts["hours"], part.counts["hours"], False)) for part in parts]
+        missing, rows, is_any = zip(*flows, strict=True)
         if not repair.has_values(sum(missing), sum(rows), any(is_any)):
             lacking.append(name)
     return lacking

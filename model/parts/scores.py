@@ -120,14 +120,14 @@ def differences(piece: Hours, f: Forecasts, coverage: float) -> Edge:
     return f.fold[rows], np.column_stack([np.where(x.good, x.other - x.model, np.nan) for x in losses])
 
 
-def edge(before: Edge | None, made: Edge) -> Edge:
+def edge(before: Edge | None, losses: Edge) -> Edge:
     """What the windows of the next piece reach back to."""
-    folds, saved = (np.concatenate([old, new]) for old, new in zip(before, made, strict=True)) if before else made
-    return folds[-2 * LAGS :].copy(), saved[-2 * LAGS :].copy()
+    folds, savings = (np.concatenate([old, new]) for old, new in zip(before, losses, strict=True)) if before else losses
+    return folds[-2 * LAGS :].copy(), savings[-2 * LAGS :].copy()
 
 
 def second(
-    piece: Hours, f: Forecasts, made: Edge, before: Edge | None, stretches: Sequence[Stretch], number: int
+    piece: Hours, f: Forecasts, edges: Edge, before: Edge | None, stretches: Sequence[Stretch], number: int
 ) -> list[tuple[Any, Array, Array]]:
     """For each stretch: blocks, their sums for each AUC, and the sums of the windows for each comparison."""
     by_stretch = []
@@ -139,17 +139,17 @@ def second(
             fall, auc = m.good & ~rise, stretch.placing.auc[k]
             columns += [rise * (stretch.placing.below[k][place] - auc), rise.astype(float)]
             columns += [fall * (stretch.placing.above[k][place] - auc), fall.astype(float)]
-        by_stretch.append((*_by_block(piece, rows, columns), _windows(made, before, stretch, number == stretch.last)))
+        by_stretch.append((*_by_block(piece, rows, columns), _windows(edges, before, stretch, number == stretch.last)))
     return by_stretch
 
 
-def _windows(made: Edge, before: Edge | None, stretch: Stretch, is_last: bool) -> Array:
+def _windows(edges: Edge, before: Edge | None, stretch: Stretch, is_last: bool) -> Array:
     """For each comparison: sums of the squares of the windows, of windows by their lengths, and of these squared."""
-    own = made[1][np.isin(made[0], stretch.folds)]
-    earlier = before[1][np.isin(before[0], stretch.folds)] if before else own[:0]
+    inside = edges[1][np.isin(edges[0], stretch.folds)]
+    earlier = before[1][np.isin(before[0], stretch.folds)] if before else inside[:0]
     squares = []
     for k, lags in enumerate(stretch.lags):
-        d, past = own[:, k], earlier[:, k]
+        d, past = inside[:, k], earlier[:, k]
         d, past = d[np.isfinite(d)], past[np.isfinite(past)][-lags:] if lags else past[:0]
         w = stats.window_sums(d, lags, past, is_last)
         c = stats.window_sums(np.ones(len(d)), lags, np.ones(len(past)), is_last)
@@ -178,36 +178,38 @@ class Names:
         return cls([(m.name, m.kind) for m in measured], [(x.target, x.baseline, x.measure) for x in losses])
 
 
-def score(made: Forecast, names: Names, folds: int, coverage: float, seed: int) -> tuple[Scores, list[Scores], Scores]:
+def score(
+    forecast: Forecast, names: Names, folds: int, coverage: float, seed: int
+) -> tuple[Scores, list[Scores], Scores]:
     """The scores of the whole test, of each fold, and of the last `evaluate.RECENT` folds together."""
-    pieces, over = made.pieces, made.over
-    told = pieces.gather([pieces.submit(k, sums, pieces.hours[k], made.each[k], coverage) for k in over])
-    by_fold = {fold: [of_piece[fold] for of_piece in told if fold in of_piece] for fold in range(folds)}
-    wanted = [tuple(range(folds)), *((fold,) for fold in range(folds)), tuple(range(folds))[-evaluate.RECENT :]]
-    merged = [_merged(names, [part for fold in chosen for part in by_fold[fold]]) for chosen in wanted]
+    pieces, over = forecast.pieces, forecast.over
+    piece_sums = pieces.gather([pieces.submit(k, sums, pieces.hours[k], forecast.by_piece[k], coverage) for k in over])
+    by_fold = {fold: [of_piece[fold] for of_piece in piece_sums if fold in of_piece] for fold in range(folds)}
+    fold_groups = [tuple(range(folds)), *((fold,) for fold in range(folds)), tuple(range(folds))[-evaluate.RECENT :]]
+    merged = [_merged(names, [part for fold in chosen for part in by_fold[fold]]) for chosen in fold_groups]
     stretches = [
         Stretch(
             chosen,
             _placing(total.ranks),
             tuple(stats.lags_for(int(count)) for count in total.values[:, _first_loss(names) + 2 :: 3].sum(axis=0)),
-            max((k for k, of_piece in zip(over, told, strict=True) if set(of_piece) & set(chosen)), default=-1),
+            max((k for k, of_piece in zip(over, piece_sums, strict=True) if set(of_piece) & set(chosen)), default=-1),
         )
-        for chosen, total in zip(wanted, merged, strict=True)
+        for chosen, total in zip(fold_groups, merged, strict=True)
     ]
     overall, *of_folds, recent = (
         _scores(names, total, stretch, _added(added_up), seed)
-        for total, stretch, added_up in zip(merged, stretches, _second(made, stretches, coverage), strict=True)
+        for total, stretch, added_up in zip(merged, stretches, _second(forecast, stretches, coverage), strict=True)
     )
     return overall, of_folds, recent
 
 
-def _second(made: Forecast, stretches: Sequence[Stretch], coverage: float) -> list[list[Any]]:
+def _second(forecast: Forecast, stretches: Sequence[Stretch], coverage: float) -> list[list[Any]]:
     """What `second` gives, for each stretch and piece."""
-    pieces, before, futures = made.pieces, None, []
+    pieces, before, futures = forecast.pieces, None, []
     (sent,) = pieces.client.scatter([list(stretches)], broadcast=True, hash=False)
-    for k in made.over:
-        different = pieces.submit(k, differences, pieces.hours[k], made.each[k], coverage)
-        futures.append(pieces.submit(k, second, pieces.hours[k], made.each[k], different, before, sent, k))
+    for k in forecast.over:
+        different = pieces.submit(k, differences, pieces.hours[k], forecast.by_piece[k], coverage)
+        futures.append(pieces.submit(k, second, pieces.hours[k], forecast.by_piece[k], different, before, sent, k))
         before = pieces.submit(k, edge, before, different)
     return [list(of) for of in zip(*pieces.gather(futures), strict=True)]
 
@@ -228,10 +230,10 @@ def _merged(names: Names, parts: Sequence[Sums]) -> Sums:
 
 def _together(parts: Sequence[tuple[Any, Array]]) -> tuple[Any, Array]:
     """Sums by block, a block that several parts have added up."""
-    blocks, where = np.unique(np.concatenate([blocks for blocks, _ in parts]), return_inverse=True)
+    blocks, place = np.unique(np.concatenate([blocks for blocks, _ in parts]), return_inverse=True)
     values = np.concatenate([values for _, values in parts])
     total = np.zeros((len(blocks), values.shape[1]))
-    np.add.at(total, where, values)
+    np.add.at(total, place, values)
     return blocks, total
 
 
@@ -288,11 +290,11 @@ def _r2(blocks: Array) -> Callable[[Array], Array]:
 
 
 def _comparison(loss_name: tuple[str, str, str], blocks: Array, windows: Array, lags: int, seed: int) -> Comparison:
-    loss, other, count = blocks.sum(axis=0)
+    loss, baseline_loss, count = blocks.sum(axis=0)
     if not count:
         return Comparison.unknown(*loss_name)
     skill = stats.of_sums(blocks[:, :2], lambda s: 1 - _share(s), seed, 1)
-    mean = float(other - loss) / count
+    mean = float(baseline_loss - loss) / count
     squares = windows[0] - 2 * mean * windows[1] + mean**2 * windows[2]
     test = stats.of_windows(mean, float(squares), int(count), lags)
-    return Comparison(*loss_name, float(loss / count), float(other / count), skill, test)
+    return Comparison(*loss_name, float(loss / count), float(baseline_loss / count), skill, test)

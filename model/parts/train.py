@@ -63,40 +63,40 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
     stages, out = progress.Stages(), Output(settings.output)
     moment = now or dt.datetime.now(dt.UTC)
     progress.begins(settings)
-    kept = Checkpoint(settings.checkpoint) if settings.checkpoint else None
+    run_checkpoint = Checkpoint(settings.checkpoint) if settings.checkpoint else None
     listed = files.listed(settings.data)
-    moment = kept.began(files.fingerprint(listed), moment) if kept else moment
+    moment = run_checkpoint.began(files.fingerprint(listed), moment) if run_checkpoint else moment
     with contextlib.closing(OnCluster(settings.scheduler, workers=settings.workers)) as cluster:
         log.get().info("trained by Dask workers", scheduler=settings.scheduler, workers=len(cluster.workers))
         with stages("data read, features built by the workers") as values:
             pieces = Pieces(cluster, listed, settings.reading, moment)
-            values |= {"hours": len(pieces), "pieces": len(pieces.parts), "features": len(pieces.chosen)}
+            values |= {"hours": len(pieces), "pieces": len(pieces.parts), "features": len(pieces.selection)}
         folds = split.walk_forward(len(pieces), settings.folds, settings.first_train, settings.embargo)
         out.begin()
         with stages("models trained") as values:
-            training = Training(settings, pieces, folds, kept)
+            training = Training(settings, pieces, folds, run_checkpoint)
             training.run()
             values |= {"boosters": 3 * (len(folds) + 1)}
         with stages("hours forecast by the workers"):
-            made = training.forecast()
-        return _finish(settings, pieces, folds, training.result, made, out, stages)
+            forecast = training.forecast()
+        return _finish(settings, pieces, folds, training.result, forecast, out, stages)
 
 
 def _finish(
-    settings: Settings, pieces: Pieces, folds: list[Fold], result: Result, made: Forecast, out: Output,
+    settings: Settings, pieces: Pieces, folds: list[Fold], result: Result, forecast: Forecast, out: Output,
     stages: progress.Stages,
 ) -> Run:  # fmt: skip
     """From forecasts to outputs."""
-    late, matrix, result.forecasts = _latest(pieces, made, LATEST)
+    late, matrix, result.forecasts = _latest(pieces, forecast, LATEST)
     with stages("forecasts scored") as values:
         names = scores.Names.of(late, result.forecasts, settings.coverage)
-        overall, by_fold, recent = scores.score(made, names, len(folds), settings.coverage, settings.seed)
+        overall, by_fold, recent = scores.score(forecast, names, len(folds), settings.coverage, settings.seed)
         values |= {"hours": overall.hours}
-    loaded = pieces.data(late.bars)
+    dataset = pieces.data(late.bars)
     run = Run(
         settings,
-        loaded,
-        pieces.chosen,
+        dataset,
+        pieces.selection,
         matrix,
         late.targets,
         folds,
@@ -110,8 +110,8 @@ def _finish(
     with stages("forecasts explained"):
         run.shap |= {target: report.mean_abs(run, target) for target in result.models}
     with stages("results written") as values:
-        if loaded.earlier:
-            _write_predictions(pieces, made, out)
+        if dataset.earlier:
+            _write_predictions(pieces, forecast, out)
         outputs.write(run, out)
         values |= {"output": out.uri, "files": len(out.written)}
     progress.result(run)
@@ -125,7 +125,7 @@ class Training:
         self.settings, self.pieces, self.folds = settings, pieces, folds
         self.result = Result(Forecasts.empty(0), {}, {target: [0] * len(folds) for target in TARGETS})
         common = walkforward.made_for(settings, pieces.sha256, pieces.cluster.place)
-        self._kept = Boosters(kept, common, features.names(pieces.chosen)) if kept else None
+        self._kept = Boosters(kept, common, features.names(pieces.selection)) if kept else None
         self._fitted: dict[tuple[str, int], Fitted] = {}
         self._tails: dict[str, Fitted] = {}
         self._logistic: dict[int, tuple[Linear, float]] = {}
@@ -139,13 +139,13 @@ class Training:
             Stopped: SIGTERM came.
         """
         every = [(t, n, stop) for t in TARGETS for n, stop in self._periods.items()]
-        jobs = {job: walkforward.named(job, self.pieces.chosen, self.settings) for job in every}
+        jobs = {job: walkforward.named(job, self.pieces.selection, self.settings) for job in every}
         restored = self._kept.restore(list(jobs.values())) if self._kept else set()
         self.result.restored = len(restored)
         say = progress.boosters(len(jobs))
         try:
             for target in TARGETS:
-                rows = OfTarget(self.pieces, target, columns_for(target, self.pieces.chosen))
+                rows = OfTarget(self.pieces, target, columns_for(target, self.pieces.selection))
                 for number, stop in self._periods.items():
                     began, job = time.perf_counter(), jobs[target, number, stop]
                     fitted = self._fit(rows, number, stop, job)
@@ -186,11 +186,11 @@ class Training:
                 Segment(fold.test_start, fold.test_stop, fold.number, boosters, *fits, *self._logistic[fold.number])
             )
         _, seasonal = variances.fit(len(self.pieces))
-        made = Forecast(self.pieces, segments, self.settings.coverage)
+        forecasts = Forecast(self.pieces, segments, self.settings.coverage)
         logistic, rate = self._logistic[-1]
         self.result.baselines = Fits(rate, logistic, seasonal)
-        self.result.calibration, self.result.smear = made.calibration, made.smear
-        return made
+        self.result.calibration, self.result.smear = forecasts.calibration, forecasts.smear
+        return forecasts
 
 
 # What workers do.
@@ -228,26 +228,30 @@ def _write(encoded: bytes, uri: str, name: str) -> dict[str, str]:
 # What the process that trains does.
 
 
-def _write_predictions(pieces: Pieces, made: Forecast, out: Output) -> None:
+def _write_predictions(pieces: Pieces, forecast: Forecast, out: Output) -> None:
     """Write all forecasts, a file a piece: to S3 the workers do, to a folder of this machine this process."""
-    names = {k: f"predictions/{number:05}.parquet" for number, k in enumerate(made.over)}
+    names = {k: f"predictions/{number:05}.parquet" for number, k in enumerate(forecast.over)}
     if store.is_s3(out.uri):
-        encoded = {k: pieces.submit(k, _encoded, pieces.hours[k], made.each[k]) for k in made.over}
-        for written in pieces.gather([pieces.submit(k, _write, encoded[k], out.uri, names[k]) for k in made.over]):
-            out.written |= written
+        encoded = {k: pieces.submit(k, _encoded, pieces.hours[k], forecast.by_piece[k]) for k in forecast.over}
+        for checksums in pieces.gather(
+            [pieces.submit(k, _write, encoded[k], out.uri, names[k]) for k in forecast.over]
+        ):
+            out.written |= checksums
         return
-    for k in made.over:
-        (content,) = pieces.gather([pieces.submit(k, _encoded, pieces.hours[k], made.each[k])])
+    for k in forecast.over:
+        (content,) = pieces.gather([pieces.submit(k, _encoded, pieces.hours[k], forecast.by_piece[k])])
         if content:
             out.write(names[k], content)
 
 
-def _latest(pieces: Pieces, made: Forecast, count: int) -> Late:
+def _latest(pieces: Pieces, forecast: Forecast, count: int) -> Late:
     """The last hours of all, with their features and forecasts."""
     first = max(0, len(pieces) - count)
     over = pieces.over(first, len(pieces))
-    given = [pieces.submit(k, _last, pieces.hours[k], pieces.matrix[k], made.each.get(k), first) for k in over]
-    late: list[Late] = pieces.gather(given)
+    futures = [
+        pieces.submit(k, _last, pieces.hours[k], pieces.matrix[k], forecast.by_piece.get(k), first) for k in over
+    ]
+    late: list[Late] = pieces.gather(futures)
     hours, matrices, forecasts = zip(*late, strict=True)
 
     def whole(*parts: Any) -> Any:

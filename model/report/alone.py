@@ -113,11 +113,11 @@ def _mark(kind: str, cls: str, x: float, y: float) -> str:
     return f'<circle class="{cls}" cx="{x + 11}" cy="{y}" r="4"/>'
 
 
-def wrap(drawn: str, words: Words) -> str:
+def wrap(svg: str, words: Words) -> str:
     """The drawing in a larger one, with everything that a reader needs who sees nothing else."""
-    match = _SIZE.search(drawn)
+    match = _SIZE.search(svg)
     if match is None:
-        return drawn
+        return svg
     width, height = int(match[1]), int(match[2])
     parts = [f'<text x="14" y="24" class="ink" style="font-size:16px;font-weight:650">{escape(words.title)}</text>']
     x = 14.0
@@ -128,7 +128,7 @@ def wrap(drawn: str, words: Words) -> str:
     below = f'x="{width / 2:.0f}" y="{TOP + height + 14}" text-anchor="middle" style="font-style:italic"'
     parts.append(f"<text {below}>{escape(words.x)}</text>")
     tall = TOP + height + BOTTOM
-    inner = drawn.replace("<svg ", f'<svg y="{TOP}" ', 1)
+    inner = svg.replace("<svg ", f'<svg y="{TOP}" ', 1)
     label = f"{words.title}: {words.y} by {words.x}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {tall}" width="{width}" height="{tall}" '

@@ -65,13 +65,13 @@ def drift(run: Run, count: int = 10) -> list[tuple[str, float, float, float]]:
 
 def usually(values: Array) -> float:
     """The median stability index of stretches of `LATE` hours against all of `values`; NaN without one."""
-    known = values[np.isfinite(values)]
-    if len(known) < LATE:
+    finite = values[np.isfinite(values)]
+    if len(finite) < LATE:
         return float("nan")
-    edges = _edges(known, 10)
-    whole = _shares(edges, known)
-    starts = range(0, len(known) - LATE + 1, LATE)
-    return float(np.median([_index(whole, _shares(edges, known[start : start + LATE])) for start in starts]))
+    edges = _edges(finite, 10)
+    whole = _shares(edges, finite)
+    starts = range(0, len(finite) - LATE + 1, LATE)
+    return float(np.median([_index(whole, _shares(edges, finite[start : start + LATE])) for start in starts]))
 
 
 def moves(run: Run, count: int = 5) -> list[tuple[str, float, float]]:

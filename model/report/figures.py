@@ -32,7 +32,7 @@ def price(run: Run, width: int) -> str:
     plot = Plot(width, 340 if wide else 280, (x[0], x[-1]), y, left=58)
     marks = ticks(*y, 6)
     plot.y_axis(marks, telling_apart(marks))
-    exact = telling_apart(marks, more=2)
+    exact = telling_apart(marks, extra=2)
     plot.x_axis(day_ticks(x, 10 if wide else 4), day)
     plot.band(x, low, high, "band")
     plot.line(x, base_low, "edge")
@@ -96,9 +96,9 @@ def _calibration(width: int, points: list[Group], marks: Sequence[float] | None,
     bars = 1.96 * np.array([g[2] for g in points])
     extent = span([g[0] for g in points], mid - bars, mid + bars)
     plot = Plot(width, 300, extent, extent, left=52)
-    shown = ticks(*extent, 5) if marks is None else [m for m in marks if extent[0] <= m <= extent[1]]
-    plot.y_axis(shown, form)
-    plot.x_axis(shown, form)
+    labels = ticks(*extent, 5) if marks is None else [m for m in marks if extent[0] <= m <= extent[1]]
+    plot.y_axis(labels, form)
+    plot.x_axis(labels, form)
     corners = [f"{plot.px(v):.1f} {plot.py(v):.1f}" for v in extent]
     plot.raw(f'<path class="ref" d="M{corners[0]}L{corners[1]}"/>')
     for x, y, error, size in points:
@@ -146,9 +146,9 @@ BROAD = ("price", "volatility", "walk_forward")
 
 def standalone(run: Run) -> dict[str, bytes]:
     """Every plot as an SVG file that opens by itself; file names to contents."""
-    drawn = {name: draw(run, WIDE if name in BROAD else 640) for name, draw in PLOTS.items()}
+    plots = {name: draw(run, WIDE if name in BROAD else 640) for name, draw in PLOTS.items()}
     return {
         f"plots/{name}.svg": alone.wrap(svg, alone.WORDS[name]).encode()
-        for name, svg in drawn.items()
+        for name, svg in plots.items()
         if svg.startswith("<svg")
     }

@@ -70,17 +70,17 @@ def trust(run: Run) -> list[tuple[str, str, str]]:
     for name, target in (("Volatility", "volatility"), ("Direction", "direction")):
         c = _lately(run, target)
         answer = {"skill": "yes", "slight skill": "a little"}.get(c.verdict, "no")
-        saved = (
+        evidence = (
             f"{words.signed(c.skill.value, 2)} {c.measure} saved against {words.named(c)} ({words.bounds(c.skill, 2)})"
         )
-        answers.append((name, answer, saved))
+        answers.append((name, answer, evidence))
     return answers
 
 
 def panel(run: Run) -> str:
     """The first thing on the page."""
-    made = forecast(run)
-    if made is None:
+    outlook = forecast(run)
+    if outlook is None:
         return '<p class="soft">Too much of the last week is missing to forecast the next hour from.</p>'
     nominal = words.percent(run.settings.coverage, 0)
     rows = "".join(
@@ -88,11 +88,11 @@ def panel(run: Run) -> str:
         f"<span>{escape(why)}</span></li>"
         for name, answer, why in trust(run)
     )
-    many = min(RECENT, len(run.folds))
+    count = min(RECENT, len(run.folds))
     return (
-        f'<section class="now"><div><h2>The hour from {made.hour}</h2><div class="big">{money(made.price)}</div>'
-        f'<div class="ci">{nominal} interval: {money(made.lower)} to {money(made.upper)}</div>'
-        f"<p>Last price {money(made.last)}. A rise has a probability of {words.percent(made.p_up)}; the hourly "
-        f"volatility is {words.percent(made.sigma, 2)}.</p></div>"
-        f"<div><h3>To be trusted? What the last {many} folds say</h3><ul>{rows}</ul></div></section>"
+        f'<section class="now"><div><h2>The hour from {outlook.hour}</h2><div class="big">{money(outlook.price)}</div>'
+        f'<div class="ci">{nominal} interval: {money(outlook.lower)} to {money(outlook.upper)}</div>'
+        f"<p>Last price {money(outlook.last)}. A rise has a probability of {words.percent(outlook.p_up)}; the hourly "
+        f"volatility is {words.percent(outlook.sigma, 2)}.</p></div>"
+        f"<div><h3>To be trusted? What the last {count} folds say</h3><ul>{rows}</ul></div></section>"
     )

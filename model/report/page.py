@@ -50,15 +50,15 @@ def _price(run: Run) -> str:
         line("edge", "interval from past returns"),
         dot("miss", "outside"),
     )
-    drawn = figure(run, "price", "The last test days", BAND, key)
-    return f"<h2>The price with its interval</h2><p>{escape(words.levels(run))}</p>{drawn}"
+    plot = figure(run, "price", "The last test days", BAND, key)
+    return f"<h2>The price with its interval</h2><p>{escape(words.levels(run))}</p>{plot}"
 
 
 def _volatility(run: Run) -> str:
     key = (line("thin", "came"), line("model", "model"), line("other", "seasonal HAR"))
     caption = "Square root of the Garman-Klass variance of each hour, in per cent of the price."
-    drawn = figure(run, "volatility", "Hourly volatility, the last test days", caption, key)
-    return f"<h2>Volatility against what came</h2>{drawn}"
+    plot = figure(run, "volatility", "Hourly volatility, the last test days", caption, key)
+    return f"<h2>Volatility against what came</h2>{plot}"
 
 
 def _folds(run: Run) -> str:
@@ -179,8 +179,8 @@ def _method(run: Run) -> str:
         "defaults of the hyperparameters were chosen on data before the first test fold."
     )
     key = (area("bar2", "trained on"), area("bar", "tested on"))
-    drawn = figure(run, "walk_forward", "Folds", key=key)
-    return f"<h2>How it was tested</h2><p>{escape(text)}</p>{drawn}"
+    plot = figure(run, "walk_forward", "Folds", key=key)
+    return f"<h2>How it was tested</h2><p>{escape(text)}</p>{plot}"
 
 
 def page(run: Run) -> bytes:

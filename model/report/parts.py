@@ -40,8 +40,8 @@ def figure(run: Run, name: str, title: str, caption: str = "", key: Sequence[str
     keys = f'<div class="key">{"".join(f"<span>{k}</span>" for k in key)}</div>' if key else ""
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     wide, narrow = PLOTS[name](run, HALF if half else WIDE), PLOTS[name](run, NARROW)
-    drawn = f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>'
-    return f"<figure><h3>{escape(title)}</h3>{keys}{drawn}{below}</figure>"
+    plots = f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>'
+    return f"<figure><h3>{escape(title)}</h3>{keys}{plots}{below}</figure>"
 
 
 def pair(*figures: str) -> str:
@@ -101,7 +101,7 @@ def baselines(run: Run) -> str:
 
 def details(run: Run) -> str:
     """Data, features, hyperparameters and versions, to be opened."""
-    kept = "".join(f"<li>{text}</li>" for text in words.repairs(run)) or "<li>nothing to mend</li>"
+    repairs = "".join(f"<li>{text}</li>" for text in words.repairs(run)) or "<li>nothing to mend</li>"
     span = f"{run.data.rows:,} rows from {run.data.span[0]} to {run.data.span[1]}"
     columns = [
         f"<tr><td><code>{escape(f.name)}</code></td><td>{escape(f.formula)}</td><td>{f.group}</td></tr>"
@@ -112,7 +112,7 @@ def details(run: Run) -> str:
         values = escape(", ".join(f"{k}={v:g}" for k, v in dataclasses.asdict(params).items()))
         rounds = f"{', '.join(map(str, run.result.rounds[target]))}; final {run.result.models[target].rounds}"
         settings.append(f'<tr><td>{target}</td><td><code>{values}</code></td><td class="n">{rounds}</td></tr>')
-    made = ", ".join(f"{name} {version}" for name, version in versions().items())
+    tools = ", ".join(f"{name} {version}" for name, version in versions().items())
     letters = (
         "t is the hour just over; C, H, L, O and V are its close, high, low, open and volume, r its log return, lv its "
         "log Garman-Klass variance, and s the root mean squared hourly return of the last week. None looks past t."
@@ -120,12 +120,12 @@ def details(run: Run) -> str:
     return "".join(
         (
             f"<details open><summary>Data</summary><p>{span}, SHA-256 <code>{run.data.sha256}</code>.</p>",
-            f"<ul>{kept}</ul></details>",
+            f"<ul>{repairs}</ul></details>",
             f"<details><summary>{len(run.features)} features and their formulas</summary><p>{letters}</p>",
             f"{table(('Name', 'Formula', 'Group'), columns)}</details>",
             "<details><summary>Hyperparameters and boosting rounds</summary>",
             f"{table(('Target', 'Hyperparameters', '#Rounds by fold'), settings)}</details>",
-            f"<details><summary>Made with</summary><p>{made}; seed {run.settings.seed}. The same data, code and seed ",
+            f"<details><summary>Made with</summary><p>{tools}; seed {run.settings.seed}. The same data, code and seed ",
             "give the same model files, byte for byte.</p></details>",
         )
     )

@@ -23,14 +23,14 @@ def mean_abs(run: Run, target: str) -> list[tuple[str, float]]:
 
 def importance(run: Run, width: int, target: str) -> str:
     """The features that move the forecasts of `target` most."""
-    shown = [pair for pair in run.shap[target][:12] if pair[1] > 0]
-    if not shown:
+    pairs = [pair for pair in run.shap[target][:12] if pair[1] > 0]
+    if not pairs:
         return '<p class="soft">The model has no trees: it forecasts its starting value.</p>'
     formula = {f.name: f.formula for f in run.features}
     plot = Plot(
-        width, 24 * len(shown) + 10, (0, shown[0][1] * 1.02), (len(shown), 0), left=168, top=4, bottom=6, right=8
+        width, 24 * len(pairs) + 10, (0, pairs[0][1] * 1.02), (len(pairs), 0), left=168, top=4, bottom=6, right=8
     )
-    for i, (name, value) in enumerate(shown):
+    for i, (name, value) in enumerate(pairs):
         plot.rect(0, value, i + 0.18, i + 0.82, "bar", f"{name} = {formula[name]}: {value:.4f}")
         plot.text(plot.left - 8, plot.py(i + 0.5) + 4, name, "t ink", "end")
     return plot.svg(f"Mean absolute SHAP values, {target}")

@@ -51,10 +51,10 @@ def covered(run: Run, group: Groups, count: int) -> list[Estimate]:
 def saved(run: Run, group: Groups, count: int) -> list[Estimate]:
     """Squared error of the log variance that is saved against the seasonal HAR, in each group."""
     f, lv = run.result.forecasts, run.targets.lv
-    loss, other = (lv - f.lv) ** 2, (lv - f.lv_lhar) ** 2
-    good = np.isfinite(loss) & np.isfinite(other)
+    loss, baseline_loss = (lv - f.lv) ** 2, (lv - f.lv_lhar) ** 2
+    good = np.isfinite(loss) & np.isfinite(baseline_loss)
     groups = (good & (group == k) for k in range(count))
-    return [stats.ratio((other - loss)[rows], other[rows], _block(count)) for rows in groups]
+    return [stats.ratio((baseline_loss - loss)[rows], baseline_loss[rows], _block(count)) for rows in groups]
 
 
 def _percent(value: float) -> str:
@@ -108,19 +108,19 @@ def error_by_regime(run: Run, width: int) -> str:
     return _plot(saved(run, group, len(names)), names, width, 0.0, "baseline", label)
 
 
-def by_month(run: Run, loss: Array, other: Array) -> tuple[Array, Array]:
+def by_month(run: Run, loss: Array, baseline_loss: Array) -> tuple[Array, Array]:
     """Share of the baseline's loss that is saved in each calendar month and the `MONTHS` - 1 before it.
 
     Returns:
         The months' middles as hours since 1970, and the shares; a month without `MONTHS` - 1 before it has none.
     """
-    good = np.isfinite(loss) & np.isfinite(other)
+    good = np.isfinite(loss) & np.isfinite(baseline_loss)
     coming = run.bars.time[good] + np.timedelta64(3600, "s")
     number = coming.astype("datetime64[M]").astype(np.int64)
     if not len(number):
         return np.empty(0), np.empty(0)
     first, count = int(number.min()), int(number.max() - number.min()) + 1
-    sums = [np.bincount(number - first, part[good], count) for part in (loss, other)]
+    sums = [np.bincount(number - first, part[good], count) for part in (loss, baseline_loss)]
     rolled = [np.convolve(part, np.ones(MONTHS), "valid") for part in sums]
     with np.errstate(all="ignore"):
         share = 1 - rolled[0] / rolled[1]
@@ -128,16 +128,16 @@ def by_month(run: Run, loss: Array, other: Array) -> tuple[Array, Array]:
     return months.astype("datetime64[h]").astype(np.float64) + 360, np.asarray(share)
 
 
-def _months(run: Run, width: int, loss: Array, other: Array, label: str) -> str:
-    x, y = by_month(run, loss, other)
+def _months(run: Run, width: int, loss: Array, baseline_loss: Array, label: str) -> str:
+    x, y = by_month(run, loss, baseline_loss)
     if len(x) < 2:
         return f'<p class="soft">Skill by month needs a test of more than {MONTHS} months.</p>'
     bounds = span([0.0], y, pad=0.1)
     plot = Plot(width, 250, (x[0], x[-1]), bounds, right=66)
     form: Format = _percent
     plot.y_axis(ticks(*bounds, 4), form)
-    chosen = x[:: max(1, len(x) // (6 if width > 500 else 3))]
-    plot.x_axis([float(v) for v in chosen], month)
+    marks = x[:: max(1, len(x) // (6 if width > 500 else 3))]
+    plot.x_axis([float(v) for v in marks], month)
     plot.level(0.0)
     plot.text(plot.right + 5, plot.py(0.0) + 4, "baseline")
     plot.line(x, y, "model")

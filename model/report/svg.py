@@ -26,14 +26,14 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(i * step, digits) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def telling_apart(values: Sequence[float], more: int = 0) -> Format:
+def telling_apart(values: Sequence[float], extra: int = 0) -> Format:
     """A form of numbers with the digits that tell the neighbours among `values` apart, and so many more."""
     largest = max((abs(value) for value in values), default=0.0)
     apart = min((b - a for a, b in itertools.pairwise(values)), default=largest)
     if not largest or apart <= 0:
         return lambda v: f"{v:,.4g}"
     places = -math.floor(math.log10(apart) + 1e-9)
-    places += more + (round(apart * 10.0**places, 6) % 1 > 0)
+    places += extra + (round(apart * 10.0**places, 6) % 1 > 0)
     if largest < 1e-3:
         digits = max(0, places + math.floor(math.log10(largest)))
         return lambda v: f"{v:.{digits}e}"
@@ -113,8 +113,8 @@ class Plot:
         """A dot with a tooltip."""
         if math.isfinite(x) and math.isfinite(y):
             tip = f"<title>{escape(title)}</title>" if title else ""
-            where = f'cx="{self.px(x):.1f}" cy="{self.py(y):.1f}"'
-            self.raw(f'<circle class="{cls}" {where} r="{radius}">{tip}</circle>')
+            center = f'cx="{self.px(x):.1f}" cy="{self.py(y):.1f}"'
+            self.raw(f'<circle class="{cls}" {center} r="{radius}">{tip}</circle>')
 
     def whisker(self, x: float, low: float, high: float, cls: str) -> None:
         """A vertical error bar with caps."""

@@ -70,16 +70,16 @@ def recent(run: Run, target: str) -> str:
 
 def cards(run: Run) -> list[Card]:
     """The verdict on each target, against its strongest baseline."""
-    made = (("direction", _direction), ("return", _return), ("volatility", _volatility), ("price interval", _price))
-    return [dataclasses.replace(make(run), recent=recent(run, target)) for target, make in made]
+    writers = (("direction", _direction), ("return", _return), ("volatility", _volatility), ("price interval", _price))
+    return [dataclasses.replace(make(run), recent=recent(run, target)) for target, make in writers]
 
 
 def _others(run: Run, target: str, digits: int = 1) -> str:
     """What is saved against the target's other baselines, by the same measure."""
     c = best(run, target)
     of = [x for x in run.overall.comparisons if x.target == target and x.measure == c.measure and x is not c]
-    said = [f"{named(x)} {signed(x.skill.value, digits)} ({x.verdict})" for x in of]
-    return f"Against {_and(said)}." if said else ""
+    clauses = [f"{named(x)} {signed(x.skill.value, digits)} ({x.verdict})" for x in of]
+    return f"Against {_and(clauses)}." if clauses else ""
 
 
 NAMES = {
@@ -118,8 +118,8 @@ def _direction(run: Run) -> Card:
 def _return(run: Run) -> Card:
     c = best(run, "return")
     root = math.sqrt(c.baseline_loss) if c.baseline_loss > 0 else math.nan
-    said = run.result.forecasts.ret
-    moved = float(np.abs(said[np.isfinite(said)]).mean()) if np.isfinite(said).any() else math.nan
+    forecast = run.result.forecasts.ret
+    moved = float(np.abs(forecast[np.isfinite(forecast)]).mean()) if np.isfinite(forecast).any() else math.nan
     size = f"The average forecast is a move of {percent(moved, 3)}, where an hour's typical move is {percent(root, 2)}."
     verdict = {
         "skill": "",

@@ -456,7 +456,7 @@ def test_limits_are_of_all_hours_together(kind: str, whole: pd.DataFrame, tmp_pa
     folder = write(rows[:2920], tmp_path / "parts", [*cuts[:-1], cuts[-2] + 1])
     now = rows["Open time"][2919].tz_localize(dt.UTC).to_pydatetime() + dt.timedelta(minutes=30)
     alone, in_pieces = data.load_uri(str(folder), AS_IT_IS, now), in_parts(folder, 8, now)
-    assert len(in_pieces.told) == 4
+    assert len(in_pieces.summaries) == 4
     told, bars = in_pieces.data(alone.bars), pieces.joined([piece.bars for piece in in_pieces.hours])
     # What is noticed isn't looked for across the edges of parts.
     noticed = {name: told.repairs[name] for name in ("volume_steps", "jumps")}
@@ -511,7 +511,7 @@ def test_a_fold_without_tested_hours_has_no_scores(both: tuple[Run, Run, Path]) 
     run, _, _ = both
     hours, f, s = pieces.Hours(0, run.bars, run.targets), copy.deepcopy(run.result.forecasts), run.settings
     f.fold[f.fold == 1] = np.nan
-    made: Any = SimpleNamespace(pieces=Here(), over=[0], each=[f])
+    made: Any = SimpleNamespace(pieces=Here(), over=[0], by_piece=[f])
     made.pieces.hours = [hours]
     made.pieces.submit = lambda _, function, *given: function(*given)
     names = scores.Names.of(hours, f, s.coverage)
