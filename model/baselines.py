@@ -39,7 +39,7 @@ def blend(booster: Array, lhar: Array, share: float = BLEND) -> Array:
 
 
 def direction(
-    matrix: Features, columns: Numbers, targets: Targets, folds: Sequence[Fold], half_life: float, f: Forecasts
+    matrix: Features, columns: Numbers, targets: Targets, folds: Sequence[Fold], half_life: float, forecasts: Forecasts
 ) -> tuple[float, Linear]:
     """Fill in base rate and logistic regression; return those of all rows."""
     complete = np.isfinite(targets.up) & present(matrix)
@@ -51,8 +51,10 @@ def direction(
 
     for fold in folds:
         test = slice(fold.test_start, fold.test_stop)
-        model, f.p_base[test] = fitted(fold.train_stop)
-        f.p_logistic[test] = linear.sigmoid(model.predict(Rows(matrix, np.arange(test.start, test.stop), columns)))
+        model, forecasts.p_base[test] = fitted(fold.train_stop)
+        forecasts.p_logistic[test] = linear.sigmoid(
+            model.predict(Rows(matrix, np.arange(test.start, test.stop), columns))
+        )
     logistic, rate = fitted(len(complete))
     return rate, logistic
 

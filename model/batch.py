@@ -39,15 +39,23 @@ def table(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.dateti
     if not len(rows):
         raise InputError(f"{data_uri} has {len(bars)} hours: the features need {targets.MINIMUM_HISTORY}")
     labels = targets.make(bars)
-    f = later.forecasts(models, content, bars, labels, rows, float(content["price_interval"]["coverage"]))
-    rows = rows[np.isfinite(f.p_up[rows]) & np.isfinite(f.ret[rows])]
+    forecasts = later.forecasts(models, content, bars, labels, rows, float(content["price_interval"]["coverage"]))
+    rows = rows[np.isfinite(forecasts.p_up[rows]) & np.isfinite(forecasts.ret[rows])]
     close = bars.close[rows]
     last = np.datetime64(content["data"]["last"].removesuffix("Z"))
     first = np.datetime64(content["data"]["first"].removesuffix("Z"))
     hour = bars.time[rows] + np.timedelta64(3600, "s")
-    columns: dict[str, Any] = {"hour": hour.astype("datetime64[us]"), "close": close, "p_up": f.p_up[rows]}
-    columns |= {"ret_forecast": f.ret[rows], "lv_forecast": f.lv[rows], "variance_forecast": f.var[rows]}
-    for name, bound in (("forecast_price", f.ret), ("lower_price", f.lower), ("upper_price", f.upper)):
+    columns: dict[str, Any] = {"hour": hour.astype("datetime64[us]"), "close": close, "p_up": forecasts.p_up[rows]}
+    columns |= {
+        "ret_forecast": forecasts.ret[rows],
+        "lv_forecast": forecasts.lv[rows],
+        "variance_forecast": forecasts.var[rows],
+    }
+    for name, bound in (
+        ("forecast_price", forecasts.ret),
+        ("lower_price", forecasts.lower),
+        ("upper_price", forecasts.upper),
+    ):
         columns[name] = close * np.exp(bound[rows])
     return pd.DataFrame(columns | {"trained_on": (hour >= first) & (hour <= last)})
 

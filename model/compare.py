@@ -129,11 +129,11 @@ def as_text(result: dict[str, Any]) -> str:
     lines += ["", f"The same hours: {paired['hours']}" + (f" ({paired['note']})" if "note" in paired else "")]
     for name in ("direction", "return", "volatility"):
         if name in paired:
-            p = paired[name]
-            s = p["b_saves"]
-            span = f" (95 %: {s['low']:+.2%} to {s['high']:+.2%})" if None not in s.values() else ""
-            value = f"{s['value']:+.2%}" if s["value"] is not None else "nothing"
-            lines.append(f"  {name}: B saves {value}{span} of A's loss; better: {p['better']}")
+            pair = paired[name]
+            saved = pair["b_saves"]
+            span = f" (95 %: {saved['low']:+.2%} to {saved['high']:+.2%})" if None not in saved.values() else ""
+            value = f"{saved['value']:+.2%}" if saved["value"] is not None else "nothing"
+            lines.append(f"  {name}: B saves {value}{span} of A's loss; better: {pair['better']}")
     return "\n".join(lines)
 
 

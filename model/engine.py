@@ -115,12 +115,12 @@ class _Blocks(xgb.DataIter):
         if following is None:
             return False
         place, block = following
-        p = self._part
+        part = self._part
         input_data(
             data=block,
-            label=p.label[place],
-            weight=None if p.weight is None else p.weight[place],
-            base_margin=None if p.margin is None else p.margin[place],
+            label=part.label[place],
+            weight=None if part.weight is None else part.weight[place],
+            base_margin=None if part.margin is None else part.margin[place],
         )
         return True
 

@@ -123,13 +123,13 @@ def _compare(of: Losses, seed: int) -> Comparison:
 
 
 def score(
-    bars: Bars, targets: Targets, f: Forecasts, rows: npt.NDArray[np.int64], coverage: float, seed: int
+    bars: Bars, targets: Targets, forecasts: Forecasts, rows: npt.NDArray[np.int64], coverage: float, seed: int
 ) -> Scores:
     """Score the forecasts of `rows` (row numbers, in order)."""
     return Scores(
         len(rows),
-        {m.name: m.estimate(seed) for m in measured(bars, targets, f, rows)},
-        [_compare(loss, seed) for loss in losses(bars, targets, f, rows, coverage)],
+        {m.name: m.estimate(seed) for m in measured(bars, targets, forecasts, rows)},
+        [_compare(loss, seed) for loss in losses(bars, targets, forecasts, rows, coverage)],
     )
 
 
@@ -160,25 +160,31 @@ class Measured:
         return stats.skill((a - b) ** 2, (a - a.mean()) ** 2, seed)
 
 
-def measured(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64]) -> Iterator[Measured]:
-    """What the estimates of the rows `r` are made of, one after another."""
-    up, ret, lv = targets.up[r], targets.ret[r], targets.lv[r]
-    for name, p in (("direction_auc", f.p_up[r]), ("direction_auc_logistic", f.p_logistic[r])):
-        yield Measured(name, "auc", up, p)
-    ones = np.ones(len(r))
-    for name, p in (("direction_accuracy", f.p_up[r]), ("direction_base_rate_accuracy", f.p_base[r])):
-        yield Measured(name, "ratio", np.where(known(up, p), (p > 0.5) == (up > 0.5), np.nan), ones)
-    yield Measured("volatility_variance_ratio", "ratio", np.exp(lv), f.var[r])
+def measured(bars: Bars, targets: Targets, forecasts: Forecasts, rows: npt.NDArray[np.int64]) -> Iterator[Measured]:
+    """What the estimates of `rows` are made of, one after another."""
+    up, ret, lv = targets.up[rows], targets.ret[rows], targets.lv[rows]
+    for name, probability in (
+        ("direction_auc", forecasts.p_up[rows]),
+        ("direction_auc_logistic", forecasts.p_logistic[rows]),
+    ):
+        yield Measured(name, "auc", up, probability)
+    ones = np.ones(len(rows))
+    for name, probability in (
+        ("direction_accuracy", forecasts.p_up[rows]),
+        ("direction_base_rate_accuracy", forecasts.p_base[rows]),
+    ):
+        yield Measured(name, "ratio", np.where(known(up, probability), (probability > 0.5) == (up > 0.5), np.nan), ones)
+    yield Measured("volatility_variance_ratio", "ratio", np.exp(lv), forecasts.var[rows])
     for name, low, high in (
-        ("price", f.lower[r], f.upper[r]),
-        ("price_baseline", f.base_lower[r], f.base_upper[r]),
+        ("price", forecasts.lower[rows], forecasts.upper[rows]),
+        ("price_baseline", forecasts.base_lower[rows], forecasts.base_upper[rows]),
     ):
         good = known(ret, low, high)
         yield Measured(f"{name}_coverage", "ratio", np.where(good, (ret >= low) & (ret <= high), np.nan), ones)
         yield Measured(f"{name}_width", "ratio", np.where(good, np.exp(high) - np.exp(low), np.nan), ones)
-    close = bars.close[r]
+    close = bars.close[rows]
     after = close * np.exp(ret)
-    yield Measured("price_r2_of_levels", "r2", after, close * np.exp(f.ret[r]))
+    yield Measured("price_r2_of_levels", "r2", after, close * np.exp(forecasts.ret[rows]))
     yield Measured("price_r2_of_persistence", "r2", after, close)
 
 
@@ -198,10 +204,12 @@ class Losses:
         return known(self.model, self.other)
 
 
-def losses(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64], coverage: float) -> Iterator[Losses]:
-    """The losses of the rows `r` beside those of every baseline, one after another."""
-    up, ret, lv, close = targets.up[r], targets.ret[r], targets.lv[r], bars.close[r]
-    after, point = close * np.exp(ret), close * np.exp(f.ret[r])
+def losses(
+    bars: Bars, targets: Targets, forecasts: Forecasts, rows: npt.NDArray[np.int64], coverage: float
+) -> Iterator[Losses]:
+    """The losses of `rows` beside those of every baseline, one after another."""
+    up, ret, lv, close = targets.up[rows], targets.ret[rows], targets.lv[rows], bars.close[rows]
+    after, point = close * np.exp(ret), close * np.exp(forecasts.ret[rows])
 
     def beside(target: str, measure: str, model: Array, baseline_losses: Mapping[str, Array]) -> Iterator[Losses]:
         return (
@@ -213,26 +221,35 @@ def losses(bars: Bars, targets: Targets, f: Forecasts, r: npt.NDArray[np.int64],
         return np.asarray((lv - forecast) ** 2)
 
     def winkler(lower: Array, upper: Array) -> Array:
-        return interval_score(ret, lower[r], upper[r], coverage)
+        return interval_score(ret, lower[rows], upper[rows], coverage)
 
-    simple = {"base rate": log_loss(up, f.p_base[r]), "logistic regression": log_loss(up, f.p_logistic[r])}
-    yield from beside("direction", "log loss", log_loss(up, f.p_up[r]), simple)
-    yield from beside("return", "squared error", (ret - f.ret[r]) ** 2, {"zero": ret**2})
-    baseline_losses = {"HAR": f.lv_har[r], SEASONAL: f.lv_lhar[r], "persistence": targets.lv_now[r]}
+    simple = {
+        "base rate": log_loss(up, forecasts.p_base[rows]),
+        "logistic regression": log_loss(up, forecasts.p_logistic[rows]),
+    }
+    yield from beside("direction", "log loss", log_loss(up, forecasts.p_up[rows]), simple)
+    yield from beside("return", "squared error", (ret - forecasts.ret[rows]) ** 2, {"zero": ret**2})
+    baseline_losses = {
+        "HAR": forecasts.lv_har[rows],
+        SEASONAL: forecasts.lv_lhar[rows],
+        "persistence": targets.lv_now[rows],
+    }
     yield from beside(
-        "volatility", "squared error", square(f.lv[r]), {k: square(v) for k, v in baseline_losses.items()}
+        "volatility", "squared error", square(forecasts.lv[rows]), {k: square(v) for k, v in baseline_losses.items()}
     )
-    variances = {"HAR (QLIKE)": f.var_har[r], f"{SEASONAL} (QLIKE)": f.var_lhar[r]}
-    yield from beside("volatility", "QLIKE", qlike(lv, f.var[r]), {k: qlike(lv, v) for k, v in variances.items()})
+    variances = {"HAR (QLIKE)": forecasts.var_har[rows], f"{SEASONAL} (QLIKE)": forecasts.var_lhar[rows]}
+    yield from beside(
+        "volatility", "QLIKE", qlike(lv, forecasts.var[rows]), {k: qlike(lv, v) for k, v in variances.items()}
+    )
     yield from beside("price", "squared error", (after - point) ** 2, {"persistence": (after - close) ** 2})
     yield from beside(
         "price interval",
         "interval score",
-        winkler(f.lower, f.upper),
+        winkler(forecasts.lower, forecasts.upper),
         {
-            "empirical interval": winkler(f.base_lower, f.base_upper),
-            "conformal on HAR": winkler(f.har_lower, f.har_upper),
-            f"conformal on {SEASONAL}": winkler(f.lhar_lower, f.lhar_upper),
+            "empirical interval": winkler(forecasts.base_lower, forecasts.base_upper),
+            "conformal on HAR": winkler(forecasts.har_lower, forecasts.har_upper),
+            f"conformal on {SEASONAL}": winkler(forecasts.lhar_lower, forecasts.lhar_upper),
         },
     )
 

@@ -125,38 +125,41 @@ def forecasts(
     matrix = features.build(bars, features.select(bool(content["data"].get("has_flow"))))
     usable = rows[np.isfinite(labels.har[rows]).all(axis=1)]
     part, har = matrix[usable], labels.har[usable]
-    f = Forecasts.empty(len(bars))
-    f.fold[usable] = 0
-    f.p_up[usable] = models["direction"].predict(part, har)
-    f.ret[usable] = models["return"].predict(part, har) * labels.scale[usable]
+    forecast = Forecasts.empty(len(bars))
+    forecast.fold[usable] = 0
+    forecast.p_up[usable] = models["direction"].predict(part, har)
+    forecast.ret[usable] = models["return"].predict(part, har) * labels.scale[usable]
     fits = content["baselines"]
     hour = labels.week_hour
-    f.lv_lhar[usable] = linear.Seasonal.from_json(fits["seasonal_har"]).predict(labels.lhar[usable], hour[usable])
+    forecast.lv_lhar[usable] = linear.Seasonal.from_json(fits["seasonal_har"]).predict(
+        labels.lhar[usable], hour[usable]
+    )
     booster, share = models["volatility"].predict(part, har), float(content["volatility"]["seasonal_har_share"])
-    f.lv[usable] = baselines.blend(booster, f.lv_lhar[usable], share)
+    forecast.lv[usable] = baselines.blend(booster, forecast.lv_lhar[usable], share)
     start = models["volatility"].start
     if start is not None:
-        f.lv_har[usable] = start.predict(har)
+        forecast.lv_har[usable] = start.predict(har)
     smear = content["volatility"]["smear"]
-    f.var, f.var_har, f.var_lhar = (
-        np.exp(lv) * smear[name] for name, lv in (("model", f.lv), ("har", f.lv_har), ("lhar", f.lv_lhar))
+    forecast.var, forecast.var_har, forecast.var_lhar = (
+        np.exp(lv) * smear[name]
+        for name, lv in (("model", forecast.lv), ("har", forecast.lv_har), ("lhar", forecast.lv_lhar))
     )
-    f.p_base[usable] = fits["base_rate"]
+    forecast.p_base[usable] = fits["base_rate"]
     if fits["logistic"]:
         logistic = linear.Linear.from_json(fits["logistic"])
-        f.p_logistic[usable] = linear.sigmoid(logistic.predict(part[:, models["direction"].columns]))
-    _bounds(f, content, labels)
-    f.base_lower, f.base_upper = quantiles(labels.ret, coverage)
-    return f
+        forecast.p_logistic[usable] = linear.sigmoid(logistic.predict(part[:, models["direction"].columns]))
+    _bounds(forecast, content, labels)
+    forecast.base_lower, forecast.base_upper = quantiles(labels.ret, coverage)
+    return forecast
 
 
-def _bounds(f: Forecasts, content: dict[str, Any], labels: targets.Targets) -> None:
+def _bounds(forecast: Forecasts, content: dict[str, Any], labels: targets.Targets) -> None:
     """Every interval from the calibration that the run ended with."""
-    hour, none = labels.week_hour % 24, np.zeros(len(f.lv))
+    hour, none = labels.week_hour % 24, np.zeros(len(forecast.lv))
     of, intervals = Calibration.from_json, content["baselines"]["intervals"]
-    f.lower, f.upper = of(content["price_interval"]).bounds(f.ret, np.exp(f.lv / 2), hour)
-    f.har_lower, f.har_upper = of(intervals["har"]).bounds(none, np.exp(f.lv_har / 2), hour)
-    f.lhar_lower, f.lhar_upper = of(intervals["lhar"]).bounds(none, np.exp(f.lv_lhar / 2), hour)
+    forecast.lower, forecast.upper = of(content["price_interval"]).bounds(forecast.ret, np.exp(forecast.lv / 2), hour)
+    forecast.har_lower, forecast.har_upper = of(intervals["har"]).bounds(none, np.exp(forecast.lv_har / 2), hour)
+    forecast.lhar_lower, forecast.lhar_upper = of(intervals["lhar"]).bounds(none, np.exp(forecast.lv_lhar / 2), hour)
 
 
 def as_text(result: dict[str, Any]) -> str:
@@ -168,13 +171,14 @@ def as_text(result: dict[str, Any]) -> str:
             f"{result['warm_up_hours']:,} later hours before them went to the warm-up: they have less than "
             f"{targets.MINIMUM_HISTORY} hours of history; --history gives earlier bars",
         )
-    for c in result["comparisons"]:
-        s, p = c["skill"], c["diebold_mariano"]["p_value"]
-        if s["value"] is None:
+    for comparison in result["comparisons"]:
+        skill, p_value = comparison["skill"], comparison["diebold_mariano"]["p_value"]
+        if skill["value"] is None:
             continue
-        span = f"{s['low']:+.2%} to {s['high']:+.2%}"
+        span = f"{skill['low']:+.2%} to {skill['high']:+.2%}"
         lines.append(
-            f"{c['target']:<15} {c['baseline']:<20} {c['verdict']:<13} saved {s['value']:+.2%} ({span}), p {p:.3f}"
+            f"{comparison['target']:<15} {comparison['baseline']:<20} {comparison['verdict']:<13} "
+            f"saved {skill['value']:+.2%} ({span}), p {p_value:.3f}"
         )
     auc, cover = result["estimates"]["direction_auc"], result["estimates"]["price_coverage"]
     nominal = result["coverage_nominal"]

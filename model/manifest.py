@@ -20,15 +20,15 @@ FORMAT = 2
 
 def make(run: Run, out: Output) -> dict[str, Any]:
     """The content of manifest.json for a run whose other files are in `out`."""
-    s, fits = run.settings, run.result.baselines
+    settings, fits = run.settings, run.result.baselines
     return {
         "format": FORMAT,
         "complete": True,
-        "run_id": s.run_id or None,
-        "code_version": s.code_version or None,
+        "run_id": settings.run_id or None,
+        "code_version": settings.code_version or None,
         "versions": versions(),
         "data": {
-            "uri": s.data,
+            "uri": settings.data,
             "sha256": run.data.sha256,
             "rows": run.data.rows,
             "first": run.data.span[0],
@@ -41,17 +41,17 @@ def make(run: Run, out: Output) -> dict[str, Any]:
             "columns": [{"name": f.name, "formula": f.formula, "group": f.group} for f in run.features],
         },
         "evaluation": {
-            "folds": s.folds,
-            "first_train": s.first_train,
-            "embargo_hours": s.embargo,
-            "coverage": s.coverage,
+            "folds": settings.folds,
+            "first_train": settings.first_train,
+            "embargo_hours": settings.embargo,
+            "coverage": settings.coverage,
         },
-        "parameters": {t: dataclasses.asdict(p) for t, p in s.params.items()},
+        "parameters": {t: dataclasses.asdict(p) for t, p in settings.params.items()},
         "rounds": {t: {"folds": run.result.rounds[t], "final": m.rounds} for t, m in run.result.models.items()},
         "importance": {t: {name: round(value, 6) for name, value in ranked[:20]} for t, ranked in run.shap.items()},
-        "seed": s.seed,
+        "seed": settings.seed,
         "volatility": {"seasonal_har_share": baselines.BLEND, "smear": run.result.smear},
-        "price_interval": {"coverage": s.coverage, **run.result.calibration["model"].to_json()},
+        "price_interval": {"coverage": settings.coverage, **run.result.calibration["model"].to_json()},
         "baselines": {
             "base_rate": fits.base_rate,
             "logistic": fits.logistic.to_json() if fits.logistic else None,

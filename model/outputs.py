@@ -63,18 +63,18 @@ TRACKED = (REPORT, "model-card.md", "metrics.json", store.MANIFEST, *(f"{target}
 
 def tracked_params(run: Run) -> dict[str, object]:
     """What MLflow shows as parameters."""
-    s = run.settings
+    settings = run.settings
     tracked: dict[str, object] = {
-        "data": s.data,
+        "data": settings.data,
         "data_sha256": run.data.sha256,
-        "seed": s.seed,
-        "folds": s.folds,
-        "first_train": s.first_train,
-        "embargo_hours": s.embargo,
-        "coverage": s.coverage,
-        "output": s.output,
+        "seed": settings.seed,
+        "folds": settings.folds,
+        "first_train": settings.first_train,
+        "embargo_hours": settings.embargo,
+        "coverage": settings.coverage,
+        "output": settings.output,
     }
-    for target, params in s.params.items():
+    for target, params in settings.params.items():
         tracked |= {f"{target}.{name}": value for name, value in dataclasses.asdict(params).items()}
     return tracked
 

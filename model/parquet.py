@@ -28,13 +28,13 @@ class _Kept(io.BytesIO):
         return
 
 
-def table(bars: Bars, targets: Targets, f: Forecasts) -> pd.DataFrame:
+def table(bars: Bars, targets: Targets, forecast: Forecasts) -> pd.DataFrame:
     """The test folds' forecasts beside what came, one row per hour that was forecast.
 
     `hour` is the start of the forecast hour (UTC); it is forecast at that moment from `close`,
     the last known price. Columns of returns are logarithmic; `*_price` are in quote currency.
     """
-    rows = np.flatnonzero(~np.isnan(f.fold))
+    rows = np.flatnonzero(~np.isnan(forecast.fold))
     close = bars.close[rows]
 
     def price(ret: Array) -> Array:
@@ -43,26 +43,26 @@ def table(bars: Bars, targets: Targets, f: Forecasts) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "hour": (bars.time[rows] + np.timedelta64(3600, "s")).astype("datetime64[us]"),
-            "fold": f.fold[rows].astype(np.int32),
+            "fold": forecast.fold[rows].astype(np.int32),
             "close": close,
             "next_close": price(targets.ret),
             "up": targets.up[rows],
-            "p_up": f.p_up[rows],
-            "p_up_logistic": f.p_logistic[rows],
-            "base_rate": f.p_base[rows],
+            "p_up": forecast.p_up[rows],
+            "p_up_logistic": forecast.p_logistic[rows],
+            "base_rate": forecast.p_base[rows],
             "ret": targets.ret[rows],
-            "ret_forecast": f.ret[rows],
+            "ret_forecast": forecast.ret[rows],
             "lv": targets.lv[rows],
-            "lv_forecast": f.lv[rows],
-            "lv_har": f.lv_har[rows],
-            "lv_seasonal_har": f.lv_lhar[rows],
+            "lv_forecast": forecast.lv[rows],
+            "lv_har": forecast.lv_har[rows],
+            "lv_seasonal_har": forecast.lv_lhar[rows],
             "lv_persistence": targets.lv_now[rows],
-            "variance_forecast": f.var[rows],
-            "forecast_price": price(f.ret),
-            "lower_price": price(f.lower),
-            "upper_price": price(f.upper),
-            "lower_price_baseline": price(f.base_lower),
-            "upper_price_baseline": price(f.base_upper),
+            "variance_forecast": forecast.var[rows],
+            "forecast_price": price(forecast.ret),
+            "lower_price": price(forecast.lower),
+            "upper_price": price(forecast.upper),
+            "lower_price_baseline": price(forecast.base_lower),
+            "upper_price_baseline": price(forecast.base_upper),
         }
     )
 

@@ -72,22 +72,22 @@ def peak_memory_mb() -> int:
 
 def result(run: Run) -> None:
     """The last lines: what was found, plainly."""
-    e = run.overall.estimates
-    auc = e["direction_auc"]
-    for c in run.overall.comparisons:
+    estimates = run.overall.estimates
+    auc = estimates["direction_auc"]
+    for comparison in run.overall.comparisons:
         log.get().info(
-            f"result: {c.target}: {c.verdict}",
-            against=c.baseline,
-            saved=f"{c.skill.value:+.1%}",
-            interval95=f"{c.skill.low:+.1%} to {c.skill.high:+.1%}",
-            of=c.measure,
+            f"result: {comparison.target}: {comparison.verdict}",
+            against=comparison.baseline,
+            saved=f"{comparison.skill.value:+.1%}",
+            interval95=f"{comparison.skill.low:+.1%} to {comparison.skill.high:+.1%}",
+            of=comparison.measure,
         )
-    cover = e["price_coverage"]
+    cover = estimates["price_coverage"]
     log.get().info(
         "result: direction AUC",
         value=round(auc.value, 4),
         interval95=f"{auc.low:.4f} to {auc.high:.4f}",
-        accuracy=round(e["direction_accuracy"].value, 4),
+        accuracy=round(estimates["direction_accuracy"].value, 4),
     )
     log.get().info(
         "result: interval coverage",

@@ -242,11 +242,13 @@ def as_text(result: Mapping[str, Any]) -> str:
     """The outcome for reading."""
     lines = [f"{'promoted' if result['promoted'] else 'kept'}: {result['run']} ({result['reason']})"]
     if judged := result.get("judged"):
-        s, p = judged["saved"], judged["diebold_mariano"]["p_value"]
+        saved, p_value = judged["saved"], judged["diebold_mariano"]["p_value"]
         lines.append(
             f"{judged['metric']}: {judged['loss']:.6g} against {judged['champion_loss']:.6g} on {judged['hours']:,} "
             f"hours, {judged['first']} to {judged['last']}"
         )
-        if None not in (*s.values(), p):
-            lines.append(f"saved {s['value']:+.2%} (95 %: {s['low']:+.2%} to {s['high']:+.2%}), p {p:.3f}")
+        if None not in (*saved.values(), p_value):
+            lines.append(
+                f"saved {saved['value']:+.2%} (95 %: {saved['low']:+.2%} to {saved['high']:+.2%}), p {p_value:.3f}"
+            )
     return "\n".join(lines)

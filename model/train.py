@@ -122,13 +122,15 @@ def _work(
     return run
 
 
-def scored(bars: Bars, labels: Targets, f: Forecasts, settings: Settings) -> tuple[Scores, list[Scores], Scores]:
+def scored(
+    bars: Bars, labels: Targets, forecasts: Forecasts, settings: Settings
+) -> tuple[Scores, list[Scores], Scores]:
     """The scores of the whole test, of each fold, and of the last `evaluate.RECENT` folds together."""
-    tested = np.flatnonzero(~np.isnan(f.fold)).astype(np.int64)
-    fold = f.fold[tested]
+    tested = np.flatnonzero(~np.isnan(forecasts.fold)).astype(np.int64)
+    fold = forecasts.fold[tested]
 
     def of(rows: npt.NDArray[np.int64]) -> Scores:
-        return evaluate.score(bars, labels, f, rows, settings.coverage, settings.seed)
+        return evaluate.score(bars, labels, forecasts, rows, settings.coverage, settings.seed)
 
     overall = of(tested)
     by_fold = [of(tested[fold == k]) for k in range(settings.folds)]

@@ -199,12 +199,12 @@ def _side_by_side(training: _Training, jobs: Sequence[Job]) -> Generator[tuple[J
 
 def _collect(result: Result, training: _Training, target: str, fitted: boost.Fitted, fold: Fold) -> None:
     """Put a fold's forecasts into their place."""
-    f = result.forecasts
+    forecasts = result.forecasts
     result.rounds[target][fold.number] = fitted.rounds
     rows, forecast = training.forecast(target, fitted, fold)
-    {"direction": f.p_up, "return": f.ret, "volatility": f.lv}[target][rows] = forecast
+    {"direction": forecasts.p_up, "return": forecasts.ret, "volatility": forecasts.lv}[target][rows] = forecast
     if target == "direction":
-        f.fold[rows] = fold.number
+        forecasts.fold[rows] = fold.number
 
 
 def _against_baselines(result: Result, training: _Training, folds: Sequence[Fold], tails: Mapping[str, Array]) -> None:
@@ -216,18 +216,18 @@ def _against_baselines(result: Result, training: _Training, folds: Sequence[Fold
         folds: the test folds.
         tails: forecasts of the tail of the first fold's training period, by target, from which calibration begins.
     """
-    f, targets, settings = result.forecasts, training.targets, training.settings
+    forecasts, targets, settings = result.forecasts, training.targets, training.settings
     columns, half_life = columns_for("direction", training.features), settings.params["direction"].half_life
-    rate, logistic = baselines.direction(training.matrix, columns, targets, folds, half_life, f)
+    rate, logistic = baselines.direction(training.matrix, columns, targets, folds, half_life, forecasts)
     har, lhar, seasonal = baselines.volatility(targets, folds, settings.embargo)
     result.baselines = Fits(rate, logistic, seasonal)
-    lv = baselines.blend(np.where(np.isnan(f.lv), tails["volatility"], f.lv), lhar)
-    tested = ~np.isnan(f.fold)
+    lv = baselines.blend(np.where(np.isnan(forecasts.lv), tails["volatility"], forecasts.lv), lhar)
+    tested = ~np.isnan(forecasts.fold)
     for name, forecast in (("lv", lv), ("lv_har", har), ("lv_lhar", lhar)):
-        getattr(f, name)[tested] = forecast[tested]
+        getattr(forecasts, name)[tested] = forecast[tested]
     logs = {"model": lv, "har": har, "lhar": lhar}
     _variances(result, targets, logs, folds)
-    ret = np.where(np.isnan(f.ret), tails["return"], f.ret)
+    ret = np.where(np.isnan(forecasts.ret), tails["return"], forecasts.ret)
     _intervals(result, targets, ret, logs, settings.coverage)
 
 
@@ -240,11 +240,15 @@ def _variances(result: Result, targets: Targets, logs: Mapping[str, Array], fold
 
 def _intervals(result: Result, targets: Targets, ret: Array, logs: Mapping[str, Array], coverage: float) -> None:
     """Conformal bounds from the forecasts of the test folds and, before them, of the first fold's tail."""
-    f = result.forecasts
-    tested, hour = ~np.isnan(f.fold), targets.week_hour % 24
+    forecasts = result.forecasts
+    tested, hour = ~np.isnan(forecasts.fold), targets.week_hour % 24
     base = quantiles(targets.ret, coverage)
-    f.base_lower[tested], f.base_upper[tested] = base[0][tested], base[1][tested]
-    bounds = {"model": (f.lower, f.upper), "har": (f.har_lower, f.har_upper), "lhar": (f.lhar_lower, f.lhar_upper)}
+    forecasts.base_lower[tested], forecasts.base_upper[tested] = base[0][tested], base[1][tested]
+    bounds = {
+        "model": (forecasts.lower, forecasts.upper),
+        "har": (forecasts.har_lower, forecasts.har_upper),
+        "lhar": (forecasts.lhar_lower, forecasts.lhar_upper),
+    }
     for name, (lower, upper) in bounds.items():
         sigma = np.exp(logs[name] / 2)
         center = ret if name == "model" else np.zeros(len(ret))

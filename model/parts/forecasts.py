@@ -52,43 +52,43 @@ class Draft:
 
 def draft(piece: Hours, matrix: Features, segments: Sequence[Segment]) -> Draft:
     """Forecast the hours of a piece that lie in one of the segments."""
-    t, size = piece.targets, len(piece)
-    f, usable = Forecasts.empty(size), np.asarray(np.isfinite(t.har).all(axis=1))
-    raw = Draft(f, np.full(size, np.nan), {name: np.full(size, np.nan) for name in NAMES})
+    outcomes, size = piece.targets, len(piece)
+    forecasts, usable = Forecasts.empty(size), np.asarray(np.isfinite(outcomes.har).all(axis=1))
+    raw = Draft(forecasts, np.full(size, np.nan), {name: np.full(size, np.nan) for name in NAMES})
     for segment in segments:
         low, high = piece.within(segment.start, segment.stop)
         if low == high:
             continue
         for target, fitted in segment.boosters.items():
             # Of the tail only those hours calibrate that early stopping looked at.
-            good = usable if segment.fold is not None else boost.usable(target, matrix, t)
+            good = usable if segment.fold is not None else boost.usable(target, matrix, outcomes)
             rows = rows_between(low, high, good)
-            values = fitted.predict_rows(Rows(matrix, rows, fitted.columns), t.har[rows])
+            values = fitted.predict_rows(Rows(matrix, rows, fitted.columns), outcomes.har[rows])
             if target == "direction":
-                f.p_up[rows], f.fold[rows] = values, segment.fold
+                forecasts.p_up[rows], forecasts.fold[rows] = values, segment.fold
             else:
                 into = raw.ret if target == "return" else raw.logs[MODEL]
-                into[rows] = values * t.scale[rows] if target == "return" else values
+                into[rows] = values * outcomes.scale[rows] if target == "return" else values
         span = slice(low, high)
         _linear(raw, segment, matrix, piece, span, usable[span])
     raw.logs[MODEL][:] = baselines.blend(raw.logs[MODEL], raw.logs[SEASONAL])
-    tested = ~np.isnan(f.fold)
-    for into, values in ((f.ret, raw.ret), (f.lv, raw.logs[MODEL]), (f.lv_har, raw.logs[HAR])):
+    tested = ~np.isnan(forecasts.fold)
+    for into, values in ((forecasts.ret, raw.ret), (forecasts.lv, raw.logs[MODEL]), (forecasts.lv_har, raw.logs[HAR])):
         into[tested] = values[tested]
-    f.lv_lhar[tested] = raw.logs[SEASONAL][tested]
+    forecasts.lv_lhar[tested] = raw.logs[SEASONAL][tested]
     return raw
 
 
 def _linear(raw: Draft, segment: Segment, matrix: Features, piece: Hours, span: slice, usable: Any) -> None:
     """The baselines' forecasts of the rows `span`."""
-    f, t = raw.forecasts, piece.targets
+    forecasts, t = raw.forecasts, piece.targets
     raw.logs[HAR][span] = np.where(usable, segment.har.predict(t.har[span]), np.nan)
     raw.logs[SEASONAL][span] = np.where(usable, segment.seasonal.predict(t.lhar[span], t.week_hour[span]), np.nan)
     if segment.logistic is not None:
         columns = segment.boosters["direction"].columns
-        f.p_base[span] = segment.base_rate
+        forecasts.p_base[span] = segment.base_rate
         rows = Rows(matrix, np.arange(span.start, span.stop), columns)
-        f.p_logistic[span] = linear.sigmoid(segment.logistic.predict(rows))
+        forecasts.p_logistic[span] = linear.sigmoid(segment.logistic.predict(rows))
 
 
 def errors(raw: Draft, piece: Hours, until: int) -> dict[str, Array]:
@@ -107,10 +107,12 @@ Bounds = tuple[Array, Array, Walked]
 
 def bounds(before: Bounds | None, raw: Draft, piece: Hours, name: str, coverage: float) -> Bounds:
     """The intervals of a piece around forecasts, after those of the piece before."""
-    t = piece.targets
+    outcomes = piece.targets
     center = raw.ret if name == MODEL else np.zeros(len(piece))
     walked = before[2] if before else None
-    return conformal.walk_on(walked, center, np.exp(raw.logs[name] / 2), t.ret, t.week_hour % 24, coverage)
+    return conformal.walk_on(
+        walked, center, np.exp(raw.logs[name] / 2), outcomes.ret, outcomes.week_hour % 24, coverage
+    )
 
 
 def from_past_returns(before: Bounds | None, piece: Hours, coverage: float) -> Bounds:

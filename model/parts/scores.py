@@ -83,19 +83,21 @@ def _bins(p: Array) -> npt.NDArray[np.int64]:
     return np.asarray(np.clip((place + 1) / 2 * BINS, 0, BINS - 1).astype(np.int64))
 
 
-def sums(piece: Hours, f: Forecasts, coverage: float) -> dict[int, Sums]:
+def sums(piece: Hours, forecasts: Forecasts, coverage: float) -> dict[int, Sums]:
     """What the tested hours of a piece add up to, by fold."""
     by_fold = {}
-    for fold in np.unique(f.fold[~np.isnan(f.fold)]).astype(int).tolist():
-        rows = np.flatnonzero(f.fold == fold).astype(np.int64)
+    for fold in np.unique(forecasts.fold[~np.isnan(forecasts.fold)]).astype(int).tolist():
+        rows = np.flatnonzero(forecasts.fold == fold).astype(np.int64)
         columns, ranks = [], []
-        for m in evaluate.measured(piece.bars, piece.targets, f, rows):
-            if m.kind == "auc":
-                place, rise = _bins(m.b[m.good]), m.a[m.good] > 0.5
+        for measured in evaluate.measured(piece.bars, piece.targets, forecasts, rows):
+            if measured.kind == "auc":
+                place, rise = _bins(measured.b[measured.good]), measured.a[measured.good] > 0.5
                 ranks.append([np.bincount(place[rise == up], minlength=BINS) for up in (False, True)])
             else:
-                columns += [np.where(m.good, values, 0.0) for values in _columns(m.kind, m.a, m.b)]
-        for loss in evaluate.losses(piece.bars, piece.targets, f, rows, coverage):
+                columns += [
+                    np.where(measured.good, values, 0.0) for values in _columns(measured.kind, measured.a, measured.b)
+                ]
+        for loss in evaluate.losses(piece.bars, piece.targets, forecasts, rows, coverage):
             columns += [np.where(loss.good, values, 0.0) for values in (loss.model, loss.other, np.ones(len(rows)))]
         by_fold[fold] = Sums(len(rows), *_by_block(piece, rows, columns), np.array(ranks))
     return by_fold
@@ -113,11 +115,11 @@ Edge = tuple[Array, Array]
 """Fold and difference of losses (one column a comparison) of the last tested hours, in order."""
 
 
-def differences(piece: Hours, f: Forecasts, coverage: float) -> Edge:
+def differences(piece: Hours, forecasts: Forecasts, coverage: float) -> Edge:
     """By how much each baseline's loss is above the model's in the tested hours; NaN where it isn't known."""
-    rows = np.flatnonzero(~np.isnan(f.fold)).astype(np.int64)
-    losses = evaluate.losses(piece.bars, piece.targets, f, rows, coverage)
-    return f.fold[rows], np.column_stack([np.where(x.good, x.other - x.model, np.nan) for x in losses])
+    rows = np.flatnonzero(~np.isnan(forecasts.fold)).astype(np.int64)
+    losses = evaluate.losses(piece.bars, piece.targets, forecasts, rows, coverage)
+    return forecasts.fold[rows], np.column_stack([np.where(x.good, x.other - x.model, np.nan) for x in losses])
 
 
 def edge(before: Edge | None, losses: Edge) -> Edge:
@@ -127,14 +129,16 @@ def edge(before: Edge | None, losses: Edge) -> Edge:
 
 
 def second(
-    piece: Hours, f: Forecasts, edges: Edge, before: Edge | None, stretches: Sequence[Stretch], number: int
+    piece: Hours, forecasts: Forecasts, edges: Edge, before: Edge | None, stretches: Sequence[Stretch], number: int
 ) -> list[tuple[Any, Array, Array]]:
     """For each stretch: blocks, their sums for each AUC, and the sums of the windows for each comparison."""
     by_stretch = []
     for stretch in stretches:
-        rows = np.flatnonzero(np.isin(f.fold, stretch.folds)).astype(np.int64)
+        rows = np.flatnonzero(np.isin(forecasts.fold, stretch.folds)).astype(np.int64)
         columns: list[Array] = []
-        for k, m in enumerate(m for m in evaluate.measured(piece.bars, piece.targets, f, rows) if m.kind == "auc"):
+        for k, m in enumerate(
+            m for m in evaluate.measured(piece.bars, piece.targets, forecasts, rows) if m.kind == "auc"
+        ):
             place, rise = _bins(np.where(m.good, m.b, 0.0)), np.where(m.good, m.a > 0.5, False)
             fall, auc = m.good & ~rise, stretch.placing.auc[k]
             columns += [rise * (stretch.placing.below[k][place] - auc), rise.astype(float)]
@@ -170,11 +174,11 @@ class Names:
     """Target, baseline and measure; see `evaluate.Losses`."""
 
     @classmethod
-    def of(cls, piece: Hours, f: Forecasts, coverage: float) -> Names:
+    def of(cls, piece: Hours, forecasts: Forecasts, coverage: float) -> Names:
         """As every piece has them."""
         none = np.empty(0, dtype=np.int64)
-        measured = evaluate.measured(piece.bars, piece.targets, f, none)
-        losses = evaluate.losses(piece.bars, piece.targets, f, none, coverage)
+        measured = evaluate.measured(piece.bars, piece.targets, forecasts, none)
+        losses = evaluate.losses(piece.bars, piece.targets, forecasts, none, coverage)
         return cls([(m.name, m.kind) for m in measured], [(x.target, x.baseline, x.measure) for x in losses])
 
 

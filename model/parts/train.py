@@ -200,7 +200,7 @@ Late = tuple[Hours, Features, Forecasts]
 """Some hours with their features and forecasts."""
 
 
-def _last(piece: Hours, matrix: Features, f: Forecasts | None, first: int) -> Late:
+def _last(piece: Hours, matrix: Features, forecasts: Forecasts | None, first: int) -> Late:
     """The hours of a piece from the one numbered `first` on."""
     span = slice(piece.within(0, first)[1], len(piece))
 
@@ -208,7 +208,7 @@ def _last(piece: Hours, matrix: Features, f: Forecasts | None, first: int) -> La
         return values[span].copy()
 
     late = Hours(piece.start + span.start, piece.bars.map(cut), of_each(cut, piece.targets))
-    return late, cut(matrix), of_each(cut, f or Forecasts.empty(len(piece)))
+    return late, cut(matrix), of_each(cut, forecasts or Forecasts.empty(len(piece)))
 
 
 def _encoded(piece: Hours, f: Forecasts) -> bytes:

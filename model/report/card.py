@@ -25,10 +25,10 @@ USE = (
 
 def card(run: Run) -> bytes:
     """The model card of a run."""
-    s = run.settings
-    tested = f"Walk-forward, {len(run.folds)} folds, {run.overall.hours:,} hours, embargo of {s.embargo} hours."
+    settings = run.settings
+    tested = f"Walk-forward, {len(run.folds)} folds, {run.overall.hours:,} hours, embargo of {settings.embargo} hours."
     auc, cover = run.overall.estimates["direction_auc"], run.overall.estimates["price_coverage"]
-    inside = f"{words.percent(s.coverage, 0)} interval: {words.percent(cover.value, 2)} of prices inside"
+    inside = f"{words.percent(settings.coverage, 0)} interval: {words.percent(cover.value, 2)} of prices inside"
     lines = [
         "# Model card: forecasts of the next hour",
         "",
@@ -40,7 +40,7 @@ def card(run: Run) -> bytes:
         "",
         f"- Data: {code(words.source(run))}, {run.data.rows:,} rows, {run.data.span[0]} to {run.data.span[1]}",
         f"- SHA-256 of the data: `{run.data.sha256}`",
-        f"- Run: {_named(s.run_id)}; code: {_named(s.code_version)}; seed {s.seed}",
+        f"- Run: {_named(settings.run_id)}; code: {_named(settings.code_version)}; seed {settings.seed}",
         f"- Features: {len(run.features)}, listed with formulas in `manifest.json`"
         + ("" if run.data.earlier else " and `report.html`"),
         "",
@@ -51,11 +51,12 @@ def card(run: Run) -> bytes:
         "| target | against | measure | saved | 95 % | p | verdict |",
         "|---|---|---|---|---|---|---|",
     ]
-    for c in run.overall.comparisons:
+    for comparison in run.overall.comparisons:
         lines.append(
-            f"| {c.target} | {c.baseline} | {c.measure} | {words.signed(c.skill.value, 2)} | "
-            f"{words.percent(c.skill.low, 2)} to {words.percent(c.skill.high, 2)} | {words.p_value(c.test.p_value)} | "
-            f"{c.verdict} |"
+            f"| {comparison.target} | {comparison.baseline} | {comparison.measure} | "
+            f"{words.signed(comparison.skill.value, 2)} | "
+            f"{words.percent(comparison.skill.low, 2)} to {words.percent(comparison.skill.high, 2)} | "
+            f"{words.p_value(comparison.test.p_value)} | {comparison.verdict} |"
         )
     lines += [
         "",

@@ -30,17 +30,17 @@ class Next:
 
 def forecast(run: Run) -> Next | None:
     """As `predict` makes it from the finished run; None if too much before it is missing."""
-    t, models, row = run.targets, run.result.models, slice(len(run.bars) - 1, len(run.bars))
-    har, close = t.har[row], float(run.bars.close[-1])
-    if not (np.isfinite(har).all() and math.isfinite(close) and math.isfinite(t.scale[-1])):
+    targets, models, row = run.targets, run.result.models, slice(len(run.bars) - 1, len(run.bars))
+    har, close = targets.har[row], float(run.bars.close[-1])
+    if not (np.isfinite(har).all() and math.isfinite(close) and math.isfinite(targets.scale[-1])):
         return None
     part, seasonal = run.matrix[row], run.result.baselines.lhar
     p_up = float(models["direction"].predict(part, har)[0])
-    ret = models["return"].predict(part, har) * t.scale[row]
+    ret = models["return"].predict(part, har) * targets.scale[row]
     lv = models["volatility"].predict(part, har)
     if seasonal is not None:
-        lv = baselines.blend(lv, seasonal.predict(t.lhar[row], t.week_hour[row]))
-    low, high = run.result.calibration["model"].bounds(ret, np.exp(lv / 2), t.week_hour[row] % 24)
+        lv = baselines.blend(lv, seasonal.predict(targets.lhar[row], targets.week_hour[row]))
+    low, high = run.result.calibration["model"].bounds(ret, np.exp(lv / 2), targets.week_hour[row] % 24)
     price, lower, upper = (close * float(np.exp(v[0])) for v in (ret, low, high))
     sigma = math.sqrt(float(np.exp(lv[0])) * run.result.smear["model"])
     hour = f"{run.bars.time[-1] + np.timedelta64(3600, 's')}"[:16].replace("T", " ") + " UTC"

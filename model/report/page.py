@@ -31,11 +31,11 @@ DIRECTION = (
 
 
 def _top(run: Run) -> str:
-    s = run.settings
+    settings = run.settings
     parts = [
         words.source(run),
-        f"run {s.run_id}" if s.run_id else "",
-        f"code {s.code_version}" if s.code_version else "",
+        f"run {settings.run_id}" if settings.run_id else "",
+        f"code {settings.code_version}" if settings.code_version else "",
     ]
     meta = " · ".join(escape(part) for part in parts if part)
     lead = f'<p class="lead">{escape(words.lead(run))}</p>'
@@ -110,11 +110,11 @@ def _tested(run: Run) -> npt.NDArray[np.int64]:
     return np.flatnonzero(~np.isnan(run.result.forecasts.fold)).astype(np.int64)
 
 
-def _points(e: Estimate) -> str:
+def _points(estimate: Estimate) -> str:
     """Basis points with their interval."""
-    if not math.isfinite(e.value):
+    if not math.isfinite(estimate.value):
         return "\u2013"
-    low, value, high = (f"{v * 1e4:.2f}".replace("-", "\u2212") for v in (e.low, e.value, e.high))
+    low, value, high = (f"{v * 1e4:.2f}".replace("-", "\u2212") for v in (estimate.low, estimate.value, estimate.high))
     return f"{value} basis points (95 %: {low} to {high})"
 
 
@@ -171,12 +171,12 @@ def _importance(run: Run) -> str:
 
 
 def _method(run: Run) -> str:
-    s = run.settings
+    settings = run.settings
     first, last = run.bars.time[run.folds[0].test_start], run.bars.time[run.folds[-1].test_stop - 1]
     text = (
         f"Walk-forward over {run.overall.hours:,} hours from {first}Z to {last}Z: {len(run.folds)} folds, refitted, "
-        f"an embargo of {s.embargo} hours before each. Boosting stops early on the tail of the training period. The "
-        "defaults of the hyperparameters were chosen on data before the first test fold."
+        f"an embargo of {settings.embargo} hours before each. Boosting stops early on the tail of the training period. "
+        "The defaults of the hyperparameters were chosen on data before the first test fold."
     )
     key = (area("bar2", "trained on"), area("bar", "tested on"))
     plot = figure(run, "walk_forward", "Folds", key=key)

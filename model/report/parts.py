@@ -67,19 +67,19 @@ def cards(run: Run) -> str:
     return f'<div class="cards">{"".join(rendered)}</div>'
 
 
-def _row(c: Comparison) -> str:
-    digits = 2 if abs(c.skill.value) < 0.02 else 1
-    low, high = words.percent(c.skill.low, digits), words.percent(c.skill.high, digits)
+def _row(comparison: Comparison) -> str:
+    digits = 2 if abs(comparison.skill.value) < 0.02 else 1
+    low, high = words.percent(comparison.skill.low, digits), words.percent(comparison.skill.high, digits)
     cells = [
-        f'<td class="first"><b>{c.target}</b></td>',
-        f'<td data-h="against">{escape(c.baseline)}</td>',
-        f'<td data-h="measure">{c.measure}</td>',
-        f'<td class="n" data-h="model">{words.number(c.model_loss)}</td>',
-        f'<td class="n" data-h="baseline">{words.number(c.baseline_loss)}</td>',
-        f'<td class="n" data-h="saved"><b>{words.signed(c.skill.value, digits)}</b></td>',
+        f'<td class="first"><b>{comparison.target}</b></td>',
+        f'<td data-h="against">{escape(comparison.baseline)}</td>',
+        f'<td data-h="measure">{comparison.measure}</td>',
+        f'<td class="n" data-h="model">{words.number(comparison.model_loss)}</td>',
+        f'<td class="n" data-h="baseline">{words.number(comparison.baseline_loss)}</td>',
+        f'<td class="n" data-h="saved"><b>{words.signed(comparison.skill.value, digits)}</b></td>',
         f'<td class="n" data-h="95 %">{low} to {high}</td>',
-        f'<td class="n" data-h="p">{words.p_value(c.test.p_value)}</td>',
-        f'<td class="last">{chip(c.verdict)}</td>',
+        f'<td class="n" data-h="p">{words.p_value(comparison.test.p_value)}</td>',
+        f'<td class="last">{chip(comparison.verdict)}</td>',
     ]
     return f"<tr>{''.join(cells)}</tr>"
 

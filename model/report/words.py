@@ -100,24 +100,24 @@ def named(c: Comparison) -> str:
 
 
 def _direction(run: Run) -> Card:
-    e, c = run.overall.estimates, best(run, "direction")
-    auc = e["direction_auc"]
+    estimates, comparison = run.overall.estimates, best(run, "direction")
+    auc = estimates["direction_auc"]
     ranks = ""
-    if c.verdict in ("no skill", "worse") and auc.low > 0.5:
+    if comparison.verdict in ("no skill", "worse") and auc.low > 0.5:
         ranks = "It ranks better than chance, but its probabilities are no better than those of that baseline. "
     text = (
-        f"AUC, where a coin has 0.5. Log loss saved against {named(c)}, the strongest baseline: "
-        f"{signed(c.skill.value, 2)} ({bounds(c.skill, 2)}). {ranks}{_others(run, 'direction', 2)} "
-        f"The side it calls is right in {percent(e['direction_accuracy'].value)} of hours; "
-        f"always calling the more frequent side in {percent(e['direction_base_rate_accuracy'].value)}."
+        f"AUC, where a coin has 0.5. Log loss saved against {named(comparison)}, the strongest baseline: "
+        f"{signed(comparison.skill.value, 2)} ({bounds(comparison.skill, 2)}). {ranks}{_others(run, 'direction', 2)} "
+        f"The side it calls is right in {percent(estimates['direction_accuracy'].value)} of hours; "
+        f"always calling the more frequent side in {percent(estimates['direction_base_rate_accuracy'].value)}."
     )
     interval = f"95 %: {auc.low:.3f} to {auc.high:.3f}" if math.isfinite(auc.low) else ""
-    return Card("Direction", c.verdict, f"{auc.value:.3f}", interval, text)
+    return Card("Direction", comparison.verdict, f"{auc.value:.3f}", interval, text)
 
 
 def _return(run: Run) -> Card:
-    c = best(run, "return")
-    root = math.sqrt(c.baseline_loss) if c.baseline_loss > 0 else math.nan
+    comparison = best(run, "return")
+    root = math.sqrt(comparison.baseline_loss) if comparison.baseline_loss > 0 else math.nan
     forecast = run.result.forecasts.ret
     moved = float(np.abs(forecast[np.isfinite(forecast)]).mean()) if np.isfinite(forecast).any() else math.nan
     size = f"The average forecast is a move of {percent(moved, 3)}, where an hour's typical move is {percent(root, 2)}."
@@ -126,30 +126,30 @@ def _return(run: Run) -> Card:
         "slight skill": ": measurable, and small",
         "no skill": ": nothing that can be told from luck",
         "worse": ": no forecast would be better",
-    }[c.verdict]
+    }[comparison.verdict]
     text = f"squared error saved against forecasting no change{verdict}. {size}"
-    return Card("Return", c.verdict, signed(c.skill.value, 2), bounds(c.skill, 2), text)
+    return Card("Return", comparison.verdict, signed(comparison.skill.value, 2), bounds(comparison.skill, 2), text)
 
 
 def _volatility(run: Run) -> Card:
-    c, ratio = best(run, "volatility"), run.overall.estimates["volatility_variance_ratio"]
+    comparison, ratio = best(run, "volatility"), run.overall.estimates["volatility_variance_ratio"]
     text = (
-        f"squared error of the log Garman-Klass variance saved against {named(c)}, the strongest baseline. "
+        f"squared error of the log Garman-Klass variance saved against {named(comparison)}, the strongest baseline. "
         f"{_others(run, 'volatility')} The variance that came was {ratio.value:.2f} times that forecast."
     )
-    return Card("Volatility", c.verdict, signed(c.skill.value), bounds(c.skill), text)
+    return Card("Volatility", comparison.verdict, signed(comparison.skill.value), bounds(comparison.skill), text)
 
 
 def _price(run: Run) -> Card:
-    e, c = run.overall.estimates, best(run, "price interval")
+    e, comparison = run.overall.estimates, best(run, "price interval")
     cover = e["price_coverage"]
     nominal, width = percent(run.settings.coverage, 0), percent(e["price_width"].value, 2)
     text = (
         f"of prices came inside the {nominal} interval, {width} wide on average. Interval score saved against "
-        f"{named(c)}, the strongest baseline: {signed(c.skill.value)} ({bounds(c.skill)}). "
+        f"{named(comparison)}, the strongest baseline: {signed(comparison.skill.value)} ({bounds(comparison.skill)}). "
         f"{_others(run, 'price interval')}"
     )
-    return Card("Price interval", c.verdict, percent(cover.value), bounds(cover), text)
+    return Card("Price interval", comparison.verdict, percent(cover.value), bounds(cover), text)
 
 
 def lead(run: Run) -> str:
