@@ -14,9 +14,10 @@ from typing import Annotated, Literal
 
 from reconciler.cli.answer import ABSENT, Answer
 from reconciler.cli.options import Output
-from reconciler.cli.target import local_home
+from reconciler.cli.target import LOCAL_HOME, local_home
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.config import load
+from reconciler.config.reader import content_of
 from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.local import LocalAws, LocalError, homes, keeps, reset, status, stop
 from reconciler.local.idle import spelled
@@ -82,7 +83,6 @@ ANSWERS = (Running, Environment, Listed, Over)
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Say whether it runs or how other tools reach it, stop it, or make it forget everything."""
-    home = local_home(options.file)
     if options.all and options.action != "stop":
         raise UserError("--all is for `local stop`")
     try:
@@ -90,11 +90,23 @@ def run(options: Arguments, terminal: Terminal) -> int:
             return _list(terminal, options.json)
         if options.all:
             return _stop_all(terminal, options.json)
+        _check_file(options)
+        home = local_home(options.file)
         if options.action == "env":
             return _env(options.file, home, terminal, options.json)
         return _run(options.action, home, terminal, options.json)
     except LocalError as error:
         raise ReconcilerError(str(error)) from None
+
+
+def _check_file(options: Arguments) -> None:
+    """Refuse a folder, beside which another deploy's embedded AWS may be; to empty one, its file must be there.
+
+    Raises ConfigErrors.
+    """
+    empties_beside_file = options.action == "reset" and not os.environ.get(LOCAL_HOME)
+    if options.file.is_dir() or empties_beside_file:
+        content_of(options.file)
 
 
 def _list(terminal: Terminal, as_json: bool) -> int:

@@ -72,7 +72,7 @@ def read_texts(path: Path) -> Document:
 
 def _read(path: Path, builder: Callable[[Document], Builder]) -> Document:
     file = printable(str(path))
-    text = _decode(_bytes(path, file), file)
+    text = _decode(content_of(path), file)
     try:
         return _document(Document(file, split(text)), text, builder)
     except ConfigErrors:
@@ -118,7 +118,9 @@ def _shown(line: str) -> str:
     return "" if next(secrets_in(line), "") or any(secret_entries) else line
 
 
-def _bytes(path: Path, file: str) -> bytes:
+def content_of(path: Path) -> bytes:
+    """What is in a deploy.yaml. Raises ConfigErrors for a folder, and for what isn't there or can't be read."""
+    file = printable(str(path))
     try:
         with path.open("rb") as stream:
             content = stream.read(_LARGEST + 1)
