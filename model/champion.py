@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from model import store
@@ -76,13 +77,26 @@ def resolve(model: str, env: Mapping[str, str]) -> str:
             f"there is no {store.join(models, NAME)}: promote a run first (python -m model promote RUN), or say where "
             "champions are with MODELS_URI"
         )
-    uri = str(content["run"])
-    if digest(uri) != content["manifest_sha256"]:
+    check(content)
+    return str(content["run"])
+
+
+def check(champion: Mapping[str, Any]) -> None:
+    """Hold the champion's run against what was promoted.
+
+    Raises:
+        InputError: it isn't there, or was written anew.
+    """
+    if digest(str(champion["run"])) != champion["manifest_sha256"]:
         raise InputError(
-            f"the run at {uri} is not the one that was promoted: its manifest has changed. Promote it again, or go "
-            "back to the champion before with promote --rollback"
+            f"the run at {champion['run']}, the champion, is not the one that was promoted: its manifest has changed. "
+            "Promote a run with promote RUN --force, or go back to the champion before with promote --rollback"
         )
-    return uri
+
+
+def location(run: str) -> str:
+    """A run's URI as it is kept: of S3 without a slash at the end, of a folder the whole path."""
+    return run.rstrip("/") if store.is_s3(run) else str(Path(run).resolve())
 
 
 def digest(run: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -147,10 +146,10 @@ def promote(
         ``promoted``, ``reason``, ``run`` (the champion from now on), and ``judged`` if there was one to beat.
 
     Raises:
-        InputError: the run isn't complete, or the two can't be compared.
+        InputError: the run isn't complete, the champion's was written anew, or the two can't be compared.
         ModelError: another promotion came between.
     """
-    run = run.rstrip("/") if store.is_s3(run) else str(Path(run).resolve())
+    run = champions.location(run)
     content = predict.read_manifest(run)
     predict.read_models(run, content)
     champion, version = champions.read(models)
@@ -162,6 +161,7 @@ def promote(
             return {"promoted": False, "reason": "it is the champion already", "run": run}
         reason = "without a test, as asked"
         if not force:
+            champions.check(champion)
             judged = judge(run, str(champion["run"]), metric, hours, data_uri, how)
             reason = f"{judged['verdict']} in {metric} on the same {judged['hours']} hours"
             if judged["verdict"] not in (("better", "no difference") if unless_worse else ("better",)):
@@ -185,12 +185,18 @@ def before_training(settings: Settings, models: str) -> None:
 
     Raises:
         InputError: champion.json can't be read or isn't one, the folder can't be written, or the champion was evaluated
-            otherwise than the settings say.
+            otherwise than the settings say, or the output is the champion's.
     """
     champion, _ = champions.read(models)
     store.check_writable(models, "MODELS_URI")
     if champion is None:
         return
+    again = bool(settings.run_id) and champion.get("run_id") == settings.run_id  # interrupted as it had promoted itself
+    if champion["run"] == champions.location(settings.output) and not again:
+        raise InputError(
+            f"OUTPUT_URI is {settings.output!r}, where the champion of {models} is: training would write over it "
+            "before it is beaten. Give another one"
+        )
     theirs: Mapping[str, Any] = {}
     with contextlib.suppress(InputError):  # a champion that is gone: the run can still be promoted with --force
         theirs = predict.read_manifest(str(champion["run"]))["evaluation"]

@@ -345,6 +345,31 @@ def test_champion_is_the_run_that_was_promoted(made: Made, tmp_path: Path) -> No
         champion.resolve("champion", env)
 
 
+def test_a_champion_that_was_written_over_is_no_match_to_win(made: Made, tmp_path: Path) -> None:
+    models, first, second = str(tmp_path / "models"), made("one", 1.0), made("other", 0.5)
+    promotion.promote(first, models)
+    manifest = Path(first, "manifest.json")
+    manifest.write_text(manifest.read_text() + " ")
+    for run in (first, second):
+        with pytest.raises(InputError, match=r"not the one that was promoted.*--force, or .*--rollback"):
+            promotion.promote(run, models)
+    assert promotion.promote(first, models, force=True)["promoted"]
+    assert champion.resolve("champion", {"MODELS_URI": models}) == first
+
+
+def test_a_run_that_promotes_itself_does_not_write_over_the_champion(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models, first = str(tmp_path / "models"), made("one", 1.0)
+    promotion.promote(first, models)
+    monkeypatch.chdir(tmp_path)
+    told = settings.Settings(data="", output="one/", promote="volatility")
+    with pytest.raises(InputError, match=r"OUTPUT_URI is 'one/', where the champion .* is"):
+        promotion.before_training(told, models)
+    promotion.before_training(dataclasses.replace(told, output="other"), models)
+    promotion.before_training(dataclasses.replace(told, run_id="one"), models)  # the same run, launched again
+
+
 def test_scores_a_whole_file_as_predict_does_its_last_hour(
     finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path
 ) -> None:
