@@ -91,8 +91,8 @@ class Agent:
             return False
         with self._lock:
             quirks = self._quirks.get(task.id)
-        kept = quirks.number("expire", "seconds", EXPIRE_SECONDS) if quirks else EXPIRE_SECONDS
-        return (datetime.now(UTC) - stopped).total_seconds() > kept
+        seconds = quirks.number("expire", "seconds", EXPIRE_SECONDS) if quirks else EXPIRE_SECONDS
+        return (datetime.now(UTC) - stopped).total_seconds() > seconds
 
     def forget(self, task: Task) -> None:
         """Drop what is kept about an expired task."""

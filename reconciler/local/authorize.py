@@ -67,12 +67,12 @@ SUBRESOURCES = {
 
 @dataclass(frozen=True)
 class Asked:
-    """One permission that a request needs. given: only a deny refuses it."""
+    """One permission that a request needs. unless_denied: only a deny refuses it."""
 
     action: str
     resource: str
     context: dict[str, Any]
-    given: bool = False
+    unless_denied: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,10 @@ def judged(environ: dict[str, Any], identity: Identity, service: str) -> str | R
     if service == "sts":
         message = _why_not_sts(identity, operation, params)
         return operation if message is None else answer(environ, service, message)
-    for asked in needed(environ, service, identity.account_id, operation, params):
-        message = refusal(identity, asked.action, asked.resource, asked.context, given=asked.given)
+    for permission in needed(environ, service, identity.account_id, operation, params):
+        message = refusal(
+            identity, permission.action, permission.resource, permission.context, unless_denied=permission.unless_denied
+        )
         if message is not None:
             return answer(environ, service, message)
     return operation
@@ -145,7 +147,7 @@ def needed(
             permission.action,
             permission.resource,
             {**permission.context, "aws:requestedregion": place.region},
-            permission.given,
+            permission.unless_denied,
         )
 
 
@@ -174,11 +176,11 @@ def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
     if not key:
         context |= {f"s3:{name}": query[name][0] for name in ("prefix", "delimiter") if name in query}
         context.setdefault("s3:prefix", "")
-    there = f"{arn}/{key}" if key else arn
+    resource = f"{arn}/{key}" if key else arn
     for name in special or ([] if rare else [""]):
-        yield Asked(f"s3:{actions[name]}" if name in actions else f"s3:{method}", there, context)
+        yield Asked(f"s3:{actions[name]}" if name in actions else f"s3:{method}", resource, context)
     for name in rare:
-        yield Asked(f"s3:{_rare_action(method, name, of='Object' if key else 'Bucket')}", there, context)
+        yield Asked(f"s3:{_rare_action(method, name, of='Object' if key else 'Bucket')}", resource, context)
     if source := str(environ.get("HTTP_X_AMZ_COPY_SOURCE", "")):
         parts = urlparse(source)  # as moto reads it
         version = "versionId" in parse_qs(parts.query, keep_blank_values=True)
@@ -222,9 +224,9 @@ def _keys_to_delete(body: bytes) -> list[tuple[str, bool]]:
         elements = list(ElementTree.fromstring(body).iter())  # noqa: S314 - see the import  # nosec B314
     except ElementTree.ParseError:
         return [("*", True)]
-    named = [(element.tag.rpartition("}")[2].rpartition(":")[2], element.text or "") for element in elements]
-    versions = any(name == "VersionId" for name, _ in named)
-    keys = {text for name, key in named if name == "Key" for text in (key, key.strip())}
+    pairs = [(element.tag.rpartition("}")[2].rpartition(":")[2], element.text or "") for element in elements]
+    versions = any(name == "VersionId" for name, _ in pairs)
+    keys = {text for name, key in pairs if name == "Key" for text in (key, key.strip())}
     return [(key, versions) for key in sorted(keys)] or [("*", True)]
 
 

@@ -43,11 +43,13 @@ class Has(Enum):
 
 @dataclass(frozen=True)
 class Base:
-    """A base image. python: its version, such as 3.12, where the name says it. what: the other language, for people."""
+    """A base image. python: its version, such as 3.12, where the name says it. language: the other language, for
+    people.
+    """
 
     has: Has
     python: str = ""
-    what: str = ""
+    language: str = ""
 
 
 def base_of(name: str) -> Base:
@@ -66,7 +68,7 @@ def base_of(name: str) -> Base:
     if any(word in (part if len(word) > LONG else (part,)) for word in WITH_PYTHON for part in parts):
         return Base(Has.PYTHON)
     if last in LANGUAGES or last.split("-")[0] in LANGUAGES:
-        return Base(Has.OTHER, what=LANGUAGES.get(last) or LANGUAGES[last.split("-")[0]])
+        return Base(Has.OTHER, language=LANGUAGES.get(last) or LANGUAGES[last.split("-")[0]])
     if last in SYSTEMS or last.removesuffix("-slim") in SYSTEMS:
         return Base(Has.SYSTEM)
     return Base(Has.UNKNOWN)
@@ -74,8 +76,8 @@ def base_of(name: str) -> Base:
 
 def _parts(name: str) -> tuple[str, str]:
     """The repository without its registry, and the tag."""
-    named = name.partition("@")[0].lower()
-    path, _, last = named.rpartition("/")
+    reference = name.partition("@")[0].lower()
+    path, _, last = reference.rpartition("/")
     repository, _, tag = last.partition(":")
     first, _, rest = path.partition("/")
     if "." in first or ":" in first or first == "localhost":

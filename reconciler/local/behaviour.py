@@ -61,7 +61,7 @@ class Behaviour:
 
     def take(self, do: str, facts: Mapping[str, str | None]) -> list[Rule]:
         """All rules that do this to a launch with these facts; each is counted as used once."""
-        taken = []
+        matching = []
         with self._lock:
             for rule in self._rules:
                 matches = all(facts.get(name) == rule[name] for name in FACTS if name in rule)
@@ -71,8 +71,8 @@ class Behaviour:
                     rule["skip"] -= 1
                     continue
                 rule["times"] -= 1 if rule["times"] > 0 else 0
-                taken.append(dict(rule))
-        return taken
+                matching.append(dict(rule))
+        return matching
 
 
 class Quirks:
@@ -105,9 +105,9 @@ def quirks_of(behaviour: Behaviour, facts: Mapping[str, str | None]) -> Quirks:
 
 
 def _checked(number: int, rule: object) -> Rule:
-    where = f"rule {number}"
+    label = f"rule {number}"
     if not isinstance(rule, dict) or rule.get("do") not in OPTIONS:
-        raise ValueError(f"{where}: 'do' must be one of {', '.join(OPTIONS)}")
+        raise ValueError(f"{label}: 'do' must be one of {', '.join(OPTIONS)}")
     do = str(rule["do"])
     options = OPTIONS[do]
     for name, value in rule.items():
@@ -118,15 +118,15 @@ def _checked(number: int, rule: object) -> Rule:
         elif name in ("do", *FACTS):
             kind = str
         else:
-            known = ", ".join([*options, *FACTS, "skip", "times"])
-            raise ValueError(f"{where} ({do}): unknown key {name!r}; known: {known}")
+            keys = ", ".join([*options, *FACTS, "skip", "times"])
+            raise ValueError(f"{label} ({do}): unknown key {name!r}; known: {keys}")
         if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
-            raise ValueError(f"{where} ({do}): {name} has the wrong type: {value!r}")
+            raise ValueError(f"{label} ({do}): {name} has the wrong type: {value!r}")
     for name in NEEDED.get(do, ()):
         if name not in rule:
-            raise ValueError(f"{where} ({do}): {name!r} is missing")
+            raise ValueError(f"{label} ({do}): {name!r} is missing")
     if do == "state-delay" and rule["state"] not in STATES:
-        raise ValueError(f"{where} ({do}): 'state' must be one of {', '.join(STATES)}")
+        raise ValueError(f"{label} ({do}): 'state' must be one of {', '.join(STATES)}")
     if do == "no-capacity" and rule.get("when", "run") not in ("run", "start"):
-        raise ValueError(f"{where} ({do}): 'when' must be run or start")
+        raise ValueError(f"{label} ({do}): 'when' must be run or start")
     return {"skip": 0, "times": 1, **rule}

@@ -18,26 +18,26 @@ def beneath(root: Path, inside: str, top: str = "/") -> Path:
 
     What isn't there yet counts as no link. Raises Outside.
     """
-    todo, done, links = inside.split("/")[::-1], list[str](), 0
+    todo, parts, links = inside.split("/")[::-1], list[str](), 0
     while todo:
         part = todo.pop()
         if part == "..":
-            if not done:
+            if not parts:
                 raise Outside(inside)
-            done.pop()
+            parts.pop()
         elif part not in ("", "."):
-            here = root.joinpath(*done, part)
-            if not here.is_symlink():
-                done.append(part)
+            path = root.joinpath(*parts, part)
+            if not path.is_symlink():
+                parts.append(part)
                 continue
             links += 1
-            to = str(here.readlink())
+            to = str(path.readlink())
             if links > MOST_LINKS:
                 raise Outside(inside)
             if to.startswith("/"):
-                to, done = posixpath.relpath(posixpath.normpath(to), top), []
+                to, parts = posixpath.relpath(posixpath.normpath(to), top), []
             todo += to.split("/")[::-1]
-    return root.joinpath(*done)
+    return root.joinpath(*parts)
 
 
 def copy_beneath(source: Path, root: Path, inside: str, top: str, *, into_folder: bool) -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 class Correction:
     """What AWS does, and moto does otherwise or not at all.
 
-    what: in a few words; no two have the same. source: the address of AWS's rule, or of the fault in moto or CPython.
+    name: in a few words; no two have the same. source: the address of AWS's rule, or of the fault in moto or CPython.
     install: changes moto for good in this process, and is called once.
     """
 
-    what: str
+    name: str
     source: str
     install: Callable[[], None]

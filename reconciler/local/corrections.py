@@ -78,8 +78,8 @@ def _its_own_code_is_looked_at_once() -> None:
     """moto lists its own folder twice for each request, and its class's methods: a third of the time of an answer."""
     modules = frozenset(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: modules
-    kept: Any = functools.cache(method_names_from_class)
-    responses.method_names_from_class = kept  # type: ignore[attr-defined]
+    methods: Any = functools.cache(method_names_from_class)
+    responses.method_names_from_class = methods  # type: ignore[attr-defined]
 
 
 def _times_are_read_by_their_form() -> None:
@@ -126,8 +126,8 @@ def _log_pages_end_at_one_megabyte() -> None:
 
     def describe(self: Any) -> dict[str, Any]:
         description: dict[str, Any] = described(self)
-        sent = self.sent() if hasattr(self, "sent") else None
-        return description if sent is None else {"firstEventTimestamp": sent, **description}
+        first = self.sent() if hasattr(self, "sent") else None
+        return description if first is None else {"firstEventTimestamp": first, **description}
 
     def get(self: Any, start_time: Any, end_time: Any, limit: Any, next_token: str | None, start_from_head: Any) -> Any:
         stream = self
@@ -159,8 +159,8 @@ def _log_groups_have_identifiers() -> None:
         value = original(self, name, *default)
         if name != "logGroupName" or value is not None:
             return value
-        given = str(original(self, "logGroupIdentifier") or "")
-        return given.partition(":log-group:")[2].removesuffix(":*") or given or None
+        identifier = str(original(self, "logGroupIdentifier") or "")
+        return identifier.partition(":log-group:")[2].removesuffix(":*") or identifier or None
 
     LogsResponse._get_param = get_param  # type: ignore[assignment, method-assign]
 
@@ -219,8 +219,8 @@ def _oidc_audiences_change() -> None:
     def change(self: Any, add: bool) -> EmptyResult:
         provider = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn"))
         audience = self._get_param("ClientID")
-        kept = [known for known in provider.client_id_list if known != audience]
-        provider.client_id_list = [*kept, audience] if add else kept
+        audiences = [client_id for client_id in provider.client_id_list if client_id != audience]
+        provider.client_id_list = [*audiences, audience] if add else audiences
         return EmptyResult()
 
     for name, add in (("add_client_id_to", True), ("remove_client_id_from", False)):

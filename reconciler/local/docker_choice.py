@@ -16,10 +16,10 @@ CHOICE = "RECONCILER_LOCAL_ENGINE"
 
 def chosen(environment: Mapping[str, str], choice: str = "") -> str:
     """docker, process or auto. choice: of the command line, which goes before the environment. Raises UserError."""
-    wanted = choice or environment.get(CHOICE, "") or "auto"
-    if wanted not in ("auto", "docker", "process"):
-        raise UserError(f"{CHOICE}={wanted!r} is unknown", hint="set it to docker, process or auto, or unset it")
-    return wanted
+    engine = choice or environment.get(CHOICE, "") or "auto"
+    if engine not in ("auto", "docker", "process"):
+        raise UserError(f"{CHOICE}={engine!r} is unknown", hint="set it to docker, process or auto, or unset it")
+    return engine
 
 
 def usable_docker(environment: Mapping[str, str]) -> CommandLineEngine | None:

@@ -50,14 +50,14 @@ def local_engine(
     to be looked at now. Raises UserError, also for an image that can't be made.
     """
     env = dict(os.environ if environment is None else environment)
-    wanted = chosen(env, choice)
+    engine_name = chosen(env, choice)
     processes = ProcessEngine(home, aws, start)
-    docker = usable_docker(env) if wanted != "process" else None
+    docker = usable_docker(env) if engine_name != "process" else None
     if docker is not None:
-        made = LocalDockerEngine(docker, home, aws, env.get(REGISTRY) or None)
-        return made if wanted == "docker" else WithFallback(made, processes)
-    if wanted == "docker":
-        setting = f"--engine {choice}" if choice else f"{CHOICE}={wanted}"
+        engine = LocalDockerEngine(docker, home, aws, env.get(REGISTRY) or None)
+        return engine if engine_name == "docker" else WithFallback(engine, processes)
+    if engine_name == "docker":
+        setting = f"--engine {choice}" if choice else f"{CHOICE}={engine_name}"
         raise UserError(
             f"{setting}, but no Docker engine answers on this machine", hint="start Docker, or leave it out"
         )
@@ -87,18 +87,18 @@ class LocalDockerEngine:
 
     def push(self, image: str, request: PushRequest, output: Output) -> str:
         """Push to the local registry if there is one, register in the embedded ECR. Raises ReconcilerError."""
-        known = {"image": image, "command": self._docker.command}
+        record = {"image": image, "command": self._docker.command}
         if self._registry:
             uri = f"{self._registry}/{request.repository}"
             digest = self._docker.push(image, replace(request, uri=uri), output)
             manifest = self._with_annotations(request, digest)
-            known["reference"] = f"{uri}@{manifest.digest}"
+            record["reference"] = f"{uri}@{manifest.digest}"
         else:
             manifest = self._without_registry(image).annotated(request.annotations)
         folder = self._images / manifest.digest.removeprefix("sha256:")
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f"docker.json.{os.getpid()}"
-        unfinished.write_text(json.dumps(known))
+        unfinished.write_text(json.dumps(record))
         unfinished.replace(folder / "docker.json")
         put_manifest(self._aws, request.repository, manifest, request.tag)
         return manifest.digest
@@ -107,18 +107,18 @@ class LocalDockerEngine:
         """Give the registry the manifest with the record of inputs, as the image kind gives it to ECR."""
         base = f"http://{self._registry}/v2/{request.repository}/manifests"
         try:
-            asked = urllib.request.Request(f"{base}/{digest}", headers={"Accept": ", ".join(READABLE)})  # noqa: S310
-            with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310  http on loopback  # nosec B310
+            get_request = urllib.request.Request(f"{base}/{digest}", headers={"Accept": ", ".join(READABLE)})  # noqa: S310
+            with urllib.request.urlopen(get_request, timeout=30) as answer:  # noqa: S310  http on loopback  # nosec B310
                 pushed = Manifest(answer.read().decode(), answer.headers["Content-Type"])
             manifest = pushed.annotated(request.annotations)
             for name in (manifest.digest, request.tag.replace("pushed-", "inputs-")):
-                put = urllib.request.Request(  # noqa: S310
+                put_request = urllib.request.Request(  # noqa: S310
                     f"{base}/{name}",
                     data=manifest.text.encode(),
                     method="PUT",
                     headers={"Content-Type": manifest.media_type},
                 )
-                urllib.request.urlopen(put, timeout=30).close()  # noqa: S310  # nosec B310
+                urllib.request.urlopen(put_request, timeout=30).close()  # noqa: S310  # nosec B310
         except (OSError, ValueError) as error:
             raise ReconcilerError(f"the local registry {self._registry} didn't take the manifest: {error}") from None
         return manifest
@@ -175,5 +175,5 @@ class WithFallback:
 
     def push(self, image: str, request: PushRequest, output: Output) -> str:
         """To where it was built."""
-        mine = self._processes.has(image)
-        return (self._processes if mine else self._docker).push(image, request, output)
+        by_processes = self._processes.has(image)
+        return (self._processes if by_processes else self._docker).push(image, request, output)

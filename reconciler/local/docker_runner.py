@@ -89,8 +89,8 @@ class LocalRunner:
         self._processes.remove(task)
 
     def _for(self, container: ContainerSpec) -> Runner:
-        made = find_local_image(self._images, container.image, self._find_digest)
-        return self._docker if made is not None else self._processes
+        image = find_local_image(self._images, container.image, self._find_digest)
+        return self._docker if image is not None else self._processes
 
 
 class DockerRunner:
@@ -158,7 +158,7 @@ class RunningContainer:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a Ctrl-C at the terminal is for the agent to judge
         )
-        self._exit, self._asked = Exit(137), time.monotonic()  # when what it uses was asked for last
+        self._exit, self._asked_at = Exit(137), time.monotonic()  # when what it uses was asked for last
         self._wait_until_started()
         self._reader = threading.Thread(target=self._read, args=(output,), name=f"output of {name}", daemon=True)
         self._reader.start()
@@ -180,10 +180,12 @@ class RunningContainer:
         """By the engine's `stats`, of this moment, which stands for the time since the last: so nothing of a container
         that has ended.
         """
-        shown = "{{.MemUsage}}|{{.CPUPerc}}"
-        answer = try_run([self._command, "stats", "--no-stream", "--format", shown, self._identity], self._environment)
-        before, self._asked = self._asked, time.monotonic()
-        return used_in(answer or "", self._asked - before)
+        template = "{{.MemUsage}}|{{.CPUPerc}}"
+        answer = try_run(
+            [self._command, "stats", "--no-stream", "--format", template, self._identity], self._environment
+        )
+        before, self._asked_at = self._asked_at, time.monotonic()
+        return used_in(answer or "", self._asked_at - before)
 
     def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:
         """By the engine's own `exec`."""
@@ -195,16 +197,16 @@ class RunningContainer:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._client.wait(timeout=MOMENT)
-            ended = self._client.poll() is not None
+            has_ended = self._client.poll() is not None
             state = self._state()
             if not state.get("StartedAt", "0001").startswith("0001") and not state.get("Error"):
                 return
-            if ended or state.get("Error"):
+            if has_ended or state.get("Error"):
                 assert self._client.stdout is not None
-                said = self._client.stdout.read().decode(errors="replace")
+                output = self._client.stdout.read().decode(errors="replace")
                 self._client.stdout.close()
                 self._client.wait()
-                raise StartError("CannotStartContainerError", state.get("Error") or _engine_message(said))
+                raise StartError("CannotStartContainerError", state.get("Error") or _engine_message(output))
 
     def _read(self, output: Output) -> None:
         assert self._client.stdout is not None
@@ -226,13 +228,13 @@ class RunningContainer:
 
 def remove_leftovers(command: str, images: Path, environment: Mapping[str, str]) -> None:
     """Remove the containers that an agent of this folder left behind when it was killed."""
-    shown = f'{{{{.ID}}}} {{{{.Label "{AGENT_LABEL}"}}}}'
+    template = f'{{{{.ID}}}} {{{{.Label "{AGENT_LABEL}"}}}}'
     containers = try_run(
-        [command, "ps", "--all", "--filter", f"label={HOME_LABEL}={images}", "--format", shown], environment
+        [command, "ps", "--all", "--filter", f"label={HOME_LABEL}={images}", "--format", template], environment
     )
-    others = [words[0] for line in (containers or "").splitlines() if (words := line.split())[1:] != [AGENT]]
-    if others:
-        try_run([command, "rm", "--force", "--volumes", *others], environment)
+    leftovers = [words[0] for line in (containers or "").splitlines() if (words := line.split())[1:] != [AGENT]]
+    if leftovers:
+        try_run([command, "rm", "--force", "--volumes", *leftovers], environment)
 
 
 def find_local_image(images: Path, reference: str, find_digest: FindDigest) -> LocalImage | None:
@@ -243,8 +245,8 @@ def find_local_image(images: Path, reference: str, find_digest: FindDigest) -> L
     tag = match["tag"] or (None if match["digest"] else "latest")
     digest = find_digest(match["account"], match["region"], match["repository"], tag, match["digest"])
     try:
-        known = json.loads((images / str(digest).removeprefix("sha256:") / "docker.json").read_text())
-        return LocalImage(str(digest), known["image"], known["command"], known.get("reference"))
+        record = json.loads((images / str(digest).removeprefix("sha256:") / "docker.json").read_text())
+        return LocalImage(str(digest), record["image"], record["command"], record.get("reference"))
     except (OSError, ValueError, KeyError):
         return None
 
@@ -304,12 +306,12 @@ def _docker(
     variables: Variables | None = None,
     timeout: float | None = 120,
 ) -> subprocess.CompletedProcess[str]:
-    given = variables or Variables("", {})
+    to_pass = variables or Variables("", {})
     try:
         return subprocess.run(  # noqa: S603  the engine that made the image
             [command, *arguments],
-            env={**environment, **given.odd},
-            input=given.lines,
+            env={**environment, **to_pass.odd},
+            input=to_pass.lines,
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -121,8 +121,8 @@ def _register_task_definition(original: Any) -> Any:
             self.params["cpu"], self.params["memory"] = map(str, size)  # "1 vCPU" is kept as 1024
         answer = original(self)
         definition = answer.result["taskDefinition"]
-        if COMPATIBILITY in (wanted := self._get_param("requiresCompatibilities") or []):
-            definition.compatibilities = sorted({"EC2", *wanted})
+        if COMPATIBILITY in (compatibilities := self._get_param("requiresCompatibilities") or []):
+            definition.compatibilities = sorted({"EC2", *compatibilities})
         definition.registered_at = datetime.now(UTC)
         definition.registered_by = f"arn:{get_partition(self.region)}:iam::{self.current_account}:root"
         answer.result["tags"] = definition.tags

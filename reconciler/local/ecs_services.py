@@ -56,10 +56,10 @@ class ServiceOperations:
         cluster, name = backend._get_cluster(params.get("cluster") or "default"), str(params["serviceName"])
         settings = self._settings(request, params)
         with self.services.lock:
-            there = backend.services.get(f"{cluster.name}:{name}")
-            if there is not None and there.status != "INACTIVE":
+            existing = backend.services.get(f"{cluster.name}:{name}")
+            if existing is not None and existing.status != "INACTIVE":
                 draining = "Unable to Start a service that is still Draining."
-                why = draining if there.status == "DRAINING" else "Creation of service was not idempotent."
+                why = draining if existing.status == "DRAINING" else "Creation of service was not idempotent."
                 raise InvalidParameterException(why)
             service = Service(backend, cluster, name, settings, list(params.get("tags") or []))
             backend.services[f"{cluster.name}:{name}"] = service  # type: ignore[assignment]
@@ -76,24 +76,24 @@ class ServiceOperations:
             if service.status != "ACTIVE":
                 raise ServiceNotActive
             changes = self._settings(request, service.settings | params)
-            given = {name: changes[name] for name in SETTINGS if name in params}
-            service.update(given, force=bool(params.get("forceNewDeployment")))
+            settings = {name: changes[name] for name in SETTINGS if name in params}
+            service.update(settings, force=bool(params.get("forceNewDeployment")))
             return ActionResult({"service": service.response()})
 
     def describe_services(self, request: EC2ContainerServiceResponse) -> ActionResult:
         """Services as they are, and failures for those that ECS doesn't know."""
-        wanted, with_tags = request._get_param("services", []), "TAGS" in request._get_param("include", [])
+        names, with_tags = request._get_param("services", []), "TAGS" in request._get_param("include", [])
         shown_services, failures = [], []
         with self.services.lock:
-            for name in wanted:
+            for name in names:
                 service = self._find(request, name)
                 if service is None:
                     failures.append({"arn": name, "reason": "MISSING"})
                     continue
-                shown = service.response()
+                response = service.response()
                 if not with_tags:
-                    shown.pop("tags")
-                shown_services.append(shown)
+                    response.pop("tags")
+                shown_services.append(response)
         return ActionResult({"services": shown_services, "failures": failures})
 
     def list_services(self, request: EC2ContainerServiceResponse) -> ActionResult:
@@ -127,9 +127,9 @@ class ServiceOperations:
         definition = request.ecs_backend.describe_task_definition(params["taskDefinition"])
         settings = {name: params.get(name) for name in SETTINGS} | {"taskDefinition": definition.arn}
         cluster = request._get_param("cluster", "default")
-        asked = _run_task(settings) | {"cluster": cluster}
+        launch_params = _run_task(settings) | {"cluster": cluster}
         # That a role can't be assumed shows when a task is launched.
-        for launch in read_launches(request.ecs_backend, asked, with_roles=False):
+        for launch in read_launches(request.ecs_backend, launch_params, with_roles=False):
             check_network(launch)
         return settings
 

@@ -77,26 +77,26 @@ class TaskOperations:
         launches = read_launches(backend, params)
         for launch in launches:
             check_network(launch)
-        asked = json.dumps(params, sort_keys=True, default=str)
+        request_text = json.dumps(params, sort_keys=True, default=str)
         key = (backend.account_id, backend.region_name, launches[0].cluster_name, str(token))
         with self._lock:
             if token and key in self._tokens:
-                before, known = self._tokens[key]
-                if before != asked:
-                    raise ClientTokenReused([task.arn for task in known])
-                return ActionResult({"tasks": [task.response() for task in known], "failures": []})
+                earlier_text, earlier_tasks = self._tokens[key]
+                if earlier_text != request_text:
+                    raise ClientTokenReused([task.arn for task in earlier_tasks])
+                return ActionResult({"tasks": [task.response() for task in earlier_tasks], "failures": []})
             tasks: list[Task] = []
-            shown: list[dict[str, Any]] = []
+            responses: list[dict[str, Any]] = []
             failures: list[dict[str, str]] = []
             for launch in launches:
-                began = self.begin(backend, launch, shown.append)
+                began = self.begin(backend, launch, responses.append)
                 if isinstance(began, str):
                     failures.append({"reason": began})
                 else:
                     tasks.append(began)
             if token and tasks:
-                self._tokens[key] = (asked, tasks)
-        return ActionResult({"tasks": shown, "failures": failures})
+                self._tokens[key] = (request_text, tasks)
+        return ActionResult({"tasks": responses, "failures": failures})
 
     def begin(
         self,
@@ -106,10 +106,10 @@ class TaskOperations:
     ) -> Task | str:
         """Begin one task, or say why there is no room for it. show: gets it as it is before it moves."""
         quirks = quirks_of(self._behaviour, _facts(launch))
-        refused = quirks.first("no-capacity")
+        rule = quirks.first("no-capacity")
         provider = provider_of(launch)
-        if refused is not None and refused.get("when", "start" if provider else "run") == "run":
-            return str(refused.get("reason", NO_CAPACITY))
+        if rule is not None and rule.get("when", "start" if provider else "run") == "run":
+            return str(rule.get("reason", NO_CAPACITY))
         if launch.launch_type == "EC2":
             return NO_GPU if needs_gpu(launch) else NO_INSTANCE
         task = Task(launch)
@@ -130,19 +130,19 @@ class TaskOperations:
         """Tasks as they are, and failures for those that ECS doesn't know."""
         backend = request.ecs_backend
         cluster = backend._get_cluster(request._get_param("cluster", "default"))
-        wanted = request._get_param("tasks", [])
+        names = request._get_param("tasks", [])
         with_tags = "TAGS" in request._get_param("include", [])
         tasks, failures = [], []
-        for name in wanted:
+        for name in names:
             task = _find(backend, cluster, name)
             if task is None or not self._agent.visible(task):
                 arn = name if name.startswith("arn:") else _task_arn(cluster.arn, cluster.name, name)
                 failures.append({"arn": arn, "reason": "MISSING"})
                 continue
-            shown = task.response()
+            response = task.response()
             if not with_tags:
-                shown.pop("tags")
-            tasks.append(shown)
+                response.pop("tags")
+            tasks.append(response)
         return ActionResult({"tasks": tasks, "failures": failures})
 
     def list_tasks(self, request: EC2ContainerServiceResponse) -> ActionResult:

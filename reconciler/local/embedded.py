@@ -166,20 +166,20 @@ class Embedded:
         judged = authorize.judged(environ, identity, service)
         if isinstance(judged, authorize.Refused):
             return _refuse(start, judged)
-        answered: list[Any] = []
+        status_and_headers: list[Any] = []
         with plain_requests.Judged(judged):
-            parts = self._answered(environ, lambda *answer: answered.extend(answer), service)
-        if service == "s3" and str(answered[0]).startswith("404"):
+            parts = self._answered(environ, lambda *answer: status_and_headers.extend(answer), service)
+        if service == "s3" and str(status_and_headers[0]).startswith("404"):
             refused = authorize.hides_missing_key(environ, identity)
             if refused is not None:
                 return _refuse(start, refused)
-        start(*answered[:2])
+        start(*status_and_headers[:2])
         return parts
 
     def _answered(self, environ: dict[str, Any], start: Callable[..., Any], service: str) -> Any:
         """moto's answer to what AWS would take."""
-        own = environ["PATH_INFO"].startswith(authorize.OWNERS_PATHS)
-        refused = None if own else request_judge.refusal(environ, service)
+        is_owners = environ["PATH_INFO"].startswith(authorize.OWNERS_PATHS)
+        refused = None if is_owners else request_judge.refusal(environ, service)
         return self._moto(environ, start) if refused is None else _refuse(start, refused)
 
     def _control(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
@@ -190,8 +190,8 @@ class Embedded:
             self.reset()
             return json_answer(start, "200 OK", {"reset": True})
         if (name, method) == ("inside", "POST"):
-            asked = json.loads(body)
-            inside = self.agent.inside(asked["task"], asked["container"], asked["words"], terminal=asked["terminal"])
+            order = json.loads(body)
+            inside = self.agent.inside(order["task"], order["container"], order["words"], terminal=order["terminal"])
             return json_answer(start, "200 OK", asdict(inside) if inside else None)
         if (name, method) == ("behaviour", "GET"):
             return json_answer(start, "200 OK", self.behaviour.rules())

@@ -51,13 +51,13 @@ NOISE = re.compile(r"Looking in (?:indexes|links): ")
 
 @dataclass(frozen=True)
 class Install:
-    """One RUN that installs. line, shown: of the Dockerfile, for people. values: the variables it sees.
+    """One RUN that installs. line, text: of the Dockerfile, for people. values: the variables it sees.
 
     material: what the files that it names hold, as a hash.
     """
 
     line: int
-    shown: str
+    text: str
     commands: tuple[Command, ...]
     values: Mapping[str, str]
     material: str
@@ -169,8 +169,8 @@ class Environments:
             }
             for install in installs
         ]
-        made = [VERSION, sys.version, sys.base_prefix, str(self.folder.absolute()), decisive]
-        return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:KEY_DIGITS]
+        parts = [VERSION, sys.version, sys.base_prefix, str(self.folder.absolute()), decisive]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:KEY_DIGITS]
 
     @contextlib.contextmanager
     def _locked(self, path: Path, output: Output) -> Iterator[None]:
@@ -195,7 +195,7 @@ class Environments:
         except (OSError, subprocess.SubprocessError) as error:
             raise ReconcilerError(f"an environment for the image's packages can't be made in {path}: {error}") from None
         for install in installs:
-            output(f"RUN {install.shown}")
+            output(f"RUN {install.text}")
             for command in install.commands:
                 self._run(path, install, command, rootfs, output, stopped)
         _mark(path).write_text(_identity(path))
@@ -222,9 +222,9 @@ class Environments:
             folder=folder,
         )
         if code != 0:
-            where = f"line {install.line} of the Dockerfile, RUN {install.shown}"
+            place = f"line {install.line} of the Dockerfile, RUN {install.text}"
             raise ReconcilerError(
-                f"{where}, failed (exit code {code}): {last_words(lines)}",
+                f"{place}, failed (exit code {code}): {last_words(lines)}",
                 hint="correct the command; packages that need another Python or a system library need Docker",
             )
 
@@ -252,7 +252,7 @@ class Environments:
 
     def _environment(self, path: Path, values: Mapping[str, str]) -> dict[str, str]:
         """What pip runs with: the image's variables, the user's own settings of pip, and nothing else of the user's."""
-        mine = {
+        own_variables = {
             name: value
             for name, value in self._environ.items()
             if (name in PASSED or name.startswith(("PIP_", "UV_", "LC_")) or name.lower().endswith("_proxy"))
@@ -260,7 +260,7 @@ class Environments:
         }
         image = {name: value for name, value in values.items() if not NOT_OF_THE_IMAGE.fullmatch(name)}
         return {
-            **mine,
+            **own_variables,
             **{name: value for name, value in image.items() if name not in ELSEWHERE},
             "PATH": f"{path / 'bin'}:{self._environ.get('PATH', os.defpath)}",
             "VIRTUAL_ENV": str(path),

@@ -34,19 +34,19 @@ def _check_secret(identity: Identity, task: Task, source: str) -> None:
         resource = kms.secret_arn(":".join(source.split(":")[:7]))
         message = refusal(identity, "secretsmanager:GetSecretValue", resource)
         region, account = resource.split(":")[3:5]
-        own = kms.of_secret(account, region, resource)
-        message = message or _no_key(identity, own, "secretsmanager", resource)
+        key_id = kms.of_secret(account, region, resource)
+        message = message or _no_key(identity, key_id, "secretsmanager", resource)
         if message:
             raise StartError("ResourceInitializationError", f"{REGISTRY_AUTH} secret from asm: {ONCE} {message}")
         return
     launch = task.launch
     name = source.lstrip("/")
-    here = f"arn:{get_partition(launch.region)}:ssm:{launch.region}:{launch.account_id}"
-    arn = source if source.startswith("arn:") else f"{here}:parameter/{name}"
+    prefix = f"arn:{get_partition(launch.region)}:ssm:{launch.region}:{launch.account_id}"
+    arn = source if source.startswith("arn:") else f"{prefix}:parameter/{name}"
     message = refusal(identity, "ssm:GetParameters", arn)
     region, account = arn.split(":")[3:5]
-    own = kms.of_parameter(account, region, "/" + arn.partition(":parameter/")[2])
-    message = message or _no_key(identity, own, "ssm", arn)
+    key_id = kms.of_parameter(account, region, "/" + arn.partition(":parameter/")[2])
+    message = message or _no_key(identity, key_id, "ssm", arn)
     if message:
         raise StartError("ResourceInitializationError", f"{REGISTRY_AUTH} secrets from ssm: {ONCE} {message}")
 
@@ -54,8 +54,8 @@ def _check_secret(identity: Identity, task: Task, source: str) -> None:
 def _no_key(identity: Identity, key_id: str | None, service: str, arn: str) -> str | None:
     """Why the role may not decrypt with the key of what has this ARN."""
     region, account = arn.split(":")[3:5]
-    needed = kms.uses(key_id, service, account, region, kms.DECRYPT)
-    return next((why for use in needed if (why := refusal(identity, *use))), None)
+    uses = kms.uses(key_id, service, account, region, kms.DECRYPT)
+    return next((why for use in uses if (why := refusal(identity, *use))), None)
 
 
 def _check_image(identity: Identity, image: str) -> None:
@@ -65,8 +65,8 @@ def _check_image(identity: Identity, image: str) -> None:
     message = refusal(identity, "ecr:GetAuthorizationToken", "*")
     if message:
         raise StartError("ResourceInitializationError", f"{REGISTRY_AUTH} ecr registry auth: {ONCE} {message}")
-    here = f"arn:{get_partition(match['region'])}:ecr:{match['region']}:{match['account']}"
-    arn = f"{here}:repository/{match['repository']}"
+    prefix = f"arn:{get_partition(match['region'])}:ecr:{match['region']}:{match['account']}"
+    arn = f"{prefix}:repository/{match['repository']}"
     for action in ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"):
         if refusal(identity, action, arn):
             raise StartError(
@@ -84,15 +84,15 @@ def _check_log(identity: Identity, task: Task, definition: Mapping[str, Any], gr
     options = configuration.get("options") or {}
     launch = task.launch
     region = options.get("awslogs-region") or launch.region
-    here = f"arn:{get_partition(region)}:logs:{region}:{launch.account_id}"
-    group = f"{here}:log-group:{options.get('awslogs-group')}"
+    prefix = f"arn:{get_partition(region)}:logs:{region}:{launch.account_id}"
+    group = f"{prefix}:log-group:{options.get('awslogs-group')}"
     stream = f"{group}:log-stream:{options.get('awslogs-stream-prefix')}/{definition['name']}/{task.id}"
     creates = str(options.get("awslogs-create-group", "")).lower() == "true" and not group_exists
-    for wanted, action, resource in (
+    for applies, action, resource in (
         (creates, "CreateLogGroup", f"{group}:*"),
         (True, "CreateLogStream", stream),
     ):
-        message = refusal(identity, f"logs:{action}", resource) if wanted else None
+        message = refusal(identity, f"logs:{action}", resource) if applies else None
         if message:
             noun = "log group" if action == "CreateLogGroup" else "log stream"
             raise StartError(

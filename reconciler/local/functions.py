@@ -63,8 +63,8 @@ class Functions:
             return f"the function {arn} is not there"
         if rule and not _may_call(function, rule):
             return f"the function {arn} has no policy that lets {rule} call it"
-        given = function, event, self._stopped
-        threading.Thread(target=self._see_through, args=given, name=arn, daemon=True).start()
+        arguments = function, event, self._stopped
+        threading.Thread(target=self._see_through, args=arguments, name=arn, daemon=True).start()
         return ""
 
     def running(self) -> bool:
@@ -119,7 +119,7 @@ class Functions:
             **self._identities.assume(str(function.role), folder.name),
             **function.environment_vars,
         }
-        alive, ours = os.pipe()  # which closes when the server ends, however abruptly
+        alive, write_end = os.pipe()  # which closes when the server ends, however abruptly
         try:
             process = subprocess.Popen(  # noqa: S603 - this very Python, with our own arguments
                 [sys.executable, "-c", BOOT, str(folder), str(function.handler), str(alive), call_id],
@@ -139,7 +139,7 @@ class Functions:
                 self._running.discard(process)
         finally:
             os.close(alive)
-            os.close(ours)
+            os.close(write_end)
             self._identities.release(folder.name)
         return output, process.returncode
 
@@ -189,9 +189,9 @@ def _log(function: LambdaFunction, request: str, output: bytes, began: float) ->
     """Into its log group, if that is there and its role may."""
     backend, group = logs_backends[function.account_id][function.region], str(function.logs_group_name)
     stream = f"{time.strftime('%Y/%m/%d', time.gmtime(began))}/[$LATEST]{request.replace('-', '')}"
-    here = f"arn:{get_partition(function.region)}:logs:{function.region}:{function.account_id}"
-    where = f"{here}:log-group:{group}:log-stream:{stream}"
-    if group not in backend.groups or refusal(_identity(function), "logs:PutLogEvents", where):
+    prefix = f"arn:{get_partition(function.region)}:logs:{function.region}:{function.account_id}"
+    stream_arn = f"{prefix}:log-group:{group}:log-stream:{stream}"
+    if group not in backend.groups or refusal(_identity(function), "logs:PutLogEvents", stream_arn):
         return
     with contextlib.suppress(Exception):  # the group is deleted at this moment
         backend.create_log_stream(group, stream)

@@ -14,6 +14,6 @@ def present(devices: Path = DEVICES) -> tuple[int, ...]:
     return tuple(sorted(int(match[1]) for match in matches if match))
 
 
-def given(wanted: int, devices: Path = DEVICES) -> str:
+def given(count: int, devices: Path = DEVICES) -> str:
     """The GPUs that a container gets which asks for so many, as NVIDIA_VISIBLE_DEVICES has them; empty for none."""
-    return ",".join(map(str, present(devices)[:wanted]))
+    return ",".join(map(str, present(devices)[:count]))

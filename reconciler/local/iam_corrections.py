@@ -39,9 +39,9 @@ def _users_have_boundaries() -> None:
     create: Any = IamResponse.create_user
 
     def create_user(self: Any) -> Any:
-        made = create(self)
+        answer = create(self)
         self.backend.get_user(self._get_param("UserName")).boundary_arn = self._get_param("PermissionsBoundary") or ""
-        return made
+        return answer
 
     User.permissions_boundary = property(boundary)  # type: ignore[attr-defined]
     IamResponse.put_user_permissions_boundary = put  # type: ignore[attr-defined]
@@ -58,12 +58,14 @@ def _users_have_credentials_for_services() -> None:
         return credentials
 
     def create(self: Any) -> ActionResult:
-        held, name, key = of(self), self._get_param("UserName"), f"ACCA{secrets.token_hex(8).upper()}"
-        held[key] = {
+        credentials, name, key = of(self), self._get_param("UserName"), f"ACCA{secrets.token_hex(8).upper()}"
+        credentials[key] = {
             "UserName": name, "Status": "Active", "ServiceUserName": f"{name}-at-{self.current_account}",
             "CreateDate": utcnow(), "ServiceSpecificCredentialId": key, "ServiceName": self._get_param("ServiceName"),
         }  # fmt: skip
-        return ActionResult({"ServiceSpecificCredential": {**held[key], "ServicePassword": secrets.token_urlsafe(24)}})
+        return ActionResult(
+            {"ServiceSpecificCredential": {**credentials[key], "ServicePassword": secrets.token_urlsafe(24)}}
+        )
 
     def listed(self: Any) -> ActionResult:
         service = self._get_param("ServiceName")
@@ -84,7 +86,7 @@ def _users_have_credentials_for_services() -> None:
 def _users_stay_while_they_have_credentials() -> None:
     """IAM deletes a user only without any; moto looks at the policies alone."""
     original: Any = IAMBackend.delete_user
-    held = {
+    attributes = {
         "access keys": "access_keys", "SSH keys": "ssh_public_keys", "certificates": "signing_certificates",
         "MFA devices": "mfa_devices", "service specific credentials": "service_credentials",
         "login profile": "password",
@@ -92,7 +94,7 @@ def _users_stay_while_they_have_credentials() -> None:
 
     def delete(self: Any, user_name: str) -> None:
         user = self.get_user(user_name)
-        for noun, name in held.items():
+        for noun, name in attributes.items():
             if getattr(user, name, None):
                 raise DeleteConflictException(f"Cannot delete entity, must delete {noun} first.")
         if self.get_groups_for_user(user_name):
@@ -108,10 +110,10 @@ def _tags_move_with_a_user() -> None:
 
     def update(self: Any, user_name: str, *args: Any, **kwargs: Any) -> None:
         user = self.get_user(user_name)
-        before, tags = user.arn, self.tagger.get_tag_dict_for_resource(user.arn)
+        old_arn, tags = user.arn, self.tagger.get_tag_dict_for_resource(user.arn)
         original(self, user_name, *args, **kwargs)
-        if user.arn != before:
-            self.tagger.delete_all_tags_for_resource(before)
+        if user.arn != old_arn:
+            self.tagger.delete_all_tags_for_resource(old_arn)
             self.tagger.tag_resource(user.arn, [{"Key": key, "Value": value} for key, value in tags.items()])
 
     IAMBackend.update_user = update  # type: ignore[method-assign]
@@ -135,8 +137,10 @@ def _names_of_policies_are_used_once() -> None:
 
     def create(self: Any) -> Any:
         name = self._get_param("PolicyName")
-        mine = f":{self.current_account}:policy/"
-        if any(policy.name == name and mine in policy.arn for policy in list(self.backend.managed_policies.values())):
+        part_of_arn = f":{self.current_account}:policy/"
+        if any(
+            policy.name == name and part_of_arn in policy.arn for policy in list(self.backend.managed_policies.values())
+        ):
             raise EntityAlreadyExists(f"A policy called {name} already exists. Duplicate names are not allowed.")
         return original(self)
 
@@ -162,14 +166,14 @@ def policies_of_aws_are_made_once() -> None:
     computes all of their ARNs at each attachment. Each IAM has copies of its own, since requests can change them.
     """
     load: Any = IAMBackend._init_aws_policies
-    read: dict[str, list[AWSManagedPolicy]] = {}
+    by_partition: dict[str, list[AWSManagedPolicy]] = {}
     lock = threading.Lock()
 
     def policies(backend: Any) -> list[Any]:
         with lock:
-            if backend.partition not in read:
-                read[backend.partition] = load(backend)
-        return [_copied(policy, backend.account_id) for policy in read[backend.partition]]
+            if backend.partition not in by_partition:
+                by_partition[backend.partition] = load(backend)
+        return [_copied(policy, backend.account_id) for policy in by_partition[backend.partition]]
 
     IAMBackend._init_aws_policies = policies  # type: ignore[assignment, method-assign]
     arn: Any = functools.cached_property(AWSManagedPolicy.arn.fget)  # type: ignore[attr-defined]
@@ -182,11 +186,11 @@ def _copied(policy: Any, account_id: str) -> Any:
     return _like(policy, account_id=account_id, versions=versions, tags=dict(policy.tags))
 
 
-def _like(one: Any, **changed: Any) -> Any:
+def _like(policy: Any, **changed: Any) -> Any:
     """A copy, but not by copy.copy, which also enters it into the list of models of moto's dashboard."""
-    other = object.__new__(type(one))
-    other.__dict__.update(one.__dict__, **changed)
-    return other
+    duplicate = object.__new__(type(policy))
+    duplicate.__dict__.update(policy.__dict__, **changed)
+    return duplicate
 
 
 MODELS = "https://github.com/getmoto/moto/blob/master/moto/iam/models.py"

@@ -41,14 +41,16 @@ class Identity:
 
 def task_role(task: Task) -> str | None:
     """The ARN of the role that the task's program acts as."""
-    given = task.launch.overrides.get("taskRoleArn") or getattr(task.launch.definition, "task_role_arn", None)
-    return str(given) if given else None
+    role_arn = task.launch.overrides.get("taskRoleArn") or getattr(task.launch.definition, "task_role_arn", None)
+    return str(role_arn) if role_arn else None
 
 
 def execution_role(task: Task) -> str | None:
     """The ARN of the role with which ECS pulls the image, reads secrets and writes the log."""
-    given = task.launch.overrides.get("executionRoleArn") or getattr(task.launch.definition, "execution_role_arn", None)
-    return str(given) if given else None
+    role_arn = task.launch.overrides.get("executionRoleArn") or getattr(
+        task.launch.definition, "execution_role_arn", None
+    )
+    return str(role_arn) if role_arn else None
 
 
 def why_not_assumable(role_arn: str, service: str = SERVICE) -> str | None:
@@ -60,9 +62,9 @@ def why_not_assumable(role_arn: str, service: str = SERVICE) -> str | None:
     for statement in statements if isinstance(statements, list) else [statements]:
         principal = statement.get("Principal")
         services = principal.get("Service") if isinstance(principal, Mapping) else None
-        named = service in (services if isinstance(services, list) else [services])
-        here = conditions_hold(statement.get("Condition") or {}, {"aws:sourceaccount": account}, unknown=True)
-        if named and here and statement.get("Effect") == "Allow":
+        names_service = service in (services if isinstance(services, list) else [services])
+        holds = conditions_hold(statement.get("Condition") or {}, {"aws:sourceaccount": account}, unknown=True)
+        if names_service and holds and statement.get("Effect") == "Allow":
             return None
     return (
         f"ECS was unable to assume the role '{role_arn}' that was provided for this task. Please verify that the role "
@@ -73,11 +75,11 @@ def why_not_assumable(role_arn: str, service: str = SERVICE) -> str | None:
 
 def judge(identity: Identity, action: str, resource: str, context: Context | None = None) -> Decision:
     """What the role's policies say now, together with the bucket's policy where the resource is in S3."""
-    mine = decide(_policies(identity), action, resource, context)
-    theirs = decide(_bucket_policy(identity, resource), action, resource, context)
-    if "denied" in (mine, theirs):
+    by_identity = decide(_policies(identity), action, resource, context)
+    by_bucket = decide(_bucket_policy(identity, resource), action, resource, context)
+    if "denied" in (by_identity, by_bucket):
         return "denied"
-    return "allowed" if "allowed" in (mine, theirs) else "not allowed"
+    return "allowed" if "allowed" in (by_identity, by_bucket) else "not allowed"
 
 
 def may_become(identity: Identity, role_arn: str) -> bool:
@@ -87,23 +89,23 @@ def may_become(identity: Identity, role_arn: str) -> bool:
     except (NotFoundException, IndexError, KeyError):
         return False
     statements = _document(role.assume_role_policy_document).get("Statement") or []
-    named = [
+    matching = [
         {**statement, "Resource": "*"}
         for statement in (statements if isinstance(statements, list) else [statements])
         if names_principal(statement, identity.principal_arn, identity.account_id)
     ]
-    trusted = decide([{"Statement": named}], "sts:AssumeRole", role_arn)
-    mine = decide(_policies(identity), "sts:AssumeRole", role_arn)
-    by_name = any(_names(statement.get("Principal"), identity.principal_arn) for statement in named)
-    return trusted == "allowed" and (mine == "allowed" or (by_name and mine == "not allowed"))
+    trusted = decide([{"Statement": matching}], "sts:AssumeRole", role_arn)
+    by_identity = decide(_policies(identity), "sts:AssumeRole", role_arn)
+    by_name = any(_names(statement.get("Principal"), identity.principal_arn) for statement in matching)
+    return trusted == "allowed" and (by_identity == "allowed" or (by_name and by_identity == "not allowed"))
 
 
 def refusal(
-    identity: Identity, action: str, resource: str, context: Context | None = None, *, given: bool = False
+    identity: Identity, action: str, resource: str, context: Context | None = None, *, unless_denied: bool = False
 ) -> str | None:
-    """AWS's message when the role may not do this; None when it may. given: it may unless that is denied."""
+    """AWS's message when the role may not do this; None when it may. unless_denied: it may unless that is denied."""
     decision = judge(identity, action, resource, context)
-    if decision == "allowed" or (given and decision == "not allowed"):
+    if decision == "allowed" or (unless_denied and decision == "not allowed"):
         return None
     why = (
         f"because no identity-based policy allows the {action} action"
@@ -155,8 +157,8 @@ class Identities:
         if identity is None or key is None:
             return
         with contextlib.suppress(ValueError):  # gone with a reset
-            here = sts_backends[identity.account_id][partition_in(identity.principal_arn)]
-            here.assumed_roles.remove(role)  # type: ignore[arg-type]
+            backend = sts_backends[identity.account_id][partition_in(identity.principal_arn)]
+            backend.assumed_roles.remove(role)  # type: ignore[arg-type]
         iam_of(identity.principal_arn).access_keys.pop(key, None)
 
     def keys(self, access_key_id: str) -> Keys | None:
@@ -257,5 +259,5 @@ def _bucket_policy(identity: Identity, resource: str) -> list[Document]:
         return []
     statements = _document(bucket.policy.decode()).get("Statement") or []
     statements = statements if isinstance(statements, list) else [statements]
-    mine = [item for item in statements if names_principal(item, identity.principal_arn, identity.account_id)]
-    return [{"Statement": mine}]
+    matching = [item for item in statements if names_principal(item, identity.principal_arn, identity.account_id)]
+    return [{"Statement": matching}]

@@ -39,7 +39,7 @@ def expired(rules: Sequence[Mapping[str, Any]], images: Sequence[Stored], now: f
 
     What a rule selects by its tags no later rule deletes, but counts; what a list that stays names is never deleted.
     """
-    gone: set[str] = set()
+    digests: set[str] = set()
     settled: set[str] = set()
     for rule in sorted(rules, key=lambda rule: rule["rulePriority"]):
         selection = rule["selection"]
@@ -51,9 +51,9 @@ def expired(rules: Sequence[Mapping[str, Any]], images: Sequence[Stored], now: f
             old = selected[number:]
         else:  # sinceImagePushed, in days
             old = [image for image in selected if now - image.pushed > number * DAY]
-        gone |= {image.digest for image in old} - settled
+        digests |= {image.digest for image in old} - settled
         settled |= {image.digest for image in selected}
-    return gone - {part for image in images if image.digest not in gone for part in image.parts}
+    return digests - {part for image in images if image.digest not in digests for part in image.parts}
 
 
 def _selected(selection: Mapping[str, Any], tags: Sequence[str]) -> bool:
@@ -91,10 +91,10 @@ def _policies_delete_images() -> None:
 
     def put(self: Any, registry_id: str, repository_name: str, lifecycle_policy_text: str) -> Any:
         repository = self._get_repository(repository_name, registry_id)
-        before = repository.lifecycle_policy
+        old_policy = repository.lifecycle_policy
         answer = put_policy(self, registry_id, repository_name, lifecycle_policy_text)
         if wrong := wrong_with(json.loads(lifecycle_policy_text)["rules"]):
-            repository.lifecycle_policy = before
+            repository.lifecycle_policy = old_policy
             raise InvalidParameterException(f"{REFUSED}{wrong}'")
         _expire(repository)
         return answer
@@ -106,8 +106,8 @@ def _policies_delete_images() -> None:
 def _expire(repository: Any) -> None:
     if repository.lifecycle_policy:
         rules = json.loads(repository.lifecycle_policy)["rules"]
-        gone = expired(rules, [_stored(image) for image in repository.images], time.time())
-        repository.images[:] = [image for image in repository.images if image.get_image_digest() not in gone]
+        digests = expired(rules, [_stored(image) for image in repository.images], time.time())
+        repository.images[:] = [image for image in repository.images if image.get_image_digest() not in digests]
 
 
 def _stored(image: Image) -> Stored:

@@ -55,8 +55,8 @@ class Places:
 
     def word(self, word: str) -> str:
         """One word of a command, or `--option=PATH`."""
-        name, given, value = word.partition("=")
-        if given and name.startswith("-") and value.startswith("/"):
+        name, equals, value = word.partition("=")
+        if equals and name.startswith("-") and value.startswith("/"):
             return f"{name}={self.real(value) or value}"
         return (self.real(word) or word) if word.startswith("/") else word
 

@@ -38,12 +38,12 @@ class Meter:
         self._on = is_on(task)
         self._lock = threading.Lock()
         self._done = threading.Event()
-        self._written = time.monotonic()
+        self._written_at = time.monotonic()
         self._memory, self._busy = 0, 0.0  # since the last event: bytes at most, seconds of a processor
 
     def start(self) -> None:
         """Measure from now on: the task's programs begin to run."""
-        self._written = time.monotonic()
+        self._written_at = time.monotonic()
         if self._on:
             threading.Thread(target=self._measure, name=f"measures task {self._task.id}", daemon=True).start()
 
@@ -63,7 +63,7 @@ class Meter:
         while not self._done.wait(pause):
             pause = SAMPLE
             self._look(self._running())
-            if time.monotonic() - self._written >= MINUTE:
+            if time.monotonic() - self._written_at >= MINUTE:
                 self._write()
 
     def _look(self, running: Mapping[str, Running]) -> None:
@@ -75,8 +75,8 @@ class Meter:
     def _write(self) -> None:
         with self._lock:
             now = time.monotonic()
-            memory, cpu = self._memory, self._busy / max(now - self._written, 0.001)
-            self._memory, self._busy, self._written = 0, 0.0, now
+            memory, cpu = self._memory, self._busy / max(now - self._written_at, 0.001)
+            self._memory, self._busy, self._written_at = 0, 0.0, now
         put(self._task, self._event(memory, cpu))
 
     def _event(self, memory: int, cpu: float) -> dict[str, Any]:

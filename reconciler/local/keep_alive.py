@@ -55,8 +55,8 @@ class KeepAliveHandler(WSGIRequestHandler):
             except OSError as error:
                 if error.errno not in FULL:
                     raise
-                told = f"{error.strerror}: uploads are written to {body.folder}. Make room there."
-                text = f"<Error><Code>InsufficientStorage</Code><Message>{told}</Message></Error>"
+                reason = f"{error.strerror}: uploads are written to {body.folder}. Make room there."
+                text = f"<Error><Code>InsufficientStorage</Code><Message>{reason}</Message></Error>"
                 self._refuse(environ, text.encode(), "application/xml")
                 return
             environ["wsgi.input"] = body

@@ -139,33 +139,33 @@ class Kept:
                 shutil.rmtree(self._objects, ignore_errors=True)
             return
         with self._lock:
-            there = set()
-            told = ""
+            identities = set()
+            message = ""
             for identity, state, rest in itertools.chain(_buckets(account_id), _logs(account_id)):
-                before = self._files.get(identity)
-                there.add(identity if before is None else before.identity)  # which is there already
-                if before is not None and before.state == state:
+                old_file = self._files.get(identity)
+                identities.add(identity if old_file is None else old_file.identity)  # which is there already
+                if old_file is not None and old_file.state == state:
                     continue
                 try:
                     self._keep(identity, state, rest, self._seal, last=last)
                 except OSError as error:
-                    told = told or f"not all of what is in it can be kept: {error}"
-            if told:
-                _tell(told)
-            for identity in self._files.keys() - there:
+                    message = message or f"not all of what is in it can be kept: {error}"
+            if message:
+                _tell(message)
+            for identity in self._files.keys() - identities:
                 self._remove(self._files.pop(identity).name)
             s3_content.release_all_but({file.content for file in self._files.values()})
-            self._growing = {identity: since for identity, since in self._growing.items() if identity in there}
+            self._growing = {identity: since for identity, since in self._growing.items() if identity in identities}
 
     def _keep(self, identity: Identity, state: State, rest: Rest, seal: Seal, *, last: bool) -> None:
         """Write one thing, if it is another than what its file has. Raises OSError."""
-        before = self._files.get(identity)
+        old_file = self._files.get(identity)
         try:
-            more, body = rest()
-            head = {"kind": identity[0], **dict(zip(NAMED_BY[identity[0]], identity[1:], strict=True)), **more}
+            details, body = rest()
+            head = {"kind": identity[0], **dict(zip(NAMED_BY[identity[0]], identity[1:], strict=True)), **details}
             line = _line(head)
-            if before is not None and line == before.line:
-                self._files[identity] = before._replace(state=state, line="")
+            if old_file is not None and line == old_file.line:
+                self._files[identity] = old_file._replace(state=state, line="")
                 return
             if not (last or self._is_settled(identity, head)):
                 return
@@ -177,13 +177,13 @@ class Kept:
             _tell(f"{identity} waits: {type(error).__name__}: {error}")
             return
         self._growing.pop(identity, None)
-        if before is not None:
-            self._remove(before.name)
+        if old_file is not None:
+            self._remove(old_file.name)
 
     def _is_settled(self, identity: Identity, head: Head) -> bool:
         """Whether it is to be written now. Only a log grows, and one that never stops is written from time to time."""
-        written = head.get("last")
-        if not written or datetime.datetime.fromisoformat(written) <= utcnow() - SETTLED:
+        last = head.get("last")
+        if not last or datetime.datetime.fromisoformat(last) <= utcnow() - SETTLED:
             return True
         now = time.monotonic()
         return now - self._growing.setdefault(identity, now) >= WAITS
@@ -275,9 +275,9 @@ def _buckets(account_id: str) -> Iterator[Thing]:
         place, arn, tagged = ("object", backend.partition, bucket.name), f"{bucket.arn}/", backend.tagger.tags
         for versions in list(dict.values(bucket.keys)):
             for version in list(versions):
-                named = version.name, version.version_id
-                state = _state(version, tagged.get(f"{arn}{named[0]}/{named[1]}"))
-                yield (*place, *named), state, partial(_version, backend, version)
+                version_key = version.name, version.version_id
+                state = _state(version, tagged.get(f"{arn}{version_key[0]}/{version_key[1]}"))
+                yield (*place, *version_key), state, partial(_version, backend, version)
 
 
 def _every_bucket(account_id: str) -> Iterator[tuple[S3Backend, FakeBucket]]:
@@ -339,8 +339,8 @@ def _put_bucket(account_id: str, head: Head, _: bytes) -> None:
 def _put_object(account_id: str, head: Head, body: bytes) -> None:
     backend = s3_backends[account_id][head["partition"]]
     bucket = backend.buckets[head["bucket"]]
-    made: Mapping[str, Any] = head.get("made", {})
-    with_: dict[str, Any] = {name: made.get(name) for name in MADE_WITH}
+    settings: Mapping[str, Any] = head.get("made", {})
+    with_: dict[str, Any] = {name: settings.get(name) for name in MADE_WITH}
     key: Any = FakeKey(head["name"], b"", account_id, bucket.region_name, bucket_name=bucket.name, **with_)
     version: Any = key
     if head.get("deleted"):
@@ -389,7 +389,7 @@ def _put_stream(account_id: str, head: Head, body: bytes) -> None:
     group = logs_backends[account_id][head["region"]].groups[head["group"]]
     group.create_log_stream(head["name"])
     stream = group.streams[head["name"]]
-    stream.events = [LogEvent(came, {"timestamp": at, "message": text}) for at, came, text in json.loads(body)]
+    stream.events = [LogEvent(ingested, {"timestamp": at, "message": text}) for at, ingested, text in json.loads(body)]
     stream.creation_time = datetime.datetime.fromisoformat(head["at"])
     stream.last_ingestion_time = datetime.datetime.fromisoformat(head["last"]) if head["last"] else None
     stream.stored_bytes = sum(len(event.message) for event in stream.events)

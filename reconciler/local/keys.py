@@ -51,6 +51,6 @@ def same(left: str, right: str) -> bool:
     return hmac.compare_digest(left.encode("utf-8", "replace"), right.encode("utf-8", "replace"))
 
 
-def _proof(keys: Keys, who: str, nonce: str, answer: bytes) -> str:
-    said = b"\n".join((b"reconciler-local-1", who.encode(), nonce.encode("utf-8", "replace"), answer))
-    return hmac.new(keys.secret_access_key.encode(), said, hashlib.sha256).hexdigest()
+def _proof(keys: Keys, side: str, nonce: str, answer: bytes) -> str:
+    text = b"\n".join((b"reconciler-local-1", side.encode(), nonce.encode("utf-8", "replace"), answer))
+    return hmac.new(keys.secret_access_key.encode(), text, hashlib.sha256).hexdigest()

@@ -25,8 +25,8 @@ def uses(key_id: str | None, service: str, account: str, region: str, *actions: 
     if not key_id or name.startswith(AWS_MANAGED):
         return []
     key = _key(name, account, region)
-    own = f"arn:{get_partition(region)}:kms:{region}:{account}:key/{key_id}"
-    arn = str(key.arn) if key else key_id if ":" in key_id else own
+    default_arn = f"arn:{get_partition(region)}:kms:{region}:{account}:key/{key_id}"
+    arn = str(key.arn) if key else key_id if ":" in key_id else default_arn
     context: dict[str, Any] = {"kms:viaservice": f"{service}.{region}.amazonaws.com"}
     if key:
         context["kms:resourcealiases"] = tuple(key.aliases)
@@ -57,8 +57,8 @@ def of_object(account: str, region: str, bucket: str, key: str) -> str | None:
 
 def of_parameter(account: str, region: str, name: str) -> str | None:
     """The key of a SecureString."""
-    known = _backend("ssm", account, region)._parameters
-    versions = known.get(name) or known.get(name.lstrip("/")) or ()
+    parameters = _backend("ssm", account, region)._parameters
+    versions = parameters.get(name) or parameters.get(name.lstrip("/")) or ()
     return versions[-1].keyid if versions and versions[-1].parameter_type == "SecureString" else None
 
 

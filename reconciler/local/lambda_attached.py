@@ -34,20 +34,20 @@ def _function_and_qualifier(response: Any, place: int) -> tuple[Any, str]:
     """(function, qualifier or nothing) that a request names; place: of the function's name, from the path's end."""
     function = response.backend.get_function(unquote(response.path.split("/")[place]))
     qualifier = str(response.querystring.get("Qualifier", [""])[0])
-    known = {
+    versions = {
         "",
         LATEST,
         *(str(version.version) for version in response.backend.list_versions_by_function(function.function_name)),
     }
-    if qualifier not in known | {alias.name for alias in response.backend.list_aliases(function.function_name)}:
+    if qualifier not in versions | {alias.name for alias in response.backend.list_aliases(function.function_name)}:
         raise UnknownAliasException(f"{function.function_arn}:{qualifier}")
     return function, "" if qualifier == LATEST else qualifier
 
 
 def _by_qualifier(function: Any, attribute: str) -> dict[str, Any]:
     """What a function has of something, by qualifier."""
-    held: dict[str, Any] = function.__dict__.setdefault(attribute, {})
-    return held
+    values: dict[str, Any] = function.__dict__.setdefault(attribute, {})
+    return values
 
 
 def _qualified(arn: str, qualifier: str) -> str:
@@ -98,9 +98,9 @@ def _destinations_are_of_a_qualifier() -> None:
     def put(self: Any) -> Answer:
         function, qualifier = _function_and_qualifier(self, -2)
         arn = f"{function.function_arn}:{qualifier or LATEST}"
-        made = EventInvokeConfig(arn, function.last_modified, self.json_body)
-        _by_qualifier(function, "events")[qualifier] = made
-        return 200, {"status": 200}, json.dumps({**made.response(), "LastModified": 0})
+        config = EventInvokeConfig(arn, function.last_modified, self.json_body)
+        _by_qualifier(function, "events")[qualifier] = config
+        return 200, {"status": 200}, json.dumps({**config.response(), "LastModified": 0})
 
     def delete(self: Any) -> Answer:
         function, qualifier = _function_and_qualifier(self, -2)

@@ -33,23 +33,23 @@ class StatementExists(ConflictException):
 
 
 def _all_of_the_configuration_is_kept() -> None:
-    made: Any = LambdaFunction.__init__
-    read: Any = LambdaFunction.get_configuration
-    changed: Any = LambdaFunction.update_configuration
+    original_init: Any = LambdaFunction.__init__
+    original_get: Any = LambdaFunction.get_configuration
+    original_update: Any = LambdaFunction.update_configuration
 
     def init(self: Any, account_id: str, spec: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         self.kept = {key: spec[key] for key in KEPT if spec.get(key)}
-        made(self, account_id, spec, *args, **kwargs)
+        original_init(self, account_id, spec, *args, **kwargs)
 
     def get(self: Any, *args: Any, **kwargs: Any) -> Any:
         usual = {"LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{self.function_name}"}}
-        configuration = {**read(self, *args, **kwargs), **usual, **self.kept}
-        gone = ("DeadLetterConfig",) if not configuration.get("DeadLetterConfig", {}).get("TargetArn") else ()
-        return {key: value for key, value in configuration.items() if key not in gone}
+        configuration = {**original_get(self, *args, **kwargs), **usual, **self.kept}
+        hidden = ("DeadLetterConfig",) if not configuration.get("DeadLetterConfig", {}).get("TargetArn") else ()
+        return {key: value for key, value in configuration.items() if key not in hidden}
 
     def update(self: Any, config_updates: dict[str, Any]) -> Any:
         self.kept |= {key: config_updates[key] for key in KEPT if key in config_updates}
-        return changed(self, config_updates) and self.get_configuration()
+        return original_update(self, config_updates) and self.get_configuration()
 
     LambdaFunction.__init__ = init  # type: ignore[method-assign]
     LambdaFunction.get_configuration = get  # type: ignore[method-assign]

@@ -18,22 +18,22 @@ def install() -> None:
     from botocore.loaders import JSONFileLoader
     from moto.utilities import utils
 
-    kept: dict[str, Any] = {}  # moto makes three sessions, each of which reads where all of AWS's services are
+    cache: dict[str, Any] = {}  # moto makes three sessions, each of which reads where all of AWS's services are
 
     def once(_: JSONFileLoader, path: str, opened: Callable[[str, str], IO[bytes]]) -> Any:
-        if path not in kept:
-            kept[path] = _read(path, opened)
-        return kept[path]
+        if path not in cache:
+            cache[path] = _read(path, opened)
+        return cache[path]
 
     JSONFileLoader._load_file = once
-    read = utils.load_resource
-    utils.load_resource = lambda resource: {} if "/instance_type" in resource else read(resource)
+    load = utils.load_resource
+    utils.load_resource = lambda resource: {} if "/instance_type" in resource else load(resource)
     try:
         from moto.ec2.models import instance_types as tables
     finally:
-        utils.load_resource = read
+        utils.load_resource = load
         JSONFileLoader._load_file = lambda loader, path, opened: _read(path, opened)
-    kept.clear()
+    cache.clear()
     gc.collect()  # frees those sessions and what they read
     types = _Types()
     tables.INSTANCE_TYPES = types

@@ -79,15 +79,15 @@ class _Layout:
     inputs: Inputs
     context: Path
     work: Path
-    made: dict[int, Laid] = field(default_factory=dict)
+    stages: dict[int, Laid] = field(default_factory=dict)
 
     def stage(self, number: int) -> Laid:
         """A stage, with the one that it is built on. Its folder is its own."""
-        if number in self.made:
-            return self.made[number]
+        if number in self.stages:
+            return self.stages[number]
         laid = Laid(self.work / f"stage-{number}")
         laid.root.mkdir(mode=0o755)
-        self.made[number] = laid
+        self.stages[number] = laid
         for step in self.inputs.parsed.steps(str(number)):
             self._do(step, laid)
         if laid.user is not None:
@@ -122,10 +122,10 @@ class _Layout:
             laid.leave(instruction)
             return
         try:
-            held = material(installed.commands, laid.root)
+            digest = material(installed.commands, laid.root)
         except MissingFile as error:
-            known = base_of(self.inputs.parsed.root(step.stage).base).has is not Has.UNKNOWN
-            if not known or any(not text.startswith("USER ") for _, text in laid.undone):
+            has_known_base = base_of(self.inputs.parsed.root(step.stage).base).has is not Has.UNKNOWN
+            if not has_known_base or any(not text.startswith("USER ") for _, text in laid.undone):
                 laid.leave(instruction, f"only the base image or a line that isn't done can have {error}")
                 return
             raise _failed(
@@ -135,17 +135,17 @@ class _Layout:
         laid.places += installed.places
         if installed.commands:
             short = one_line(instruction).removeprefix("RUN ")
-            laid.installs.append(Install(instruction.line, short, installed.commands, dict(step.values), held))
+            laid.installs.append(Install(instruction.line, short, installed.commands, dict(step.values), digest))
 
     def _mount(self, laid: Laid, mount: str) -> bool:
         """Have a file or folder of the context where a RUN mounts it. False for a mount of something else."""
-        given = dict(part.strip().partition("=")[::2] for part in mount.split(","))
-        kind = given.get("type", "bind")
-        source = posixpath.normpath("/" + (given.get("source") or given.get("src") or ".")).lstrip("/")
-        target = given.get("target") or given.get("dst") or given.get("destination")
+        options = dict(part.strip().partition("=")[::2] for part in mount.split(","))
+        kind = options.get("type", "bind")
+        source = posixpath.normpath("/" + (options.get("source") or options.get("src") or ".")).lstrip("/")
+        target = options.get("target") or options.get("dst") or options.get("destination")
         if kind == "cache":
             return True
-        if kind != "bind" or "from" in given or not target or not (self.context / source).exists():
+        if kind != "bind" or "from" in options or not target or not (self.context / source).exists():
             return False
         inside = posixpath.join(laid.workdir, target)
         if not beneath(laid.root, inside).exists():
@@ -190,8 +190,8 @@ class _Layout:
                     continue
                 copy_beneath(source, laid.root, target, "/", into_folder=into_folder)
                 if MODE.fullmatch(mode) and source.is_file():
-                    put = beneath(laid.root, target)
-                    (put / source.name if put.is_dir() else put).chmod(int(mode, 8))
+                    path = beneath(laid.root, target)
+                    (path / source.name if path.is_dir() else path).chmod(int(mode, 8))
             except Outside:
                 laid.leave(instruction, "a link leads out of the image")
             except tarfile.TarError as error:
@@ -208,25 +208,25 @@ class _Layout:
             if "/uv:" not in name and "/uv@" not in name:  # its program is this machine's, if there is one
                 laid.leave(instruction)
             return
-        other = self.stage(number)
-        installed = [source for source in sources if other.installs and _holds(other, source)]
+        source_stage = self.stage(number)
+        installed = [source for source in sources if source_stage.installs and _holds(source_stage, source)]
         if installed:
-            laid.installs += [install for install in other.installs if install not in laid.installs]
-            laid.places += [*other.places, target]
+            laid.installs += [install for install in source_stage.installs if install not in laid.installs]
+            laid.places += [*source_stage.places, target]
         copied: list[Path] = []
         for source in (source for source in sources if source not in installed):
             try:
-                path = beneath(other.root, source)
+                path = beneath(source_stage.root, source)
             except Outside:
-                path = other.root / "nowhere"
-            matches = [path] if path.exists() else sorted(other.root.glob(source.lstrip("/")))
+                path = source_stage.root / "nowhere"
+            matches = [path] if path.exists() else sorted(source_stage.root.glob(source.lstrip("/")))
             empty = base_of(self.inputs.parsed.root(number).base).has is Has.NOTHING
-            if not matches and empty and not other.undone and not PATTERN.search(source):
+            if not matches and empty and not source_stage.undone and not PATTERN.search(source):
                 raise _failed(self.inputs, instruction, f'"{source}" isn\'t in the stage {name}', "correct the path")
             if not matches:
                 laid.leave(instruction, f"only the base image of stage {name} or a line that isn't done can have it")
             copied += matches
-        for entry in other.undone:
+        for entry in source_stage.undone:
             if entry not in laid.undone and not entry[1].startswith("USER "):
                 laid.undone.append(entry)
         self._put(instruction, laid, copied, target, into_folder=into_folder or len(copied) > 1)
@@ -267,9 +267,9 @@ def check_instructions(inputs: Inputs) -> None:
                 raise _failed(
                     inputs, instruction, f"unknown instruction {instruction.name}", f"write {near[0]}" if near else ""
                 )
-            known = KNOWN[instruction.name]
-            if known is not None and (strange := sorted(instruction.flags.keys() - known)):
-                hint = f"it knows {', '.join(f'--{flag}' for flag in sorted(known)) or 'none'}"
+            flags = KNOWN[instruction.name]
+            if flags is not None and (strange := sorted(instruction.flags.keys() - flags)):
+                hint = f"it knows {', '.join(f'--{flag}' for flag in sorted(flags)) or 'none'}"
                 raise _failed(inputs, instruction, f"unknown flag --{strange[0]}", hint)
             if not instruction.arguments and instruction.name not in ALONE:
                 raise _failed(
@@ -299,31 +299,31 @@ def check_sources(inputs: Inputs) -> None:
 
 def sources(inputs: Inputs, instruction: Instruction, word: str) -> list[str]:
     """The files and folders of the context that a source names. Raises UserError if there are none, as in Docker."""
-    wanted = posixpath.normpath("/" + word).lstrip("/") or "."
-    paths = matching(inputs, wanted)
-    if paths or PATTERN.search(wanted):
+    path = posixpath.normpath("/" + word).lstrip("/") or "."
+    paths = matching(inputs, path)
+    if paths or PATTERN.search(path):
         return paths
-    if (inputs.context / wanted).is_dir() and not inputs.ignore.ignores(wanted):
-        return [wanted]
-    hint = f"there is no {wanted} in {inputs.context}"
-    if (inputs.context.parent / wanted).exists():
+    if (inputs.context / path).is_dir() and not inputs.ignore.ignores(path):
+        return [path]
+    hint = f"there is no {path} in {inputs.context}"
+    if (inputs.context.parent / path).exists():
         hint += (
             f", but in {inputs.context.parent}: make that image.context, and name the Dockerfile in image.dockerfile"
         )
-    if (inputs.context / wanted).exists():
+    if (inputs.context / path).exists():
         hint = "it is left out of the image: .dockerignore names it, or `data:` does, which is uploaded instead"
-    raise _failed(inputs, instruction, f'"/{wanted}" isn\'t in the build context', hint)
+    raise _failed(inputs, instruction, f'"/{path}" isn\'t in the build context', hint)
 
 
-def matching(inputs: Inputs, wanted: str) -> list[str]:
+def matching(inputs: Inputs, pattern: str) -> list[str]:
     """Paths of the context, files and folders, that a source names: a pattern matches within a folder."""
-    if wanted == ".":
+    if pattern == ".":
         return ["."]
     paths: set[str] = set()
     for entry in inputs.entries:
         parts = entry.path.split("/")
         paths |= {"/".join(parts[: n + 1]) for n in range(len(parts))}
-    if wanted in paths:
-        return [wanted]
-    depth = wanted.count("/")
-    return sorted(path for path in paths if path.count("/") == depth and fnmatch.fnmatchcase(path, wanted))
+    if pattern in paths:
+        return [pattern]
+    depth = pattern.count("/")
+    return sorted(path for path in paths if path.count("/") == depth and fnmatch.fnmatchcase(path, pattern))

@@ -81,8 +81,8 @@ def ensure_running(home: Path, say: Callable[[str], None] = lambda text: None) -
     except BadSpan as error:
         raise LocalError(str(error)) from None
     ends = f"; it ends when nothing has used it for {spelled(idle)}" if idle else ""
-    before = ", with the runs, results, data and logs of before" if keeps(home) else ""
-    say(f"starting the embedded AWS{before}{ends}")
+    kept_text = ", with the runs, results, data and logs of before" if keeps(home) else ""
+    say(f"starting the embedded AWS{kept_text}{ends}")
     home = _make_home(home)
     with _locked(home):
         running = status(home)  # another command may have started it while this one waited for the lock
@@ -118,11 +118,11 @@ def stop(home: Path) -> bool:
         return False
     with _locked(home):
         record = _read_record(home)
-        ours = record is not None and is_ours(record["pid"]) and birth(record["pid"]) == record["birth"] != ""
-        if record is not None and ours:
+        alive = record is not None and is_ours(record["pid"]) and birth(record["pid"]) == record["birth"] != ""
+        if record is not None and alive:
             _end_process(record["pid"], record["birth"])
         (home / "server.json").unlink(missing_ok=True)
-        return ours
+        return alive
 
 
 def homes() -> list[Path]:

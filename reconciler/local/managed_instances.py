@@ -100,18 +100,18 @@ class ManagedProvider:
 
     def instance_for(self, task_id: str) -> tuple[Instance, bool]:
         """An instance without a task, or a new one, and whether it is new; it is that task's from now on."""
-        after = (self.settings.get("infrastructureOptimization") or {}).get("scaleInAfter")
+        delay = (self.settings.get("infrastructureOptimization") or {}).get("scaleInAfter")
         with self.lock:
             now = time.monotonic()
-            kept = [
+            instances = [
                 instance
                 for instance in self.instances
-                if instance.tasks or after == -1 or now - instance.idle_since < (after or 0)
+                if instance.tasks or delay == -1 or now - instance.idle_since < (delay or 0)
             ]
-            free = next((instance for instance in kept if not instance.tasks), None)
+            free = next((instance for instance in instances if not instance.tasks), None)
             instance = free or Instance()
             instance.tasks.add(task_id)
-            self.instances = kept if free else [*kept, instance]
+            self.instances = instances if free else [*instances, instance]
         return instance, free is None
 
     def leave(self, task_id: str, *, lost: bool) -> None:
@@ -199,15 +199,15 @@ def _why_none(provider: ManagedProvider, launch: Launch) -> str:
     if wrong := provider.tags_not_in_metadata:
         return f"InvalidParameterValue: '{wrong[0]}' is not a valid tag key for instance metadata."
     profile = _profile(provider.template["ec2InstanceProfileArn"])
-    (own, *_) = [role.arn for role in profile.roles] if profile is not None and profile.roles else [""]
-    if not own:
+    (instance_role, *_) = [role.arn for role in profile.roles] if profile is not None and profile.roles else [""]
+    if not instance_role:
         return "InvalidParameterValue: the instance profile doesn't exist or has no role."
-    if why := refusal(ecs, "iam:PassRole", own, {"iam:passedtoservice": ec2}):
+    if why := refusal(ecs, "iam:PassRole", instance_role, {"iam:passedtoservice": ec2}):
         return f"UnauthorizedOperation: {why}"
-    if why := why_not_assumable(own, ec2):
+    if why := why_not_assumable(instance_role, ec2):
         return why
     cluster = f"arn:{partition}:ecs:{region}:{account}:cluster/{launch.cluster_name}"
-    why = refusal(Identity(account, own, "i-0"), "ecs:RegisterContainerInstance", cluster)
+    why = refusal(Identity(account, instance_role, "i-0"), "ecs:RegisterContainerInstance", cluster)
     return f"The instance didn't register with the cluster: {why}" if why else ""
 
 
@@ -237,14 +237,14 @@ def _install() -> None:
     original: Any = EC2ContainerServiceBackend._get_provider
 
     def _get_provider(self: EC2ContainerServiceBackend, name_or_arn: str) -> Any:
-        own = {
+        managed = {
             name: provider
             for name, provider in self.capacity_providers.items()
             if isinstance(provider, ManagedProvider)
         }
         by_arn = [
             provider
-            for provider in own.values()
+            for provider in managed.values()
             if provider.capacity_provider_arn.endswith(f":capacity-provider/{name_or_arn}")
         ]
         if by_arn and not any(name_or_arn == name for name in self.capacity_providers):
@@ -263,17 +263,17 @@ def _create(original: Any) -> Any:
         if not cluster:
             raise EcsClientException("Managed instances provider is not supported without a cluster name.")
         backend: Any = self.ecs_backend
-        there = backend._get_cluster(cluster)
-        if there.status != "ACTIVE":
+        live_cluster = backend._get_cluster(cluster)
+        if live_cluster.status != "ACTIVE":
             raise EcsClientException("Cluster was not ACTIVE.")
         _check(self, settings)
-        if name in managed_providers(backend, there.name):
+        if name in managed_providers(backend, live_cluster.name):
             raise EcsClientException(THERE)
         tags = [dict(tag) for tag in self._get_param("tags") or []]
-        made = ManagedProvider(backend, there.name, name, settings, tags)
-        backend.capacity_providers[f"{there.name}/{name}"] = made
-        there.capacity_providers = [*(there.capacity_providers or []), name]
-        return ActionResult({"capacityProvider": made.response(with_tags=True)})
+        provider = ManagedProvider(backend, live_cluster.name, name, settings, tags)
+        backend.capacity_providers[f"{live_cluster.name}/{name}"] = provider
+        live_cluster.capacity_providers = [*(live_cluster.capacity_providers or []), name]
+        return ActionResult({"capacityProvider": provider.response(with_tags=True)})
 
     return create_capacity_provider
 
@@ -338,25 +338,27 @@ def _delete(original: Any) -> Any:
 def _uses(service: Any, provider: ManagedProvider) -> bool:
     """Whether a service that is there has a provider in its strategy."""
     strategy = getattr(service, "settings", {}).get("capacityProviderStrategy") or []
-    named = any(item["capacityProvider"] == provider.name for item in strategy)
-    return named and service.status == "ACTIVE" and service.cluster.name == provider.cluster
+    in_strategy = any(item["capacityProvider"] == provider.name for item in strategy)
+    return in_strategy and service.status == "ACTIVE" and service.cluster.name == provider.cluster
 
 
 def _describe(original: Any) -> Any:
     def describe_capacity_providers(self: EC2ContainerServiceResponse) -> Any:
         backend: Any = self.ecs_backend
-        names = [str(given).rpartition("/")[2] for given in self._get_param("capacityProviders") or []]
+        names = [str(reference).rpartition("/")[2] for reference in self._get_param("capacityProviders") or []]
         with_tags = "TAGS" in (self._get_param("include") or [])
         if cluster := self._get_param("cluster"):
-            there = managed_providers(backend, backend._get_cluster(cluster).name)
-            shown = [
-                provider.response(with_tags=with_tags) for name, provider in there.items() if not names or name in names
+            providers = managed_providers(backend, backend._get_cluster(cluster).name)
+            responses = [
+                provider.response(with_tags=with_tags)
+                for name, provider in providers.items()
+                if not names or name in names
             ]
-            missing = [{"arn": name, "reason": "MISSING"} for name in names if name not in there]
+            missing = [{"arn": name, "reason": "MISSING"} for name in names if name not in providers]
             start = int(self._get_param("nextToken") or 0)
             end = start + int(self._get_param("maxResults") or PAGE)
-            more = {"nextToken": str(end)} if end < len(shown) else {}
-            return ActionResult({"capacityProviders": shown[start:end], "failures": missing, **more})
+            next_page = {"nextToken": str(end)} if end < len(responses) else {}
+            return ActionResult({"capacityProviders": responses[start:end], "failures": missing, **next_page})
         scoped = [provider for provider in backend.capacity_providers.values() if isinstance(provider, ManagedProvider)]
         hidden = {provider.name for provider in scoped} - backend.capacity_providers.keys()
         self.params["capacityProviders"] = [name for name in names if name not in hidden]
@@ -369,8 +371,10 @@ def _describe(original: Any) -> Any:
 
 def keep_own(cluster: Any, backend: Any) -> None:
     """After a cluster's providers were put: those of managed instances stay whatever was put."""
-    own = [name for name in managed_providers(backend, cluster.name) if name not in (cluster.capacity_providers or [])]
-    cluster.capacity_providers = [*(cluster.capacity_providers or []), *own]
+    names = [
+        name for name in managed_providers(backend, cluster.name) if name not in (cluster.capacity_providers or [])
+    ]
+    cluster.capacity_providers = [*(cluster.capacity_providers or []), *names]
 
 
 def refuse_own(request: EC2ContainerServiceResponse, names: list[str]) -> None:

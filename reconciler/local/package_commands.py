@@ -95,28 +95,28 @@ def _read(chain: list[list[str]], folder: str) -> Installation:
     commands: list[Command] = []
     places: list[str] = []
     for words in chain:
-        given: dict[str, str] = {}
+        environment: dict[str, str] = {}
         while words and (match := ASSIGNMENT.fullmatch(words[0])):
-            given[match[1]] = match[2]
+            environment[match[1]] = match[2]
             words = words[1:]
         if words and words[0] == "cd" and len(words) == 2:
             folder = posixpath.normpath(posixpath.join(folder, words[1]))
         elif not words or _without_effect(words):
             continue
-        elif (made := _environment(words)) is not None:
-            places.append(posixpath.normpath(posixpath.join(folder, made)))
+        elif (venv := _environment(words)) is not None:
+            places.append(posixpath.normpath(posixpath.join(folder, venv)))
         else:
-            tool, rest = _tool(words)
-            if tool == "pip" and rest[0] in HARMLESS:
+            tool, arguments = _tool(words)
+            if tool == "pip" and arguments[0] in HARMLESS:
                 continue
-            kept, named = _without_places(tool, rest)
-            places += [posixpath.normpath(posixpath.join(folder, place)) for place in named]
-            if "--user" in rest:
+            cleaned, targets = _without_places(tool, arguments)
+            places += [posixpath.normpath(posixpath.join(folder, place)) for place in targets]
+            if "--user" in arguments:
                 places.append("/root/.local")
             if tool == "uv sync":
                 places.append(posixpath.normpath(posixpath.join(folder, ".venv")))
-            if not _only_itself(tool, kept):
-                commands.append(Command(tool, kept, folder, given))
+            if not _only_itself(tool, cleaned):
+                commands.append(Command(tool, cleaned, folder, environment))
     if not commands and not places:
         raise NotInstallation
     return Installation(tuple(commands), tuple(places))
@@ -124,93 +124,95 @@ def _read(chain: list[list[str]], folder: str) -> Installation:
 
 def _without_effect(words: Sequence[str]) -> bool:
     """Whether a command leaves the packages as they are."""
-    name, rest = words[0], words[1:]
-    if name in ("true", ":") or (name == "set" and all(word.startswith("-") for word in rest)):
+    name, arguments = words[0], words[1:]
+    if name in ("true", ":") or (name == "set" and all(word.startswith("-") for word in arguments)):
         return True
     if name in (".", "source"):
-        return len(rest) == 1 and rest[0].endswith("/bin/activate")
+        return len(arguments) == 1 and arguments[0].endswith("/bin/activate")
     if name == "rm":
-        paths = [word for word in rest if not word.startswith("-")]
+        paths = [word for word in arguments if not word.startswith("-")]
         return bool(paths) and all("cache" in path for path in paths)
-    return bool(PYTHON.fullmatch(posixpath.basename(name))) and list(rest) in (["--version"], ["-V"])
+    return bool(PYTHON.fullmatch(posixpath.basename(name))) and list(arguments) in (["--version"], ["-V"])
 
 
 def _environment(words: Sequence[str]) -> str | None:
     """The folder of the virtual environment that a command makes."""
-    name, rest = posixpath.basename(words[0]), list(words[1:])
-    if PYTHON.fullmatch(name) and rest[:2] in (["-m", "venv"], ["-m", "virtualenv"]):
-        rest = rest[2:]
-    elif name == "uv" and rest[:1] == ["venv"]:
-        rest = rest[1:] or [".venv"]
+    name, arguments = posixpath.basename(words[0]), list(words[1:])
+    if PYTHON.fullmatch(name) and arguments[:2] in (["-m", "venv"], ["-m", "virtualenv"]):
+        arguments = arguments[2:]
+    elif name == "uv" and arguments[:1] == ["venv"]:
+        arguments = arguments[1:] or [".venv"]
     elif name == "virtualenv":
         pass
     else:
         return None
-    paths = [word for word in rest if not word.startswith("-")]
-    if "--system-site-packages" in rest or len(paths) != 1:
+    paths = [word for word in arguments if not word.startswith("-")]
+    if "--system-site-packages" in arguments or len(paths) != 1:
         return None
     return paths[0]
 
 
 def _tool(words: Sequence[str]) -> tuple[str, list[str]]:
     """Which tool a command is, and what it is told. Raises NotInstallation."""
-    name, rest = posixpath.basename(words[0]), list(words[1:])
-    if PYTHON.fullmatch(name) and rest[:2] in (["-m", "pip"], ["-m", "uv"]):
-        name, rest = rest[1], rest[2:]
+    name, arguments = posixpath.basename(words[0]), list(words[1:])
+    if PYTHON.fullmatch(name) and arguments[:2] in (["-m", "pip"], ["-m", "uv"]):
+        name, arguments = arguments[1], arguments[2:]
     if PIP.fullmatch(name):
-        return "pip", _verb(rest, (*RUNS, *HARMLESS))
+        return "pip", _verb(arguments, (*RUNS, *HARMLESS))
     if name == "uv":
-        rest = _verb(rest, ("pip", "sync"))
-        if rest[0] == "sync":
-            return "uv sync", rest
-        verb = next((word for word in rest[1:] if word in ("install", "sync")), None)
-        if verb is not None and rest[0] == "pip":
-            return "uv pip", [verb, *[word for word in rest[1:] if word != verb]]
+        arguments = _verb(arguments, ("pip", "sync"))
+        if arguments[0] == "sync":
+            return "uv sync", arguments
+        verb = next((word for word in arguments[1:] if word in ("install", "sync")), None)
+        if verb is not None and arguments[0] == "pip":
+            return "uv pip", [verb, *[word for word in arguments[1:] if word != verb]]
     raise NotInstallation
 
 
-def _verb(rest: list[str], verbs: Sequence[str]) -> list[str]:
+def _verb(words: list[str], verbs: Sequence[str]) -> list[str]:
     """The words with the verb first, and what stood before it after it. Raises NotInstallation."""
-    before: list[str] = []
+    options: list[str] = []
     at = 0
-    while at < len(rest):
-        word = rest[at]
+    while at < len(words):
+        word = words[at]
         if word in verbs:
-            return [word, *before, *rest[at + 1 :]]
+            return [word, *options, *words[at + 1 :]]
         if not word.startswith("-"):
             break
-        before.append(word)
+        options.append(word)
         if word in GLOBAL_WITH_VALUE:
             at += 1
-            before += rest[at : at + 1]
+            options += words[at : at + 1]
         at += 1
     raise NotInstallation
 
 
 def _without_places(tool: str, words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     """The words without what says where to install, and the folders that they named."""
-    kept: list[str] = []
+    cleaned: list[str] = []
     places: list[str] = []
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        name, given, value = word.partition("=")
+    pending = list(words)
+    while pending:
+        word = pending.pop(0)
+        name, equals, value = word.partition("=")
         if name in PLACES and (tool != "uv sync" or name in ("--python", "-p")):
-            value = value if given else (rest.pop(0) if rest else "")
+            value = value if equals else (pending.pop(0) if pending else "")
             if name in ("--target", "-t", "--prefix"):
                 places.append(value)
             if name == "--root":
                 raise NotInstallation
-        elif word in EVERYWHERE or (name in EDITABLE and not given):
+        elif word in EVERYWHERE or (name in EDITABLE and not equals):
             continue  # what is installed so could change with its folder, of which each task has a copy of its own
         elif name == "--editable":
-            kept.append(value)
+            cleaned.append(value)
         else:
-            kept.append(word)
-    return tuple(kept), places
+            cleaned.append(word)
+    return tuple(cleaned), places
 
 
 def _only_itself(tool: str, words: Sequence[str]) -> bool:
     """Whether nothing but pip is to be renewed, which isn't in the environment."""
-    named = [word for word in words[1:] if not word.startswith("-")]
-    return tool == "pip" and bool(named) and all(re.split(r"[=<>~!\[]", word)[0] in ("pip", "uv") for word in named)
+    packages = [word for word in words[1:] if not word.startswith("-")]
+    return (
+        tool == "pip" and bool(packages) and all(re.split(r"[=<>~!\[]", word)[0] in ("pip", "uv") for word in packages)
+    )

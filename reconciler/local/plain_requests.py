@@ -82,21 +82,25 @@ def operation(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any
     except OperationNotFoundError:
         raise Unclear(f"{service} has no operation {name!r}") from None
     members: dict[str, Shape] = model.input_shape.members if model.input_shape else {}
-    named = {_written(key, shape, model.service_model.protocol): shape for key, shape in members.items()}
+    by_name = {_written(key, shape, model.service_model.protocol): shape for key, shape in members.items()}
     if str(model.service_model.protocol).startswith("rest"):
-        asked = {key for key, shape in named.items() if shape.serialization.get("location") == "querystring"}
-        if more := parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True).keys() - asked:
-            raise Unclear(f"{name} has no {', '.join(sorted(more))} in its address")
+        query_keys = {key for key, shape in by_name.items() if shape.serialization.get("location") == "querystring"}
+        if unknown := parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True).keys() - query_keys:
+            raise Unclear(f"{name} has no {', '.join(sorted(unknown))} in its address")
         return name, {key: value for key, value in params.items() if key in members}
     if service == "sqs" and environ.get("PATH_INFO") != "/":
         params = {"QueueUrl": environ.get("PATH_INFO"), **params}
-    return name, {key: value for key, value in params.items() if key.partition(".")[0] in named}
+    return name, {key: value for key, value in params.items() if key.partition(".")[0] in by_name}
 
 
 def _written(name: str, shape: Shape, protocol: str) -> str:
     """How a parameter is written in a request of this protocol."""
-    given = str(shape.serialization.get("name", name))
-    return str(shape.serialization.get("queryName") or given[:1].upper() + given[1:]) if protocol == "ec2" else given
+    wire_name = str(shape.serialization.get("name", name))
+    return (
+        str(shape.serialization.get("queryName") or wire_name[:1].upper() + wire_name[1:])
+        if protocol == "ec2"
+        else wire_name
+    )
 
 
 def _read(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any]]:

@@ -37,7 +37,7 @@ class Preparer:
         return aws_environment(task, endpoint_url) | self._identities.issue(task)
 
     def prepare(
-        self, task: Task, spec: TaskSpec, container: ContainerState, given: Mapping[str, str], quirks: Quirks
+        self, task: Task, spec: TaskSpec, container: ContainerState, environment: Mapping[str, str], quirks: Quirks
     ) -> Prepared:
         """Raises StartError for what would keep ECS from starting the container."""
         broken = quirks.first("start-error")
@@ -47,10 +47,10 @@ class Preparer:
         exists = log_group_exists(definition, launch.region, launch.account_id)
         check_execution_role(task, definition, exists)
         values = self._secrets.read(definition.get("secrets") or [], launch.region)
-        own = container_spec(task, container, given, values, quirks)
+        full_spec = container_spec(task, container, environment, values, quirks)
         log = open_stream(definition, task, quirks)
         try:
-            return Prepared(own, log, self.runner.pull(spec, own))
+            return Prepared(full_spec, log, self.runner.pull(spec, full_spec))
         except StartError:
             log.close()
             raise

@@ -94,12 +94,12 @@ class ProcessEngine:
             laid = lay_out(request.inputs, unfinished / "context", unfinished / "stages")
             if not (_start(request.inputs).entrypoint or _start(request.inputs).command):
                 output(f"{request.inputs.dockerfile.name} has no ENTRYPOINT and no CMD: the task needs a command")
-            made = self._install(laid, request, output)
+            environment = self._install(laid, request, output)
             laid.root.rename(unfinished / "rootfs")
             for name in ("context", "stages"):
                 shutil.rmtree(unfinished / name, ignore_errors=True)
             (unfinished / "config.json").write_text(
-                json.dumps(_settings(request.inputs) | _made_here(request.inputs, laid, made), sort_keys=True)
+                json.dumps(_settings(request.inputs) | _made_here(request.inputs, laid, environment), sort_keys=True)
             )
             (unfinished / "manifest.json").write_text(manifest.text)
             unfinished.chmod(0o755)
@@ -136,13 +136,15 @@ def _start(inputs: Inputs) -> dockerfile.Start:
 
 def _without_init(words: tuple[str, ...]) -> list[str]:
     """The program itself, without what only serves process 1 of a container: tini, dumb-init, env --block-signal."""
-    rest = list(words)
-    name = posixpath.basename(rest[0]) if rest else ""
+    program = list(words)
+    name = posixpath.basename(program[0]) if program else ""
     if name in ("tini", "tini-static", "dumb-init", "catatonit"):
-        return rest[rest.index("--") + 1 :] if "--" in rest else [w for w in rest[1:] if not w.startswith("-")]
-    if name == "env" and len(rest) > 1 and rest[1].startswith("--block-signal"):
-        return rest[2:]
-    return rest
+        return (
+            program[program.index("--") + 1 :] if "--" in program else [w for w in program[1:] if not w.startswith("-")]
+        )
+    if name == "env" and len(program) > 1 and program[1].startswith("--block-signal"):
+        return program[2:]
+    return program
 
 
 def _settings(inputs: Inputs) -> dict[str, Any]:
@@ -198,11 +200,11 @@ def refuse(inputs: Inputs, task: Start) -> None:
         words = [*(start.entrypoint or ()), *(task.command or start.command or ())]
     program = _program(_without_init(tuple(words)))
     bases = _bases(inputs)
-    other = next((base for base in bases if base.has is Has.OTHER), None)
+    other_base = next((base for base in bases if base.has is Has.OTHER), None)
     language = OTHERS.get(program, "")
-    if not language and other is not None and bases[0].has is not Has.PYTHON:
-        known = PYTHON_PROGRAM.fullmatch(program) or program in SHELLS or program.endswith((".sh", ".py"))
-        language = "" if known else other.what
+    if not language and other_base is not None and bases[0].has is not Has.PYTHON:
+        runs_here = PYTHON_PROGRAM.fullmatch(program) or program in SHELLS or program.endswith((".sh", ".py"))
+        language = "" if runs_here else other_base.language
     if language:
         starts = f"`{program}`, {language}" if program else language
         raise UserError(

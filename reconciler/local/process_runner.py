@@ -93,7 +93,7 @@ class RunningProcess:
         self._orders, self._reports = threading.Lock(), threading.Lock()
         self._exit, self._ended = Exit(137), False
         self._memory, self._cpu = 0, 0.0  # bytes at most since it was asked last; seconds of a processor so far
-        self._known = 0.0  # seconds of a processor until it was asked last
+        self._cpu_before = 0.0  # seconds of a processor until it was asked last
         self._order(json.dumps(order).encode() + b"\n")
         answer = _json_line(self._report.readline())
         if "started" not in answer:
@@ -121,8 +121,8 @@ class RunningProcess:
             if not self._ended:
                 self._order(b"M")
                 self._take_report()
-            used = Used(self._memory, self._cpu - self._known)
-            self._memory, self._known = 0, self._cpu
+            used = Used(self._memory, self._cpu - self._cpu_before)
+            self._memory, self._cpu_before = 0, self._cpu
         return used
 
     def inside(self, words: Sequence[str], *, terminal: bool) -> Inside:
@@ -198,25 +198,25 @@ def _without_uv(words: list[str]) -> list[str]:
     """The program that `uv run` would start: what it looks after is done already."""
     if posixpath.basename(words[0]) != "uv" or words[1:2] != ["run"]:
         return words
-    rest = words[2:]
-    while rest and rest[0].startswith("-") and rest[0] != "-m":
-        rest = rest[1:]
-    if rest and (rest[0] == "-m" or rest[0].endswith(".py")):
-        return ["python", *rest]
-    return rest or words
+    command = words[2:]
+    while command and command[0].startswith("-") and command[0] != "-m":
+        command = command[1:]
+    if command and (command[0] == "-m" or command[0].endswith(".py")):
+        return ["python", *command]
+    return command or words
 
 
 def _environment(image: ProcessImage, container: ContainerSpec, folder: Path, places: Places) -> dict[str, str]:
     """Nothing of this process's own environment: what the image and the task say, and the folders to use."""
-    given = places.variables({**image.environment, **container.environment})
-    path = [str(image.programs), given.get("PATH", ""), SYSTEM_PATH]
+    variables = places.variables({**image.environment, **container.environment})
+    path = [str(image.programs), variables.get("PATH", ""), SYSTEM_PATH]
     # A process sees all devices; CUDA takes those that this names.
     devices = given_gpus(container.gpus) if container.gpus else ""
-    named = dict.fromkeys(("NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"), devices) if devices else {}
+    gpu_variables = dict.fromkeys(("NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"), devices) if devices else {}
     return {
         "LANG": "C.UTF-8",
-        **named,
-        **given,
+        **gpu_variables,
+        **variables,
         "PATH": ":".join(part for part in path if part),  # `python` is that of the image's packages, or of this server
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
@@ -225,8 +225,8 @@ def _environment(image: ProcessImage, container: ContainerSpec, folder: Path, pl
 
 def _working_directory(image: ProcessImage, rootfs: Path, container: ContainerSpec) -> Path:
     """The task's `workingDirectory` where the image has it, else its WORKDIR."""
-    for wanted in (container.working_directory, image.workdir):
-        folder = (rootfs / (wanted or "").lstrip("/")).resolve()
-        if wanted and folder.is_dir() and folder.is_relative_to(rootfs.resolve()):
+    for path in (container.working_directory, image.workdir):
+        folder = (rootfs / (path or "").lstrip("/")).resolve()
+        if path and folder.is_dir() and folder.is_relative_to(rootfs.resolve()):
             return folder
     return rootfs

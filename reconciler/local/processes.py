@@ -47,11 +47,11 @@ def is_ours(pid: int) -> bool:
 
 def listener(port: int) -> int | None:
     """The uid that listens on this port of 127.0.0.1; -1 where nobody does, None where the system doesn't say."""
-    here = f"{int.from_bytes(socket.inet_aton('127.0.0.1'), sys.byteorder):08X}:{port:04X}"
+    address = f"{int.from_bytes(socket.inet_aton('127.0.0.1'), sys.byteorder):08X}:{port:04X}"
     try:
         # Line by line: who listens is listed first, and of what was connected there may be thousands.
         with Path("/proc/self/net/tcp").open() as lines:
             rows = (line.split() for line in lines)
-            return next((int(row[7]) for row in rows if row[1] == here and row[3] == LISTENING), -1)
+            return next((int(row[7]) for row in rows if row[1] == address and row[3] == LISTENING), -1)
     except OSError:
         return None

@@ -45,10 +45,10 @@ class Received:
     def expect(self, size: int) -> None:
         """Have room for so many more bytes. Raises OSError."""
         if self.path is None and self.size + size > IN_MEMORY:
-            begun = cast(io.BytesIO, self._file)
+            in_memory = cast(io.BytesIO, self._file)
             handle, name = tempfile.mkstemp(prefix="", dir=self.folder)
             self._file, self.path, self.size = os.fdopen(handle, "w+b"), Path(name), 0
-            self.write(begun.getvalue())
+            self.write(in_memory.getvalue())
 
     def write(self, block: bytes | memoryview) -> None:
         """Add bytes. Raises OSError."""

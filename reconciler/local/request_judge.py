@@ -32,10 +32,10 @@ NO_JSON = [Broken("the body isn't a JSON object", "SerializationException")]
 def refusal(environ: dict[str, Any], signed_for: str) -> authorize.Refused | None:
     """The answer to a WSGI request that AWS would refuse; None for any other. signed_for: the service in its scope."""
     service = MODELS.get(signed_for, signed_for)
-    asked = _read(environ, service)
-    if asked is None:
+    request = _read(environ, service)
+    if request is None:
         return None
-    operation, params = asked
+    operation, params = request
     whole: Any = operation.service_model
     model = whole._service_description
     problems = judge(model, service, operation.name, params) if params is not None else NO_JSON

@@ -96,9 +96,9 @@ class _Walk:
         if not isinstance(value, Mapping):
             yield _mistyped(at, "a structure")
             return
-        for needed in shape.get("required", ()):
-            if value.get(needed) is None and needed != shape.get("payload"):
-                yield _against(_below(at, needed), "null", "Member must not be null")
+        for member in shape.get("required", ()):
+            if value.get(member) is None and member != shape.get("payload"):
+                yield _against(_below(at, member), "null", "Member must not be null")
         for key, part in value.items():
             if key not in shape["members"]:
                 yield Broken(f"'{_below(at, key)}' is no member of this operation")
@@ -128,13 +128,13 @@ def _string(shape: Shapes, value: Any, at: str) -> Iterator[Broken]:
         if isinstance(value, bool | int | float | list | Mapping):
             yield _mistyped(at, "a string")
         return
-    shown = "" if shape.get("sensitive") else f" '{value[:SHOWN]}'"
-    yield from _amount(shape, len(value), "length", at, shown)
+    value_text = "" if shape.get("sensitive") else f" '{value[:SHOWN]}'"
+    yield from _amount(shape, len(value), "length", at, value_text)
     if value not in shape.get("enum", (value,)):
-        yield _against(at, shown, f"Member must satisfy enum value set: [{', '.join(shape['enum'])}]")
-    allowed = pattern(shape["pattern"]) if "pattern" in shape else None
-    if allowed is not None and not allowed.fullmatch(value):
-        yield _against(at, shown, f"Member must satisfy regular expression pattern: {shape['pattern']}")
+        yield _against(at, value_text, f"Member must satisfy enum value set: [{', '.join(shape['enum'])}]")
+    regex = pattern(shape["pattern"]) if "pattern" in shape else None
+    if regex is not None and not regex.fullmatch(value):
+        yield _against(at, value_text, f"Member must satisfy regular expression pattern: {shape['pattern']}")
 
 
 def _number(shape: Shapes, value: Any, at: str) -> Iterator[Broken]:
@@ -142,20 +142,22 @@ def _number(shape: Shapes, value: Any, at: str) -> Iterator[Broken]:
         yield from _amount(shape, value, "value", at, f" '{value}'")
 
 
-def _amount(shape: Shapes, amount: float, noun: str, at: str, shown: str = "") -> Iterator[Broken]:
+def _amount(shape: Shapes, amount: float, noun: str, at: str, value_text: str = "") -> Iterator[Broken]:
     low, high = shape.get("min"), shape.get("max")
     if low is not None and amount < low:
-        yield _against(at, shown, f"Member must have {noun} greater than or equal to {low}")
+        yield _against(at, value_text, f"Member must have {noun} greater than or equal to {low}")
     if high is not None and amount > high:
-        yield _against(at, shown, f"Member must have {noun} less than or equal to {high}")
+        yield _against(at, value_text, f"Member must have {noun} less than or equal to {high}")
 
 
-def _against(at: str, shown: str, constraint: str) -> Broken:
-    return Broken(f"Value{f' {shown.strip()}' if shown else ''} at '{at}' failed to satisfy constraint: {constraint}")
+def _against(at: str, value_text: str, constraint: str) -> Broken:
+    return Broken(
+        f"Value{f' {value_text.strip()}' if value_text else ''} at '{at}' failed to satisfy constraint: {constraint}"
+    )
 
 
-def _mistyped(at: str, wanted: str) -> Broken:
-    return Broken(f"the value at '{at}' is not {wanted}", "SerializationException")
+def _mistyped(at: str, noun: str) -> Broken:
+    return Broken(f"the value at '{at}' is not {noun}", "SerializationException")
 
 
 def _below(at: str, member: str) -> str:

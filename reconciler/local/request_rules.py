@@ -70,16 +70,16 @@ def _tags(service: str, params: Params) -> Iterator[Broken]:
 
 def _pairs(params: Params) -> Iterator[tuple[str, str]]:
     """(key, value) of the tags that a request gives to something."""
-    tagging, given = params.get("Tagging"), params.get("Tags") or params.get("tags") or []
-    if isinstance(given, Mapping):
-        yield from ((str(key), str(value)) for key, value in given.items())
+    tagging, tags = params.get("Tagging"), params.get("Tags") or params.get("tags") or []
+    if isinstance(tags, Mapping):
+        yield from ((str(key), str(value)) for key, value in tags.items())
         return
     of_s3 = tagging.get("TagSet", []) if isinstance(tagging, Mapping) else []
     of_ec2 = [tag for specification in params.get("TagSpecifications", ()) for tag in specification.get("Tags", ())]
-    for tag in [*given, *of_s3, *of_ec2]:
+    for tag in [*tags, *of_s3, *of_ec2]:
         if isinstance(tag, Mapping):
-            named = {key.lower(): value for key, value in tag.items()}
-            yield str(named.get("key", "")), str(named.get("value", ""))
+            by_name = {key.lower(): value for key, value in tag.items()}
+            yield str(by_name.get("key", "")), str(by_name.get("value", ""))
 
 
 def _iam(operation: str, params: Params) -> Iterator[Broken]:
@@ -180,9 +180,10 @@ def _lambda(operation: str, params: Params) -> Iterator[Broken]:
 
 def _logs(operation: str, params: Params) -> Iterator[Broken]:
     if operation == "PutRetentionPolicy" and (days := params["retentionInDays"]) not in aws_names.RETENTION_DAYS:
-        allowed = f"Member must satisfy enum value set: {list(aws_names.RETENTION_DAYS)}"
+        constraint = f"Member must satisfy enum value set: {list(aws_names.RETENTION_DAYS)}"
         yield Broken(
-            f"Value '{days}' at 'retentionInDays' failed to satisfy constraint: {allowed}", "InvalidParameterException"
+            f"Value '{days}' at 'retentionInDays' failed to satisfy constraint: {constraint}",
+            "InvalidParameterException",
         )
 
 
@@ -245,8 +246,8 @@ def _scheduler(operation: str, params: Params) -> Iterator[Broken]:
     window, target = params["FlexibleTimeWindow"], params["Target"]
     if window.get("Mode") == "FLEXIBLE" and not window.get("MaximumWindowInMinutes"):
         yield Broken("Flexible Time Window Mode is FLEXIBLE and MaximumWindowInMinutes is not set.", USUAL)
-    given = _json(target.get("Input") or "{}") if UNIVERSAL in target["Arn"] else {}
-    if small := sorted(key for key in given if not key[:1].isupper()):
+    target_input = _json(target.get("Input") or "{}") if UNIVERSAL in target["Arn"] else {}
+    if small := sorted(key for key in target_input if not key[:1].isupper()):
         yield Broken(f"Invalid Input for target: its names must be in PascalCase, and not {', '.join(small)}.", USUAL)
 
 

@@ -44,10 +44,10 @@ def ecs(operation: str, params: Params) -> Iterator[Broken]:
 
 def _asked_for(operation: str, params: Params) -> Iterator[str]:
     noun = operation.removeprefix("Describe")
-    many, most = len(params.get(noun.lower()) or ()), MOST.get(noun.lower())
-    if most is not None and many > most:
+    count, most = len(params.get(noun.lower()) or ()), MOST.get(noun.lower())
+    if most is not None and count > most:
         yield f"{noun} cannot have more than {most} elements."
-    elif most is not None and not many and noun != "Clusters":
+    elif most is not None and not count and noun != "Clusters":
         yield f"{noun} cannot be empty."
 
 
@@ -123,8 +123,8 @@ def _container(container: Params, *, fargate: bool) -> Iterator[str]:
         yield f"Container.name contains invalid characters: {name!r}."
     if "@" not in image and len(image) > limits.IMAGE.most:
         yield f"Container.image can have at most {limits.IMAGE.most} characters."
-    given = [variable.get("name") for key in ("environment", "secrets") for variable in container.get(key) or ()]
-    if twice := sorted({str(name) for name in given if given.count(name) > 1}):
+    names = [variable.get("name") for key in ("environment", "secrets") for variable in container.get(key) or ()]
+    if twice := sorted({str(name) for name in names if names.count(name) > 1}):
         yield f"The secret name must be unique and not shared with any new or existing environment variables: {twice}."
     log = container.get("logConfiguration") or {}
     if log.get("logDriver") == "awslogs" and (unknown := sorted((log.get("options") or {}).keys() - AWSLOGS)):

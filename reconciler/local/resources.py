@@ -26,19 +26,19 @@ class Place(NamedTuple):
 
     def arn(self, service: str, resource: str) -> str:
         """An ARN there; IAM's have no region."""
-        where = "" if service == "iam" else self.region
-        return f"arn:{get_partition(self.region)}:{service}:{where}:{self.account}:{resource}"
+        region = "" if service == "iam" else self.region
+        return f"arn:{get_partition(self.region)}:{service}:{region}:{self.account}:{resource}"
 
 
 class Wanted(NamedTuple):
-    """One permission: action, ARN, conditions that are known. given: the resource's own policy allows it to all of the
-    account, so that only a deny refuses it.
+    """One permission: action, ARN, conditions that are known. unless_denied: the resource's own policy allows it to all
+    of the account, so that only a deny refuses it.
     """
 
     action: str
     resource: str
     context: dict[str, Any] = {}  # noqa: RUF012  never changed
-    given: bool = False
+    unless_denied: bool = False
 
 
 IAM_NAMES = (
@@ -74,8 +74,8 @@ def _iam(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
         return
     for name, template in IAM_NAMES:
         if value := params.get(name):
-            there = template.format(value)
-            yield Wanted(action, there if there.startswith("arn:") else _with_path(there, place), context)
+            resource = template.format(value)
+            yield Wanted(action, resource if resource.startswith("arn:") else _with_path(resource, place), context)
             break
     else:
         yield Wanted(action, "*" if operation.startswith(("List", "GetAccount")) else ANY_RESOURCE)
@@ -114,7 +114,7 @@ def _ecr(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
 
 
 def _ecs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
-    action, made = f"ecs:{operation}", ""
+    action, resource = f"ecs:{operation}", ""
     cluster = str(params.get("cluster") or params.get("clusterName") or "default").rpartition("/")[2]
     context = {"ecs:cluster": place.arn("ecs", f"cluster/{cluster}")}
     if operation in ECS_ANYWHERE:
@@ -130,34 +130,34 @@ def _ecs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
         for task in params.get("tasks") or [params.get("task")]:
             yield Wanted(action, place.arn("ecs", f"task/{cluster}/{str(task).rpartition('/')[2]}"), context)
     elif operation == "RegisterTaskDefinition":
-        made = place.arn("ecs", f"task-definition/{params.get('family')}:*")
-        yield Wanted(action, made)
+        resource = place.arn("ecs", f"task-definition/{params.get('family')}:*")
+        yield Wanted(action, resource)
         yield from _passed([params.get("executionRoleArn"), params.get("taskRoleArn")], "ecs-tasks")
     elif operation in ("RunTask", "StartTask"):
         family = str(params.get("taskDefinition")).rpartition("/")[2]
         yield Wanted(action, place.arn("ecs", f"task-definition/{family}{'' if ':' in family else ':*'}"), context)
         yield from _passed([*_roles_of(family, place), *_overriding(params)], "ecs-tasks")
-        made = place.arn("ecs", f"task/{cluster}/*")
+        resource = place.arn("ecs", f"task/{cluster}/*")
     elif operation in SERVICE_CALLS:
         for service in params.get("services") or [params.get("service") or params.get("serviceName")]:
-            made = place.arn("ecs", f"service/{cluster}/{str(service).rpartition('/')[2]}")
-            yield Wanted(action, made, context)
+            resource = place.arn("ecs", f"service/{cluster}/{str(service).rpartition('/')[2]}")
+            yield Wanted(action, resource, context)
         family = str(params.get("taskDefinition") or "").rpartition("/")[2]
         yield from _passed(_roles_of(family, place), "ecs-tasks")
     elif operation.endswith(("CapacityProvider", "CapacityProviders")) and operation != "PutClusterCapacityProviders":
         for provider in params.get("capacityProviders") or [
             params.get("capacityProvider") or params.get("name") or "*"
         ]:
-            made = place.arn("ecs", f"capacity-provider/{str(provider).rpartition('/')[2]}")
-            yield Wanted(action, made)
+            resource = place.arn("ecs", f"capacity-provider/{str(provider).rpartition('/')[2]}")
+            yield Wanted(action, resource)
         yield from _handed_on(params.get("managedInstancesProvider") or {}, place)
     elif "Cluster" in operation:
-        made = context["ecs:cluster"]
-        yield Wanted(action, made)
+        resource = context["ecs:cluster"]
+        yield Wanted(action, resource)
     else:
         yield Wanted(action, ANY_RESOURCE)
-    if made and params.get("tags"):
-        yield Wanted("ecs:TagResource", made, {"ecs:createaction": operation})
+    if resource and params.get("tags"):
+        yield Wanted("ecs:TagResource", resource, {"ecs:createaction": operation})
 
 
 def _handed_on(settings: Mapping[str, Any], place: Place) -> Iterator[Wanted]:
@@ -180,8 +180,8 @@ def _events(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
     if operation in TAG_CALLS:
         yield Wanted(f"events:{operation}", str(params.get("ResourceARN", ANY_RESOURCE)))
     elif rule and ("Rule" in operation or "Targets" in operation):
-        there = place.arn("events", f"rule/{rule}" if bus == "default" else f"rule/{bus}/{rule}")
-        yield Wanted(f"events:{operation}", there)
+        resource = place.arn("events", f"rule/{rule}" if bus == "default" else f"rule/{bus}/{rule}")
+        yield Wanted(f"events:{operation}", resource)
     else:
         yield Wanted(f"events:{operation}", ANY_RESOURCE)
     yield from _passed([target.get("RoleArn") for target in params.get("Targets") or []], "events")
@@ -202,9 +202,11 @@ def _passed(roles: list[Any], service: str) -> Iterator[Wanted]:
 
 def _logs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
     action, group = f"logs:{operation}", params.get("logGroupName") or ""
-    named = [params.get("logGroupIdentifier"), *(params.get("logGroupIdentifiers") or ())]
-    others = [str(identifier).rpartition(":log-group:")[2].removesuffix(":*") for identifier in named if identifier]
-    for group_name in [*others, *(params.get("logGroupNames") or ())]:
+    identifiers = [params.get("logGroupIdentifier"), *(params.get("logGroupIdentifiers") or ())]
+    group_names = [
+        str(identifier).rpartition(":log-group:")[2].removesuffix(":*") for identifier in identifiers if identifier
+    ]
+    for group_name in [*group_names, *(params.get("logGroupNames") or ())]:
         yield Wanted(
             action, place.arn("logs", f"log-group:{group_name}:log-stream:{params.get('logStreamName') or ''}")
         )
@@ -226,15 +228,15 @@ def _ssm(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
         return
     keys = [key for key in ("Names", "Name", "Path", "ResourceId") if key in params]
     for key in keys or ["ResourceArn"]:
-        given = params.get(key)
-        for name in given if key == "Names" and isinstance(given, list) else [given]:
-            yield Wanted(f"ssm:{operation}", _parameter(str(name), place) if keys else str(given or ANY_RESOURCE))
+        value = params.get(key)
+        for name in value if key == "Names" and isinstance(value, list) else [value]:
+            yield Wanted(f"ssm:{operation}", _parameter(str(name), place) if keys else str(value or ANY_RESOURCE))
         if params.get("WithDecryption") and operation.startswith("GetParameter"):
             # The key that AWS keeps for SSM may be used through SSM by all of the account.
             yield Wanted("kms:Decrypt", ANY_RESOURCE, {"kms:viaservice": f"ssm.{place.region}.amazonaws.com"}, True)
-            for name in given if isinstance(given, list) else [given]:
-                own = kms.of_parameter(*place, _parameter_name(str(name)))
-                yield from (Wanted(*use) for use in kms.uses(own, "ssm", *place, kms.DECRYPT))
+            for name in value if isinstance(value, list) else [value]:
+                key_id = kms.of_parameter(*place, _parameter_name(str(name)))
+                yield from (Wanted(*use) for use in kms.uses(key_id, "ssm", *place, kms.DECRYPT))
 
 
 def _parameter_name(text: str) -> str:
@@ -267,20 +269,20 @@ def _secretsmanager(operation: str, params: Params, place: Place) -> Iterator[Wa
             arn = str(_moto("secretsmanager", place).secrets[str(name)].arn)
         yield Wanted(action, arn)
         if action.endswith(":GetSecretValue"):
-            own = kms.of_secret(*place, str(name))
-            yield from (Wanted(*use) for use in kms.uses(own, "secretsmanager", *place, kms.DECRYPT))
+            key_id = kms.of_secret(*place, str(name))
+            yield from (Wanted(*use) for use in kms.uses(key_id, "secretsmanager", *place, kms.DECRYPT))
 
 
 def _sqs(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
     name = params.get("QueueUrl") or params.get("QueueName")
-    known = place.arn("sqs", str(name).rpartition("/")[2])
-    yield Wanted(f"sqs:{operation}", known if name else str(params.get("SourceArn") or ANY_RESOURCE))
+    arn = place.arn("sqs", str(name).rpartition("/")[2])
+    yield Wanted(f"sqs:{operation}", arn if name else str(params.get("SourceArn") or ANY_RESOURCE))
 
 
 def _sns(operation: str, params: Params, place: Place) -> Iterator[Wanted]:
     arn = params.get("TopicArn") or params.get("TargetArn") or params.get("ResourceArn")
-    made = place.arn("sns", str(params.get("Name"))) if operation == "CreateTopic" else ANY_RESOURCE
-    yield Wanted(f"sns:{operation}", str(arn or made))
+    topic = place.arn("sns", str(params.get("Name"))) if operation == "CreateTopic" else ANY_RESOURCE
+    yield Wanted(f"sns:{operation}", str(arn or topic))
 
 
 def _ec2(operation: str, params: Params, place: Place) -> Iterator[Wanted]:

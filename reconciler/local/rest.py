@@ -52,10 +52,12 @@ OPERATIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
 
 def operation(service: str, method: str, path: str, query: str = "", body: bytes = b"") -> tuple[str, dict[str, Any]]:
     """The API's name of an operation and its parameters; an empty name for an unknown one. path: may be encoded."""
-    for known, pattern, name in OPERATIONS.get(service, ()):
-        match = re.fullmatch(pattern, path) if method == known else None
+    for verb, pattern, name in OPERATIONS.get(service, ()):
+        match = re.fullmatch(pattern, path) if method == verb else None
         if match is not None:
-            given = json.loads(body or b"{}") if body.startswith(b"{") and method in ("POST", "PUT") else {}
-            asked = {"GroupName": parse_qs(query).get("groupName", ["default"])[0]} if service == "scheduler" else {}
-            return name, {**asked, **given, **{key: unquote(value) for key, value in match.groupdict().items()}}
+            fields = json.loads(body or b"{}") if body.startswith(b"{") and method in ("POST", "PUT") else {}
+            query_params = (
+                {"GroupName": parse_qs(query).get("groupName", ["default"])[0]} if service == "scheduler" else {}
+            )
+            return name, {**query_params, **fields, **{key: unquote(value) for key, value in match.groupdict().items()}}
     return "", {}

@@ -28,15 +28,15 @@ def _rules_call_functions(functions: Functions) -> None:
         pattern = self.event_pattern
         if self.state != "ENABLED" or not pattern.get_pattern() or not pattern.matches_event(original_event):
             return
-        rule, others = str(self.arn), []
+        rule, other_targets = str(self.arn), []
         for target in self.targets:
             if target["Arn"].split(":")[2] != "lambda":
-                others.append(target)
+                other_targets.append(target)
             elif why := functions.call(str(target["Arn"]), original_event, rule):
                 print(f"rule {self.name}: {why}", file=sys.stderr)  # noqa: T201 - the server's log
-        if others:
+        if other_targets:
             twin = object.__new__(type(self))
-            twin.__dict__.update(self.__dict__, targets=others)
+            twin.__dict__.update(self.__dict__, targets=other_targets)
             original(twin, original_event, transform_input)
 
     Rule.send_to_targets = send_to_targets  # type: ignore[method-assign]
@@ -54,13 +54,13 @@ def _addresses_are_confirmed() -> None:
 
     def show(self: Any) -> ActionResult:
         result: Any = listing(self).result
-        shown = [
+        subscriptions = [
             {"SubscriptionArn": PENDING if subscription.attributes.get(PENDING) else subscription.arn,
              "Owner": subscription.owner, "Protocol": subscription.protocol, "Endpoint": subscription.endpoint,
              "TopicArn": subscription.topic_arn}
             for subscription in result["Subscriptions"]
         ]  # fmt: skip
-        return ActionResult({**result, "Subscriptions": shown})
+        return ActionResult({**result, "Subscriptions": subscriptions})
 
     def confirmed(self: Any) -> ActionResult:
         topic, token = self._get_param("TopicArn"), self._get_param("Token")

@@ -212,12 +212,12 @@ def _mark(handle: int) -> Mark:
 
 def _has(file: BufferedReader, pieces: Iterable[tuple[int, str]]) -> bool:
     """Whether a file has these pieces and nothing more."""
-    for size, wanted in pieces:
+    for size, digest in pieces:
         checksum = hashlib.sha256()
         while size > 0 and (block := file.read(min(BLOCK, size))):
             checksum.update(block)
             size -= len(block)
-        if size or checksum.hexdigest() != wanted:
+        if size or checksum.hexdigest() != digest:
             return False
     return not file.read(1)
 
@@ -271,9 +271,9 @@ def _new(fill: Callable[[FileIO], Sequence[Piece]]) -> Content:
 
 
 def _write(file: Any, block: bytes) -> None:
-    left = memoryview(block)
-    while left:
-        left = left[file.write(left) :]  # a file takes less than it is given where room ends
+    pending = memoryview(block)
+    while pending:
+        pending = pending[file.write(pending) :]  # a file takes less than it is given where room ends
 
 
 def objects_are_on_disk() -> None:
@@ -329,9 +329,13 @@ def _is_content(environ: Mapping[str, Any], body: object) -> bool:
     """Whether the body is in a file, and is as it stands what an object or a part will have."""
     if environ["REQUEST_METHOD"] != "PUT" or not isinstance(body, Received) or body.path is None:
         return False
-    named = {name for name, _ in parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)}
-    named = {name for name in named if not name.lower().startswith("x-") and name.lower() not in PRESIGNED}
-    if named not in OF_UPLOADS or "HTTP_X_AMZ_COPY_SOURCE" in environ or "/" not in environ["PATH_INFO"].strip("/"):
+    query_names = {name for name, _ in parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)}
+    query_names = {name for name in query_names if not name.lower().startswith("x-") and name.lower() not in PRESIGNED}
+    if (
+        query_names not in OF_UPLOADS
+        or "HTTP_X_AMZ_COPY_SOURCE" in environ
+        or "/" not in environ["PATH_INFO"].strip("/")
+    ):
         return False
     if body.trailer is None and str(environ.get("HTTP_X_AMZ_CONTENT_SHA256", "")).startswith("STREAMING-"):
         return False
@@ -546,8 +550,8 @@ def _completed(upload: Any, bucket: Any, complete: Callable[[], Any]) -> Any:
         return complete()
     except BaseException:
         together = getattr(upload, "whole", None)
-        made = (getattr(key, "_value_buffer", None) for key in bucket.keys.getlist(upload.key_name, []))
-        if together is not None and all(content is not together for content in made):
+        contents = (getattr(key, "_value_buffer", None) for key in bucket.keys.getlist(upload.key_name, []))
+        if together is not None and all(content is not together for content in contents):
             together.close()
         raise
 
@@ -569,25 +573,29 @@ def _a_copy_has_a_checksum_of_its_own() -> None:
     """
     answer: Any = S3Response.copy_object
     copy: Any = S3Backend.copy_object
-    asked = ContextVar("asked", default="")  # the algorithm that the request names
+    algorithm_of_request = ContextVar("asked", default="")  # the algorithm that the request names
 
     def answered(self: Any) -> Any:
         self.headers = Headers(self.headers)
-        reset = asked.set(self.headers.pop("x-amz-checksum-algorithm", ""))
+        reset = algorithm_of_request.set(self.headers.pop("x-amz-checksum-algorithm", ""))
         try:
             return answer(self)
         finally:
-            asked.reset(reset)
+            algorithm_of_request.reset(reset)
 
     def copy_object(self: Any, src_key: Any, dest_bucket_name: str, dest_key_name: str, **kwargs: Any) -> None:
         copy(self, src_key, dest_bucket_name, dest_key_name, **kwargs)
-        made = self.get_object(dest_bucket_name, dest_key_name)
-        of_parts = made.checksum_value and src_key.checksum_type == "COMPOSITE"
-        if algorithm := asked.get() or (made.checksum_algorithm if of_parts else ""):
+        new_object = self.get_object(dest_bucket_name, dest_key_name)
+        of_parts = new_object.checksum_value and src_key.checksum_type == "COMPOSITE"
+        if algorithm := algorithm_of_request.get() or (new_object.checksum_algorithm if of_parts else ""):
             checksum = _Running(algorithm)
-            for block in made._value_buffer.blocks():
+            for block in new_object._value_buffer.blocks():
                 checksum.add(block)
-            made.checksum_algorithm, made.checksum_type, made.checksum_value = algorithm, "FULL_OBJECT", checksum.text()
+            new_object.checksum_algorithm, new_object.checksum_type, new_object.checksum_value = (
+                algorithm,
+                "FULL_OBJECT",
+                checksum.text(),
+            )
 
     S3Response.copy_object = answered  # type: ignore[method-assign]
     S3Backend.copy_object = copy_object  # type: ignore[assignment,method-assign]

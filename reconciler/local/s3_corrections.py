@@ -121,9 +121,9 @@ def _acls_count_only_where_they_are_on() -> None:
         controls(self, bucket_name, ownership)
 
     def put_object(self: Any) -> Any:
-        asked = self.headers.get("x-amz-acl", "")
+        acl = self.headers.get("x-amz-acl", "")
         bucket = self.backend.buckets.get(self.bucket_name)
-        if asked not in ("", *OPEN_TO_OWNER) and bucket is not None and bucket.ownership_rule == OWNER:
+        if acl not in ("", *OPEN_TO_OWNER) and bucket is not None and bucket.ownership_rule == OWNER:
             raise NoAcls
         return upload(self)
 
@@ -158,8 +158,8 @@ def _customer_keys_are_blocked() -> None:
     answered: Any = S3Response.serialized
 
     def put_bucket_encryption(self: Any, bucket_name: str, encryption: Any) -> None:
-        before = self.get_bucket(bucket_name).encryption or _aes256()
-        encryption["Rule"].setdefault("BlockedEncryptionTypes", before["Rule"]["BlockedEncryptionTypes"])
+        old_rule = self.get_bucket(bucket_name).encryption or _aes256()
+        encryption["Rule"].setdefault("BlockedEncryptionTypes", old_rule["Rule"]["BlockedEncryptionTypes"])
         put(self, bucket_name, encryption)
 
     def serialized(self: Any, result: Any) -> Any:
@@ -204,8 +204,8 @@ def _what_its_checksum_is_not_of_is_refused() -> None:
 def _with_its_checksum(write: Any) -> Any:
     @functools.wraps(write)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        wanted = self.headers.get("x-amz-checksum-sha256")
-        if wanted and base64.b64encode(bytes.fromhex(_sha256(self.body))).decode() != wanted:
+        expected = self.headers.get("x-amz-checksum-sha256")
+        if expected and base64.b64encode(bytes.fromhex(_sha256(self.body))).decode() != expected:
             raise BadDigest
         return write(self, *args, **kwargs)
 

@@ -32,13 +32,13 @@ def a_version_replaces_only_its_own_id() -> None:
 
     def setlist(self: Any, name: str, versions: list[Any]) -> None:
         with lock:
-            before = self.getlist(name, [])
-            new = [version for version in versions[-1:] if version not in before]
+            earlier_versions = self.getlist(name, [])
+            new = [version for version in versions[-1:] if version not in earlier_versions]
             for version in new:
-                same = [earlier for earlier in before if earlier.version_id == version.version_id]
-                for content in filter(None, (getattr(earlier, "_value_buffer", None) for earlier in same)):
+                replaced = [earlier for earlier in earlier_versions if earlier.version_id == version.version_id]
+                for content in filter(None, (getattr(earlier, "_value_buffer", None) for earlier in replaced)):
                     content.replaced = True
-                versions = [*(earlier for earlier in before if earlier not in same), version]
+                versions = [*(earlier for earlier in earlier_versions if earlier not in replaced), version]
             set_list(self, name, versions)
 
     def delete_object(

@@ -76,12 +76,12 @@ class Schedules:
 
     def look(self, now: datetime) -> None:
         """Call the targets of the schedules that are due."""
-        known = set()
+        keys = set()
         for backend, schedule in _all_schedules():
             if schedule.state not in (None, "ENABLED"):  # an update without it, for moto, leaves none
                 continue
             key = f"{schedule.arn} {schedule.last_modified_date}"
-            known.add(key)
+            keys.add(key)
             if key not in self._next:
                 self._next[key] = _due(schedule)
             due = self._next[key]
@@ -91,7 +91,7 @@ class Schedules:
             self._call(backend, schedule)
             if schedule.action_after_completion == "DELETE" and self._next[key] is None:
                 backend.schedule_groups[schedule.group_name or "default"].schedules.pop(schedule.name, None)
-        for key in self._next.keys() - known:
+        for key in self._next.keys() - keys:
             del self._next[key]
 
     def _call(self, backend: EventBridgeSchedulerBackend, schedule: Schedule) -> None:
@@ -169,24 +169,24 @@ def _due(schedule: Schedule, after: datetime | None = None) -> datetime | None:
     return None if end and due and due > end else due
 
 
-def _moment(given: Any) -> datetime | None:
-    return datetime.fromtimestamp(float(given), UTC) if given else None
+def _moment(seconds: Any) -> datetime | None:
+    return datetime.fromtimestamp(float(seconds), UTC) if seconds else None
 
 
 def _request(schedule: Schedule, due: datetime) -> tuple[str, str, dict[str, Any]]:
     """(service, operation, parameters) of a schedule's call."""
     target = schedule.target
     arn = str(target["Arn"])
-    given = json.loads(_with_context(target.get("Input") or "{}", schedule, due))
+    target_input = json.loads(_with_context(target.get("Input") or "{}", schedule, due))
     if UNIVERSAL in arn:
         service, _, action = arn.partition(UNIVERSAL)[2].partition(":")
-        return service, action[:1].upper() + action[1:], given
+        return service, action[:1].upper() + action[1:], target_input
     if ":ecs:" in arn and ":cluster/" in arn and target.get("EcsParameters"):
         params = dict(target["EcsParameters"])
         params["TaskDefinition"] = params.pop("TaskDefinitionArn")
         params["Count"] = params.pop("TaskCount", 1)
         params |= {"Cluster": arn, "StartedBy": f"chronos-schedule/{schedule.name}"[:128]}
-        return "ecs", "RunTask", params | ({"Overrides": given} if given else {})
+        return "ecs", "RunTask", params | ({"Overrides": target_input} if target_input else {})
     raise ScheduleFailed(f"the target {arn} is not one that the embedded AWS calls")
 
 
@@ -209,10 +209,10 @@ def _check_role(
     role = str(schedule.target.get("RoleArn", ""))
     if why_not_assumable(role, SERVICE):
         raise ScheduleFailed("The execution role you provide must allow AWS EventBridge Scheduler to assume the role.")
-    asked: list[tuple[str, str, dict[str, str]]] = [(action, resource, {})]
+    permissions: list[tuple[str, str, dict[str, str]]] = [(action, resource, {})]
     if action == "ecs:RunTask":
-        asked = list(_asked(backend, params))
-    for permission in asked:
+        permissions = list(_asked(backend, params))
+    for permission in permissions:
         message = refusal(Identity(backend.account_id, role, schedule.name), *permission)
         if message:
             raise ScheduleFailed(message)
@@ -238,8 +238,8 @@ def _with_api_names(client: Any, operation: str, params: dict[str, Any]) -> dict
     def convert(value: Any, shape: Any) -> Any:
         if shape.type_name == "structure" and isinstance(value, dict):
             members = {name.lower(): name for name in shape.members}
-            named = {members.get(key.lower(), key): item for key, item in value.items()}
-            return {k: convert(v, shape.members[k]) if k in shape.members else v for k, v in named.items()}
+            by_api_name = {members.get(key.lower(), key): item for key, item in value.items()}
+            return {k: convert(v, shape.members[k]) if k in shape.members else v for k, v in by_api_name.items()}
         if shape.type_name == "list" and isinstance(value, list):
             return [convert(item, shape.member) for item in value]
         return value

@@ -56,16 +56,16 @@ class Server:
         self._error: str | None = None
         self._loaded = threading.Event()
         self.idle = idle_seconds(os.environ)
-        self._used = time.monotonic()
+        self._used_at = time.monotonic()
         self._small = False
-        self._worked = self._saved = self._save_again = 0.0
+        self._worked_at = self._saved_at = self._save_again = 0.0
 
     def is_idle(self, now: float) -> bool:
         """Whether nothing has used it for so long that it is to end. now: of the monotonic clock.
 
         Neither while a task or function runs, nor while a schedule is still to come.
         """
-        unused = now - self._used
+        unused = now - self._used_at
         if self._embedded is None or unused < min(SMALL_SECONDS, self.idle or SMALL_SECONDS) or self._embedded.busy():
             return False
         if not self._small:
@@ -98,9 +98,9 @@ class Server:
         if self._embedded is None:
             return
         if self._embedded.working():
-            self._worked = time.monotonic()
-        if max(self._used, self._worked) + SAVE_SECONDS > self._saved and time.monotonic() >= self._save_again:
-            self._saved = time.monotonic()
+            self._worked_at = time.monotonic()
+        if max(self._used_at, self._worked_at) + SAVE_SECONDS > self._saved_at and time.monotonic() >= self._save_again:
+            self._saved_at = time.monotonic()
             try:
                 self._embedded.keep()
             except Exception:  # it is tried again; nobody's work ends for it
@@ -108,7 +108,7 @@ class Server:
 
                 traceback.print_exc()
             ended = time.monotonic()
-            self._save_again = ended + SAVE_SHARE * (ended - self._saved)
+            self._save_again = ended + SAVE_SHARE * (ended - self._saved_at)
 
     def close(self) -> None:
         """End the tasks that run."""
@@ -120,7 +120,7 @@ class Server:
         why = refusal(environ)
         if why is not None:
             return json_answer(start, "403 Forbidden", {"message": f"reconciler: {why}"})
-        self._used, self._small = time.monotonic(), False
+        self._used_at, self._small = time.monotonic(), False
         if environ["PATH_INFO"] == IDENTITY_PATH:
             return self._identify(environ, start)
         self._loaded.wait()
@@ -132,9 +132,9 @@ class Server:
     def knows(self, environ: dict[str, Any]) -> bool:
         """Whether a request names an access key of this AWS. That isn't proved yet; it isn't a secret, nor told."""
         text = f"{environ.get('HTTP_AUTHORIZATION', '')} {unquote(str(environ.get('QUERY_STRING', '')))}"
-        named = ACCESS_KEY.search(text)
+        match = ACCESS_KEY.search(text)
         self._loaded.wait()
-        return named is not None and self._embedded is not None and self._embedded.knows(named[1])
+        return match is not None and self._embedded is not None and self._embedded.knows(match[1])
 
     def reset(self) -> None:
         """Forget every resource, run, log and image."""
@@ -148,10 +148,10 @@ class Server:
         proof = str(environ.get("HTTP_" + PROOF_HEADER.upper().replace("-", "_"), ""))
         if len(nonce) < LEAST_NONCE or not same(client_proof(self.keys, nonce), proof):
             return json_answer(start, "403 Forbidden", {"message": "reconciler: this needs the secret of this server"})
-        shown = {"pid": os.getpid(), "runner": "process", "error": self._error, "idle": self.idle}
+        answer = {"pid": os.getpid(), "runner": "process", "error": self._error, "idle": self.idle}
         if self._embedded is not None:
-            shown["runner"] = self._embedded.runner_name
-        body = json.dumps(shown).encode()
+            answer["runner"] = self._embedded.runner_name
+        body = json.dumps(answer).encode()
         return json_answer(start, "200 OK", body, (PROOF_HEADER, server_proof(self.keys, nonce, body)))
 
 
@@ -163,9 +163,9 @@ class Handler(KeepAliveHandler):
     def make_environ(self) -> dict[str, Any]:
         """The WSGI environment of a request; other requests than for the identity wait for moto here."""
         if type(self) is Handler and not self.path.startswith(IDENTITY_PATH):
-            wanted = self.app.handler_class()
-            if wanted is not Handler:
-                self.__class__ = wanted  # type: ignore[assignment]  # a sibling with the same attributes
+            handler_class = self.app.handler_class()
+            if handler_class is not Handler:
+                self.__class__ = handler_class  # type: ignore[assignment]  # a sibling with the same attributes
                 return self.make_environ()
         return super().make_environ()
 

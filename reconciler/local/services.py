@@ -36,7 +36,7 @@ class Deployment:
     id: str = field(default_factory=lambda: f"ecs-svc/{uuid.uuid4().int % 10**19:019d}")
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     state: str = "IN_PROGRESS"
-    failed: int = 0
+    failures: int = 0
     tasks: list[Task] = field(default_factory=list)
     steady_since: float | None = None
     not_before: float = 0.0
@@ -111,7 +111,8 @@ class Service:
             "id": deployment.id, "status": "PRIMARY" if primary else "ACTIVE", "createdAt": deployment.created,
             "taskDefinition": deployment.settings["taskDefinition"], "desiredCount": self.desired if primary else 0,
             "runningCount": deployment.count("RUNNING"), "pendingCount": deployment.count("PROVISIONING", "PENDING"),
-            "failedTasks": deployment.failed, "rolloutState": deployment.state, "rolloutStateReason": deployment.reason,
+            "failedTasks": deployment.failures, "rolloutState": deployment.state,
+            "rolloutStateReason": deployment.reason,
         }  # fmt: skip
 
 
@@ -166,8 +167,8 @@ class Services:
     def _failed(self, deployment: Deployment, now: float) -> None:
         deployment.steady_since = None
         if deployment.state == "IN_PROGRESS":
-            deployment.failed += 1
-        deployment.not_before = now + min(BACKOFF * max(deployment.failed, 1), LONGEST)
+            deployment.failures += 1
+        deployment.not_before = now + min(BACKOFF * max(deployment.failures, 1), LONGEST)
 
     def _fill(self, service: Service, primary: Deployment, now: float) -> None:
         """As many tasks as are wanted."""
@@ -193,14 +194,14 @@ class Services:
         elif primary.steady_since is None:
             primary.steady_since = now
         if primary.steady_since is not None and now - primary.steady_since >= (STEADY if service.desired else 0.0):
-            others = service.deployments[1:]
-            self._end(service, others)
-            if not any(deployment.tasks for deployment in others):
+            older = service.deployments[1:]
+            self._end(service, older)
+            if not any(deployment.tasks for deployment in older):
                 service.complete(primary)
             return
         breaker = (service.settings.get("deploymentConfiguration") or {}).get("deploymentCircuitBreaker") or {}
         most = max(LEAST_FAILED, min(MOST_FAILED, math.ceil(service.desired / 2)))
-        if breaker.get("enable") and primary.failed >= most:
+        if breaker.get("enable") and primary.failures >= most:
             self._give_up(service, primary, back=bool(breaker.get("rollback")))
 
     def _give_up(self, service: Service, primary: Deployment, *, back: bool) -> None:

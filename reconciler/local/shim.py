@@ -133,7 +133,7 @@ class Tree:
         self.pause = CHECK_SECONDS
         self._members = {main}
         self._next_scan = time.monotonic() + SCAN_SECONDS
-        self._ended = 0.0  # seconds of a processor that those took that have ended
+        self._ended_seconds = 0.0  # seconds of a processor that those took that have ended
         self._peak = self._highest = self._shared = 0  # bytes: charged, resident, and what of that isn't charged
 
     def over_limit(self) -> bool:
@@ -161,7 +161,7 @@ class Tree:
 
     def ended(self, main: bool, usage: "resource.struct_rusage") -> None:
         """Note what a process used that has ended, which may have grown since the last look."""
-        self._ended += usage.ru_utime + usage.ru_stime
+        self._ended_seconds += usage.ru_utime + usage.ru_stime
         if main:
             largest = usage.ru_maxrss * (1024 if LINUX else 1)
             self._peak = max(self._peak, largest - max(self._shared, 0))
@@ -174,15 +174,15 @@ class Tree:
             seconds = sum(busy(pid) for pid in self._members)
         else:
             seconds = by_psutil()[1]
-        used = {"memory": self._peak, "cpu": self._ended + seconds}
+        used = {"memory": self._peak, "cpu": self._ended_seconds + seconds}
         self._peak = self._highest = 0
         return used
 
     def _scan(self) -> None:
-        begun = time.monotonic()
+        began = time.monotonic()
         self._members = descendants()
         ended = time.monotonic()
-        self._next_scan = ended + max(SCAN_SECONDS, SCAN_SHARE * (ended - begun))
+        self._next_scan = ended + max(SCAN_SECONDS, SCAN_SHARE * (ended - began))
 
     def kill(self) -> None:
         """SIGKILL to all, wherever they have moved to: a new session doesn't save a descendant."""
@@ -303,10 +303,10 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)  # the program alone holds the output, so that it ends when the program's processes do
     with open(errors, "rb") as pipe:
-        failed = pipe.read()
-    if failed:
+        error = pipe.read()
+    if error:
         os.waitpid(pid, 0)
-        os.write(report, failed)
+        os.write(report, error)
         return
     os.write(report, json.dumps({"started": pid}).encode() + b"\n")
     tree = Tree(pid, spec["memory_bytes"])

@@ -78,15 +78,15 @@ def check(environ: dict[str, Any], find: FindKeys, now: Callable[[], float] = ti
     pairs = [
         (unquote(name), unquote(value)) for name, _, value in (pair.partition("=") for pair in query.split("&") if pair)
     ]
-    named = dict(pairs)
-    if len(named) != len(pairs) and any(name.lower().startswith("x-amz-") for name, _ in pairs):
+    query_params = dict(pairs)
+    if len(query_params) != len(pairs) and any(name.lower().startswith("x-amz-") for name, _ in pairs):
         raise BadSignature("AuthorizationQueryParametersError", "a parameter is given twice")
     if not path.startswith("/"):
         raise BadSignature("InvalidRequest", "the request's target must be a path")
     header = str(environ.get("HTTP_AUTHORIZATION", ""))
-    if not header and "AWSAccessKeyId" in named:
-        return _check_v2(environ, path, query, named, find, now())
-    claim = _claim(environ, header, named)
+    if not header and "AWSAccessKeyId" in query_params:
+        return _check_v2(environ, path, query, query_params, find, now())
+    claim = _claim(environ, header, query_params)
     keys = _keys(claim, find)
     _check_time(claim, now())
     scope = f"{claim.day}/{claim.region}/{claim.service}/aws4_request"
@@ -104,8 +104,8 @@ def check(environ: dict[str, Any], find: FindKeys, now: Callable[[], float] = ti
         _check_all_are_signed(environ, claim)
     if claim.day != claim.moment[:8] or "host" not in claim.headers:
         raise BadSignature("SignatureDoesNotMatch", "the signature must cover the host and its own date", claim.service)
-    wanted = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
-    if not same(wanted, claim.signature):
+    expected = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    if not same(expected, claim.signature):
         message = (
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
             f"Access Key and signing method. ({HOW})"
@@ -152,9 +152,9 @@ def _signer(claim: _Claim, keys: Keys) -> Any:
     return kind(Credentials(keys.access_key_id, keys.secret_access_key), claim.service, claim.region)
 
 
-def _claim(environ: dict[str, Any], header: str, named: dict[str, str]) -> _Claim:
+def _claim(environ: dict[str, Any], header: str, query_params: dict[str, str]) -> _Claim:
     if header:
-        if "X-Amz-Algorithm" in named or "X-Amz-Signature" in named:
+        if "X-Amz-Algorithm" in query_params or "X-Amz-Signature" in query_params:
             raise BadSignature("InvalidArgument", "a request is signed in its header or in its query, not in both")
         match = HEADER.fullmatch(header.strip())
         if match is None:
@@ -166,18 +166,18 @@ def _claim(environ: dict[str, Any], header: str, named: dict[str, str]) -> _Clai
         return _Claim(
             match["key"], match["day"], match["region"], match["service"], names, match["signature"], moment, token
         )
-    if named.get("X-Amz-Algorithm") != ALGORITHM:
+    if query_params.get("X-Amz-Algorithm") != ALGORITHM:
         raise BadSignature("MissingAuthenticationToken", f"the request isn't signed. ({HOW})")
-    match = re.fullmatch(CREDENTIAL, named.get("X-Amz-Credential", ""))
-    signature, lasts = named.get("X-Amz-Signature", ""), named.get("X-Amz-Expires", "")
+    match = re.fullmatch(CREDENTIAL, query_params.get("X-Amz-Credential", ""))
+    signature, lasts = query_params.get("X-Amz-Signature", ""), query_params.get("X-Amz-Expires", "")
     # Which service answers is told by the header alone, and S3 is what answers without one.
     if match is None or match["service"] != "s3" or not lasts.isdecimal() or int(lasts) > MOST_SECONDS:
         raise BadSignature("AuthorizationQueryParametersError", "only addresses of S3 are taken presigned", "s3")
-    names = tuple(named.get("X-Amz-SignedHeaders", "").lower().split(";"))
-    token = named.get("X-Amz-Security-Token", "")
+    names = tuple(query_params.get("X-Amz-SignedHeaders", "").lower().split(";"))
+    token = query_params.get("X-Amz-Security-Token", "")
     return _Claim(
         match["key"], match["day"], match["region"], match["service"], names, signature,
-        named.get("X-Amz-Date", ""), token, float(lasts),
+        query_params.get("X-Amz-Date", ""), token, float(lasts),
     )  # fmt: skip
 
 
@@ -212,13 +212,13 @@ def _header(environ: dict[str, Any], name: str) -> str:
 
 def _check_all_are_signed(environ: dict[str, Any], claim: _Claim) -> None:
     """As S3 asks it: nothing that means something can be added to a request that somebody else signed."""
-    given = {name[5:].lower().replace("_", "-") for name in environ if name.startswith("HTTP_X_AMZ_")}
+    headers = {name[5:].lower().replace("_", "-") for name in environ if name.startswith("HTTP_X_AMZ_")}
     if (
-        more := given
+        unsigned := headers
         - {name.replace("_", "-") for name in claim.headers}
         - {"x-amz-content-sha256", "x-amz-user-agent"}
     ):
-        names = ", ".join(sorted(more))
+        names = ", ".join(sorted(unsigned))
         raise BadSignature(
             "AccessDenied", f"There were headers present in the request which were not signed: {names}", "s3"
         )
@@ -226,13 +226,13 @@ def _check_all_are_signed(environ: dict[str, Any], claim: _Claim) -> None:
 
 def _payload(environ: dict[str, Any], claim: _Claim) -> str:
     """What stands for the body in what was signed. Raises BadSignature if the body isn't the one that it says."""
-    said = str(environ.get("HTTP_X_AMZ_CONTENT_SHA256", ""))
-    if claim.lasts is not None and not said:
+    header = str(environ.get("HTTP_X_AMZ_CONTENT_SHA256", ""))
+    if claim.lasts is not None and not header:
         return UNSIGNED
-    if said in (UNSIGNED, UNSIGNED_CHUNKS, *SIGNED_CHUNKS):
-        return said
+    if header in (UNSIGNED, UNSIGNED_CHUNKS, *SIGNED_CHUNKS):
+        return header
     checksum = getattr(environ["wsgi.input"], "sha256", "") or _sha256(environ["wsgi.input"])
-    if said and not same(said, checksum):
+    if header and not same(header, checksum):
         message = "The provided 'x-amz-content-sha256' header does not match what was computed."
         raise BadSignature("XAmzContentSHA256Mismatch", message, claim.service)
     return checksum
@@ -251,22 +251,22 @@ def _check_chunks(body: IO[bytes], claim: _Claim, keys: Keys, scope: str, *, tra
     signing = f"AWS4{keys.secret_access_key}".encode()
     for part in scope.split("/"):
         signing = hmac.new(signing, part.encode(), hashlib.sha256).digest()
-    before, ended = claim.signature, False
+    previous, ended = claim.signature, False
 
     def signed(kind: str, *hashes: str) -> str:
-        text = "\n".join((f"{ALGORITHM}-{kind}", claim.moment, scope, before, *hashes))
+        text = "\n".join((f"{ALGORITHM}-{kind}", claim.moment, scope, previous, *hashes))
         return hmac.new(signing, text.encode(), hashlib.sha256).hexdigest()
 
-    for given, chunk in _chunks(body):
-        if not same(signed("PAYLOAD", EMPTY, hashlib.sha256(chunk).hexdigest()), given):
+    for signature, chunk in _chunks(body):
+        if not same(signed("PAYLOAD", EMPTY, hashlib.sha256(chunk).hexdigest()), signature):
             raise BadSignature("SignatureDoesNotMatch", "a chunk of the body isn't signed as it must be", claim.service)
-        before, ended = given, not chunk
-    rest = body.read() if ended else b""
+        previous, ended = signature, not chunk
+    trailer_bytes = body.read() if ended else b""
     body.seek(0)
-    lines = [line.strip() for line in rest.split(b"\n") if line.strip()]
+    lines = [line.strip() for line in trailer_bytes.split(b"\n") if line.strip()]
     proof = lines.pop().partition(b":")[2].decode("latin-1") if trailer and lines else ""
-    said = b"".join(line + b"\n" for line in lines)
-    right = not lines if not trailer else same(signed("TRAILER", hashlib.sha256(said).hexdigest()), proof)
+    trailer_text = b"".join(line + b"\n" for line in lines)
+    right = not lines if not trailer else same(signed("TRAILER", hashlib.sha256(trailer_text).hexdigest()), proof)
     if not ended or not right:
         raise BadSignature("SignatureDoesNotMatch", "the end of the body isn't signed as it must be", claim.service)
 
@@ -284,24 +284,24 @@ def _chunks(body: IO[bytes]) -> Iterator[tuple[str, bytes]]:
 
 
 def _check_v2(
-    environ: dict[str, Any], path: str, query: str, named: dict[str, str], find: FindKeys, now: float
+    environ: dict[str, Any], path: str, query: str, query_params: dict[str, str], find: FindKeys, now: float
 ) -> Signed:
     """An address presigned the old way, which boto3 still does by default for us-east-1."""
-    until, key = named.get("Expires", ""), named["AWSAccessKeyId"]
-    if not until.isdecimal() or "X-Amz-Algorithm" in named:
+    until, key = query_params.get("Expires", ""), query_params["AWSAccessKeyId"]
+    if not until.isdecimal() or "X-Amz-Algorithm" in query_params:
         raise BadSignature("AccessDenied", "the presigned address is incomplete", "s3")
-    token = named.get("x-amz-security-token", "")
+    token = query_params.get("x-amz-security-token", "")
     keys = _keys(_Claim(key, "", "", "s3", (), "", "", token), find)
     if now > int(until):
         raise BadSignature("AccessDenied", "Request has expired", "s3")
     signer = _OldSigner(Credentials(keys.access_key_id, keys.secret_access_key), until)
-    headers = _Headers({name: value for name, value in named.items() if name.lower().startswith("x-amz-")})
+    headers = _Headers({name: value for name, value in query_params.items() if name.lower().startswith("x-amz-")})
     for name in environ:
         if name.startswith("HTTP_X_AMZ_"):
             headers[name[5:].lower().replace("_", "-")] = str(environ[name])
     headers.update({name: _header(environ, name) for name in ("content-md5", "content-type") if _header(environ, name)})
     text = signer.canonical_string(str(environ["REQUEST_METHOD"]), urlsplit(f"http://host{path}?{query}"), headers)
-    if not same(str(signer.sign_string(text)), named.get("Signature", "")):
+    if not same(str(signer.sign_string(text)), query_params.get("Signature", "")):
         raise BadSignature(
             "SignatureDoesNotMatch", f"The signature of the presigned address is not right. ({HOW})", "s3"
         )

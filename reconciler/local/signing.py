@@ -33,10 +33,12 @@ def request(
 ) -> tuple[int, Any]:  # fmt: skip
     """(status, JSON answer) of a control request. Raises OSError, HTTPException, ValueError."""
     text = b"" if body is None else json.dumps(body).encode()
-    given = signed_headers(f"{endpoint}{path}", keys, method, text, {"Content-Type": "text/json", **(headers or {})})
+    all_headers = signed_headers(
+        f"{endpoint}{path}", keys, method, text, {"Content-Type": "text/json", **(headers or {})}
+    )
     connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=timeout)
     try:
-        connection.request(method, path, text, given)
+        connection.request(method, path, text, all_headers)
         response = connection.getresponse()
         return response.status, json.loads(response.read() or b"null")
     finally:

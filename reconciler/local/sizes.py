@@ -19,10 +19,10 @@ from reconciler.core import limits
 from reconciler.core.limits import Limit, policy_size
 from reconciler.local.correction import Correction
 
-Given = Mapping[str, Any]
+Arguments = Mapping[str, Any]
 
 
-def _before(owner: Any, operation: str, check: Callable[[Any, Given], None]) -> None:
+def _before(owner: Any, operation: str, check: Callable[[Any, Arguments], None]) -> None:
     original = getattr(owner, operation)
     parameters = inspect.signature(original)
 
@@ -38,29 +38,29 @@ def _quota(limit: Limit, name: str, size: int) -> None:
         raise LimitExceededException(f"Cannot exceed quota for {name}: {limit.most}")
 
 
-def _inline_of_role(backend: Any, given: Given) -> None:
-    _inline(limits.ROLE_INLINE, f"role {given['role_name']}", backend.get_role(given["role_name"]), given)
+def _inline_of_role(backend: Any, arguments: Arguments) -> None:
+    _inline(limits.ROLE_INLINE, f"role {arguments['role_name']}", backend.get_role(arguments["role_name"]), arguments)
 
 
-def _inline_of_user(backend: Any, given: Given) -> None:
-    _inline(limits.USER_INLINE, f"user {given['user_name']}", backend.get_user(given["user_name"]), given)
+def _inline_of_user(backend: Any, arguments: Arguments) -> None:
+    _inline(limits.USER_INLINE, f"user {arguments['user_name']}", backend.get_user(arguments["user_name"]), arguments)
 
 
-def _inline(limit: Limit, who: str, holder: Any, given: Given) -> None:
-    documents = {**holder.policies, given["policy_name"]: given["policy_json"]}
+def _inline(limit: Limit, holder_name: str, holder: Any, arguments: Arguments) -> None:
+    documents = {**holder.policies, arguments["policy_name"]: arguments["policy_json"]}
     if sum(map(policy_size, documents.values())) > limit.most:
-        raise LimitExceededException(f"Maximum policy size of {limit.most} bytes exceeded for {who}")
+        raise LimitExceededException(f"Maximum policy size of {limit.most} bytes exceeded for {holder_name}")
 
 
-def _attached(backend: Any, given: Given) -> None:
-    role = given.get("role_name")
-    holder = backend.get_role(role) if role else backend.get_user(given["user_name"])
-    many = len({*holder.managed_policies, given["policy_arn"]})
-    _quota(limits.ATTACHED, "PoliciesPerRole" if role else "PoliciesPerUser", many)
+def _attached(backend: Any, arguments: Arguments) -> None:
+    role = arguments.get("role_name")
+    holder = backend.get_role(role) if role else backend.get_user(arguments["user_name"])
+    count = len({*holder.managed_policies, arguments["policy_arn"]})
+    _quota(limits.ATTACHED, "PoliciesPerRole" if role else "PoliciesPerUser", count)
 
 
-def _parameter(backend: Any, given: Given) -> None:
-    name = str(given["name"]).lstrip("/")
+def _parameter(backend: Any, arguments: Arguments) -> None:
+    name = str(arguments["name"]).lstrip("/")
     arn = f"arn:{backend.partition}:ssm:{backend.region_name}:{backend.account_id}:parameter/{name}"
     if why := limits.PARAMETER_NAME.exceeded(len(arn)):
         raise ValidationException(f"Parameter name: {why}.")

@@ -153,8 +153,8 @@ class Task:
             }
 
     def _overrides(self) -> dict[str, Any]:
-        given = {item["name"]: item for item in self.launch.overrides.get("containerOverrides") or []}
-        containers = [given.get(container.name, {"name": container.name}) for container in self.containers]
+        by_name = {item["name"]: item for item in self.launch.overrides.get("containerOverrides") or []}
+        containers = [by_name.get(container.name, {"name": container.name}) for container in self.containers]
         return {"inferenceAcceleratorOverrides": [], **self.launch.overrides, "containerOverrides": containers}
 
     def _container(self, container: ContainerState) -> dict[str, Any]:

@@ -31,12 +31,12 @@ class TaskEvents:
             backend = events_backends[account_id][region]
             if not any(rule.targets for bus in backend.event_buses.values() for rule in bus.rules.values()):
                 continue
-            shown = {name: value for name, value in task.items() if value is not None and name != "tags"}
-            shown["updatedAt"] = max(value for value in task.values() if isinstance(value, datetime))
+            detail = {name: value for name, value in task.items() if value is not None and name != "tags"}
+            detail["updatedAt"] = max(value for value in task.values() if isinstance(value, datetime))
             event = {
                 "Source": "aws.ecs",
                 "DetailType": DETAIL_TYPE,
-                "Detail": json.dumps(shown, default=_time),
+                "Detail": json.dumps(detail, default=_time),
                 "Resources": [task["taskArn"]],
             }
             try:

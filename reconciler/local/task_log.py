@@ -59,7 +59,7 @@ class LogWriter:
 
     def __init__(self, put: Put, late: Lateness = Lateness(), most: int | None = None) -> None:
         self._put, self._late, self._most = put, late, most
-        self._rest, self._lines = b"", 0
+        self._partial, self._lines = b"", 0
         self._due: deque[tuple[float, list[Event]]] = deque()  # in order; those that wait for STOPPED have no time yet
         self._ready = threading.Condition()
         self._shown, self._stopped, self._closed = 0, not late.from_stop, False
@@ -69,19 +69,19 @@ class LogWriter:
 
     def write(self, chunk: bytes) -> None:
         """Take some output; whole lines are delivered, the rest waits for its end."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        while len(self._rest) > EVENT_BYTES:  # a line without an end mustn't fill the memory
+        *lines, self._partial = (self._partial + chunk).split(b"\n")
+        while len(self._partial) > EVENT_BYTES:  # a line without an end mustn't fill the memory
             cut = EVENT_BYTES
-            while cut > EVENT_BYTES - 4 and self._rest[cut] & 0xC0 == 0x80:
+            while cut > EVENT_BYTES - 4 and self._partial[cut] & 0xC0 == 0x80:
                 cut -= 1
-            lines.append(self._rest[:cut])
-            self._rest = self._rest[cut:]
+            lines.append(self._partial[:cut])
+            self._partial = self._partial[cut:]
         self._send(lines)
 
     def close(self) -> None:
         """Deliver the last line, ended or not; late lines stay late."""
-        self._send([self._rest] if self._rest else [])
-        self._rest = b""
+        self._send([self._partial] if self._partial else [])
+        self._partial = b""
         with self._ready:
             self._closed = True
             self._ready.notify()
@@ -179,8 +179,8 @@ def open_stream(definition: Mapping[str, Any], task: Task, quirks: Quirks) -> Lo
         return LogWriter(lambda events: None)
     group, prefix = options.get("awslogs-group"), options.get("awslogs-stream-prefix")
     if not group or not prefix:
-        missing = "awslogs-group" if not group else "awslogs-stream-prefix"
-        raise _bad_log(f"the log option {missing} is missing")
+        option = "awslogs-group" if not group else "awslogs-stream-prefix"
+        raise _bad_log(f"the log option {option} is missing")
     region, account_id = task.launch.region, task.launch.account_id
     mode = log_mode(options, region, account_id)
     if why := mode_problem({MODE: mode}) or buffer_problem({**options, MODE: mode}):

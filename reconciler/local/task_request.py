@@ -30,8 +30,8 @@ def read_launches(
     count = params.get("count")
     count = 1 if count is None else int(count)
     providers = _providers(backend, cluster, params, count)
-    own = managed_providers(backend, cluster.name)
-    types = {name: COMPATIBILITY if name in own else _launch_type(name) for name in providers}
+    managed = managed_providers(backend, cluster.name)
+    types = {name: COMPATIBILITY if name in managed else _launch_type(name) for name in providers}
     overrides = _overrides(definition, params.get("overrides") or {}, set(types.values()))
     if with_roles:
         _check_roles(definition, overrides)
@@ -80,8 +80,10 @@ def _providers(
         name = item["capacityProvider"]
         if name not in (cluster.capacity_providers or []):
             raise InvalidParameterException(f"The specified capacity provider '{name}' was not found.")
-    own = managed_providers(backend, cluster.name)
-    if any(own[item["capacityProvider"]].status != "ACTIVE" for item in strategy if item["capacityProvider"] in own):
+    managed = managed_providers(backend, cluster.name)
+    if any(
+        managed[item["capacityProvider"]].status != "ACTIVE" for item in strategy if item["capacityProvider"] in managed
+    ):
         raise InvalidParameterException("The specified capacity provider is not in an ACTIVE state.")
     if len({item["capacityProvider"] in FARGATE_PROVIDERS for item in strategy}) > 1:
         raise InvalidParameterException(
@@ -92,20 +94,20 @@ def _providers(
 
 def _spread(strategy: list[dict[str, Any]], count: int) -> list[str]:
     """`count` tasks over the providers: first each one's base, then by weight, the one furthest behind next."""
-    chosen: list[str] = []
+    providers: list[str] = []
     for item in strategy:
-        chosen += [item["capacityProvider"]] * min(int(item.get("base") or 0), count - len(chosen))
+        providers += [item["capacityProvider"]] * min(int(item.get("base") or 0), count - len(providers))
     weights = {item["capacityProvider"]: int(item.get("weight") or 0) for item in strategy}
     if not any(weights.values()):
         weights = dict.fromkeys(weights, 1) if len(strategy) == 1 else weights
-    if len(chosen) < count and not any(weights.values()):
+    if len(providers) < count and not any(weights.values()):
         raise InvalidParameterException("At least one capacity provider must have a weight greater than 0.")
-    given = dict.fromkeys(weights, 0)
-    while len(chosen) < count:
-        name = min((n for n in weights if weights[n]), key=lambda n: given[n] / weights[n])
-        given[name] += 1
-        chosen.append(name)
-    return chosen
+    counts = dict.fromkeys(weights, 0)
+    while len(providers) < count:
+        name = min((n for n in weights if weights[n]), key=lambda n: counts[n] / weights[n])
+        counts[name] += 1
+        providers.append(name)
+    return providers
 
 
 def _launch_type(provider: str | None) -> str:
@@ -114,8 +116,8 @@ def _launch_type(provider: str | None) -> str:
 
 def needs_gpu(launch: Launch) -> bool:
     """Whether a container of the task definition asks for one."""
-    wanted = [c.get("resourceRequirements") or [] for c in launch.definition.container_definitions]
-    return any(requirement.get("type") == "GPU" for requirements in wanted for requirement in requirements)
+    requirement_lists = [c.get("resourceRequirements") or [] for c in launch.definition.container_definitions]
+    return any(requirement.get("type") == "GPU" for requirements in requirement_lists for requirement in requirements)
 
 
 def _overrides(definition: TaskDefinition, overrides: dict[str, Any], launch_types: set[str]) -> dict[str, Any]:
@@ -149,8 +151,8 @@ def _check_roles(definition: TaskDefinition, overrides: dict[str, Any]) -> None:
 def _tags(definition: TaskDefinition, params: dict[str, Any]) -> list[dict[str, str]]:
     tags: list[dict[str, str]] = [dict(tag) for tag in params.get("tags") or []]
     if params.get("propagateTags") == "TASK_DEFINITION":
-        own = {tag["key"] for tag in tags}
-        tags += [dict(tag) for tag in definition.tags or [] if tag["key"] not in own]
+        keys = {tag["key"] for tag in tags}
+        tags += [dict(tag) for tag in definition.tags or [] if tag["key"] not in keys]
     return tags
 
 

@@ -142,10 +142,10 @@ class TaskRun:
         task = self.task
         check_way_out(task)
         task.stamp("pullStartedAt")
-        given = self._preparer.environment(task, self._spec.endpoint_url)
+        environment = self._preparer.environment(task, self._spec.endpoint_url)
         for container in task.containers:
             try:
-                prepared = self._preparer.prepare(task, self._spec, container, given, self.quirks)
+                prepared = self._preparer.prepare(task, self._spec, container, environment, self.quirks)
             except StartError as error:
                 self._fail(error, container)
                 raise Stopped from None
@@ -245,8 +245,8 @@ class TaskRun:
             container.last_status = "STOPPED"
             container.exit_code = None if self._lost or self.quirks.first("no-exit-code") else result.code
             container.reason = OUT_OF_MEMORY if result.out_of_memory else container.reason
-            others = any(c.last_status != "STOPPED" for c in task.containers)
-            if container.essential or not others:
+            others_run = any(c.last_status != "STOPPED" for c in task.containers)
+            if container.essential or not others_run:
                 self._mark_stopping("EssentialContainerExited", "Essential container in task exited")
                 self._stop.set()
             if self._stop.is_set():

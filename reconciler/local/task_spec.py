@@ -33,7 +33,7 @@ def task_spec(task: Task, folder: Path, endpoint_url: str, quirks: Quirks) -> Ta
 def container_spec(
     task: Task,
     container: ContainerState,
-    given: Mapping[str, str],
+    ecs_environment: Mapping[str, str],
     secrets: Mapping[str, str],
     quirks: Quirks,
 ) -> ContainerSpec:
@@ -47,7 +47,7 @@ def container_spec(
     memory = None if limited else _whole_number(override.get("memory") or definition.get("memory"))
     timeout = definition.get("stopTimeout")
     environment = {
-        **given,
+        **ecs_environment,
         **_pairs(definition.get("environment")),
         **secrets,
         **_pairs(override.get("environment")),

@@ -29,7 +29,7 @@ LISTED = corrections.every(Functions.__new__(Functions))
 
 
 def test_each_correction_has_a_probe_and_a_source() -> None:
-    names = [correction.what for correction in LISTED]
+    names = [correction.name for correction in LISTED]
     assert sorted(names) == sorted(PROBES | WITHIN)
     assert len({*names}) == len(names)
     assert not PROBES.keys() & WITHIN.keys()
@@ -69,6 +69,6 @@ def test_it_is_right_where_it_is_corrected(monkeypatch: pytest.MonkeyPatch, name
     monkeypatch.setattr(models.AWSManagedPolicy, "arn", models.AWSManagedPolicy.arn)
     for write in OF_AN_OBJECT:
         monkeypatch.setattr(S3Response, write, getattr(S3Response, write))
-    next(correction for correction in LISTED if correction.what == name).install()
+    next(correction for correction in LISTED if correction.name == name).install()
     with mock_aws():
         assert WITHIN[name](boto3.session.Session(region_name=REGION).client)

@@ -72,7 +72,7 @@ def test_what_a_task_writes_that_nobody_watches_is_kept(tmp_path: Path) -> None:
 
     server, works = Server(tmp_path, new_keys()), Works()
     server._embedded = cast(Embedded, works)
-    server._used = time.monotonic() - 10 * SAVE_SECONDS
+    server._used_at = time.monotonic() - 10 * SAVE_SECONDS
     for kept in (1, 2):
         server.keep()
         assert works.kept == kept
@@ -80,7 +80,7 @@ def test_what_a_task_writes_that_nobody_watches_is_kept(tmp_path: Path) -> None:
     works.works = False
     server.keep()
     assert works.kept == 3, "its last lines"
-    server._worked -= 2 * SAVE_SECONDS
+    server._worked_at -= 2 * SAVE_SECONDS
     server.keep()
     assert works.kept == 3, "nothing has come since"
 
@@ -101,7 +101,7 @@ def test_it_ends_when_nothing_has_used_it_and_nothing_is_to_come(
 
     monkeypatch.setenv("RECONCILER_LOCAL_IDLE", idle)
     server = Server(tmp_path, new_keys())
-    begun = server._used
+    begun = server._used_at
     assert not server.is_idle(begun + 10**8)  # it still loads
     server._embedded = cast(Embedded, Busy())
     assert server.is_idle(begun + unused) is ends
