@@ -307,7 +307,8 @@ def _confirm(command: Parser) -> None:
         action="append",
         default=[],
         metavar="KIND.NAME",
-        help="delete this resource, which only the record, but no tag, counts as this deploy's; may be repeated",
+        help="delete this resource although only the record, and no tag, says that it is this deploy's; "
+        "may be repeated",
     )
 
 

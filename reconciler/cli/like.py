@@ -32,7 +32,7 @@ def check_alone(options: Any, *, saved: bool) -> None:
     for name in OTHERS:
         if getattr(options, name) not in (None, False, "", ()):
             flag = "--" + name.replace("_", "-")
-            raise UserError(f"--like repeats an earlier run and changes nothing else: {flag} says more")
+            raise UserError(f"--like repeats an earlier run and can't be combined with {flag}", hint="leave one out")
 
 
 def around(deployment: Deployment) -> frozenset[Address]:

@@ -81,7 +81,8 @@ def _tell(terminal: Terminal, recovered: Recovered, in_file: Container[Address],
     for name, why in recovered.unread.items():
         single = "." in name
         text = f"{name} couldn't be read" if single else f"resources of the kind {name} couldn't be listed"
-        terminal.note(f"{text}: {why}; what the record says of {'it' if single else 'them'} stays")
+        kept = "its entry in the record is kept" if single else "their entries in the record are kept"
+        terminal.note(f"{text} ({why}); {kept}")
     count, new, dropped = len(recovered.record), len(recovered.new), len(recovered.dropped)
     change = f"{new} new, {dropped} dropped" if new or dropped else "as it was"
     terminal.print(f"The record names {count} resources: {change}.")

@@ -24,7 +24,7 @@ from reconciler.core.graph import Graph, Node, resolve
 from reconciler.core.spec import Address, Change, Changes, Holds, Observed, Ref, Spec, held_by, top
 
 BY_FILE = "protected by the file (`protect: true`)"
-BY_RECORD = "no tag says that it is this deploy's, only the record does: pass --confirm '{}' if it is to be deleted"
+BY_RECORD = "only the record says that it is this deploy's, no tag does: to delete it, pass --confirm '{}'"
 BY_RECORD_ALONE = "no tag says whose it is, the record says that it is this deploy's"
 IN_USE = "{} trusts it too, so it stays"
 UNREAD = "whether others use it can't be read, so it stays: allow iam:ListRoles"

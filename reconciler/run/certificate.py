@@ -15,7 +15,7 @@ def check_can_make() -> None:
         import cryptography  # noqa: F401
     except ImportError:
         raise UserError(
-            "run.workers: a run's tasks talk over TLS, and the package that makes their certificate isn't installed",
+            "run.workers needs the Python package cryptography, which isn't installed: it makes the TLS certificate",
             hint="pip install 'cryptography>=42'",
         ) from None
 

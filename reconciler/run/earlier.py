@@ -26,11 +26,12 @@ NO_DEFINITION = "make it anew from its commit: check that out, then `apply`"
 
 def first_of(run: Run, find: Callable[[str], Run]) -> Run:
     """The run that it repeats, or that this one repeats, and so on; the run itself where it repeats none."""
+    first = run
     for _ in range(FIRST):
-        if not run.like:
-            return run
-        run = find(run.like)
-    raise UserError(f"the record of run {run.id} names others without an end")
+        if not first.like:
+            return first
+        first = find(first.like)
+    raise UserError(f"run {run.id} repeats a run that repeats another, and so on, {FIRST} times or more")
 
 
 def definition_of(aws: Aws, names: Names, run: Run) -> Observed[TaskDefinitionSpec]:

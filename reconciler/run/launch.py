@@ -236,7 +236,7 @@ def prepared(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Run:
         return run
     if launch.worker_size is None:
         raise ReconcilerError(
-            f"run {run.id} is to have workers, by its record, and the file has no run.workers",
+            f"the record of run {run.id} says that it has workers, but deploy.yaml has no run.workers",
             hint="write run.workers as it was, or stop the run",
         )
     with _nothing_left(aws, runs, launch, run):

@@ -196,7 +196,8 @@ def launch_like(launch: Launch, run: Run) -> Launch:
         return launch
     if not has_own(run, launch.task_definition):
         raise UserError(
-            f"the record of run {run.id} names {run.task_definition}, with which no run like another is launched",
+            f"the record of run {run.id} names {run.task_definition}, which isn't a definition that `apply --like` "
+            "makes",
             hint="the record was changed, or task.family in deploy.yaml was since the run",
         )
     return replace(launch.with_definition_of(run), environment={})

@@ -62,8 +62,9 @@ class Place:
             family, cluster = family_of(task), cluster_of(task)
             back = f"; with `task.family: {family}` and the cluster {cluster} in it again, `apply` continues the run"
         return NotOurs(
-            f"the record says that {attempt.token} is the task {attempt.task_arn}, which isn't one of the task "
-            f"definition {self.family} in the cluster {self.cluster} that was launched as that",
+            f"the record of {attempt.token} names the task {attempt.task_arn}, but that task isn't {attempt.token}: it "
+            f"has another task definition than {self.family}, another cluster than {self.cluster}, or another mark "
+            "(startedBy)",
             hint="the record was changed, or cluster or task.family in deploy.yaml were: nothing was done to that task"
             + back,
         )

@@ -171,8 +171,8 @@ class Supervisor:
         """Launch what is to be launched. Raises AwsError, ReconcilerError."""
         if decision.following and not self.again:
             raise ReconcilerError(
-                f"run {decision.run.id} is to be launched again, and only its record says with which options: run "
-                "`apply` with these, which continues it"
+                f"run {decision.run.id} has to be launched again, but its options are only in its record, which isn't "
+                "trusted: run `apply` with the same options to continue it"
             )
         return start(self.aws, self.runs, launch, decision.run, recorded=decision.recorded)
 

@@ -101,8 +101,9 @@ HINTS: dict[str, str] = {
     "run `apply` as for this run: it launches it": UNLAUNCHED,
     "{} is still to be launched, by an `apply` with its options": UNLAUNCHED,
     "nothing runs now; run the command again": REFUSED,
-    "run {} is to be launched again, and only its record says with which options: run `apply` with these, which "
-    "continues it": "tests/run/test_forged.py::test_watch_launches_nothing_that_only_a_record_tells_of",
+    "run {} has to be launched again, but its options are only in its record, which isn't trusted: run `apply` with "
+    "the same options to continue it":
+        "tests/run/test_forged.py::test_watch_launches_nothing_that_only_a_record_tells_of",
     "look at it: aws s3 cp {} -\nto run again what it is the record of: aws s3 rm {}":
         "tests/run/test_forged.py::test_a_record_that_cannot_be_read_is_said_and_nothing_is_trained_again",
     "run the same command again for the rest\n{}": SWEEP,
@@ -204,6 +205,8 @@ NO_HINTS = frozenset((
     "the record was changed, or `logs` or task.container in deploy.yaml were and its definition was deleted",
     "the root user may do everything; a user or a role with `permissions` is safer",
     "{} has tags of its own, which `apply --adopt` would take away: {}",
+    "the record of run {} names {}, which isn't a definition that `apply --like` makes",
+    "run {} repeats a run that repeats another, and so on, {} times or more",
 ))  # fmt: skip
 # Help, descriptions and generated pages.
 HELP = {

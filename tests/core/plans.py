@@ -31,4 +31,4 @@ def destroy(*nodes: Spec | Node, live: dict[Address, Observed[Spec]], recorded: 
     return plan_destroy(ME, graph(*nodes), live, recorded=frozenset(recorded or ()), options=options, ranks=RANKS)
 
 
-UNSURE = "no tag says that it is this deploy's, only the record does"  # how the reason begins
+UNSURE = "only the record says that it is this deploy's, no tag does"  # how the reason begins

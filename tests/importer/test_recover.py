@@ -116,7 +116,7 @@ def test_what_may_not_be_listed_stays_as_it_was(applied: Project) -> None:
                        "status": 403, "times": -1})  # fmt: skip
     ended = applied.run("recover")
     assert ended.code == 1
-    assert "role couldn't be listed: iam:ListRoles is denied" in ended.err
+    assert "role couldn't be listed (iam:ListRoles is denied)" in ended.err
     assert record(applied) == before
 
 
@@ -147,11 +147,11 @@ def test_one_of_its_own_that_may_not_be_read_stays_and_hides_no_other(applied: P
     applied.lab.rules(*({"op": op} | denied for op in ("HeadBucket", "GetBucketVersioning", "ListObjectsV2")))
     ended = applied.run("recover")
     assert ended.code == 1
-    assert "bucket.tiny-data-123456789012 couldn't be read: s3:" in ended.err
+    assert "bucket.tiny-data-123456789012 couldn't be read (s3:" in ended.err
     applied.lab.rules({"op": "ListObjectsV2"} | denied)
     ended = applied.run("recover")
     assert ended.code == 1
-    assert "bucket.tiny-data-123456789012 couldn't be read: s3:ListObjectsV2 is denied" in ended.err
+    assert "bucket.tiny-data-123456789012 couldn't be read (s3:ListObjectsV2 is denied)" in ended.err
     applied.lab.rules()
     assert record(applied) >= {address for address in before if not address.startswith("object.")}
 
@@ -163,5 +163,5 @@ def test_one_that_may_not_be_read_hides_no_other(applied: Project) -> None:
     applied.lab.rules({"service": "iam", "op": "ListRoleTags", "do": "error", "code": "AccessDenied", "times": 1})
     ended = applied.run("recover")
     assert ended.code == 1
-    assert "role couldn't be listed: iam:ListRoleTags is denied" in ended.err
+    assert "role couldn't be listed (iam:ListRoleTags is denied)" in ended.err
     assert Address("role", "tiny-ci") in read_record(applied.lab.aws(), "tiny")

@@ -11,7 +11,7 @@ from reconciler.config.resource_names import Facts, Names
 from reconciler.core.container import Container
 from reconciler.core.errors import UserError
 from reconciler.kinds import TaskDefinitionSpec
-from reconciler.run.earlier import check_launchable, pinned, placed
+from reconciler.run.earlier import check_launchable, first_of, pinned, placed
 from reconciler.run.retry import Event
 from tests.run.samples import attempt, run
 
@@ -111,3 +111,10 @@ def test_an_image_is_named_by_what_the_run_had() -> None:
     image, (told,) = pinned(run(), "python:3.13")
     assert image == "python:3.13"
     assert "its record doesn't say which image python:3.13 was" in told
+
+
+def test_which_run_is_the_first() -> None:
+    runs = {f"r{number}": run(id=f"r{number}", like=f"r{number + 1}") for number in range(20)} | {"r3": run(id="r3")}
+    assert first_of(runs["r0"], runs.__getitem__).id == "r3"
+    with pytest.raises(UserError, match="run r4 repeats a run that repeats another, and so on, 10 times or more"):
+        first_of(runs["r4"], runs.__getitem__)

@@ -219,9 +219,9 @@ def test_a_forged_record_stops_and_reads_nothing_of_another_deploy(lane: Lane, o
             put(lane, record_key(other), {**forged, **change})
             put(lane, fingerprint_key(good["fingerprint"]), {**forged, **change})
             stopped = lane.run("stop", other, "--local")
-            refused(stopped, 1, "which isn't one of the task definition tiny in the cluster tiny")
-            refused(lane.run("watch", other, "--local"), 121, "which isn't one of the task definition tiny")
-            refused(lane.run("apply", "--local"), 121, "which isn't one of the task definition tiny")
+            refused(stopped, 1, "it has another task definition than tiny, another cluster than tiny")
+            refused(lane.run("watch", other, "--local"), 121, "it has another task definition than tiny")
+            refused(lane.run("apply", "--local"), 121, "it has another task definition than tiny")
             assert lane.run("logs", "-f", other, "--local").code == 1
             for words in ("logs", "runs show", "diagnose", "status", "runs"):
                 ended = lane.run(
@@ -231,11 +231,11 @@ def test_a_forged_record_stops_and_reads_nothing_of_another_deploy(lane: Lane, o
                 assert "unexpected" not in ended.err
         arn = other_task.replace(":task/tiny/", ":task/prod/")
         put(lane, record_key(other), {**forged, "attempts": [{**attempt, "task_arn": arn}]})
-        refused(lane.run("stop", other, "--local"), 1, "which isn't one of the task definition tiny")
+        refused(lane.run("stop", other, "--local"), 1, "it has another task definition than tiny")
         assert [task["taskArn"] for task in lane.tasks("RUNNING") if task["desiredStatus"] == "RUNNING"] == [other_task]
         put(lane, record_key(other), {**forged, "state": "stopping"})
         put(lane, fingerprint_key(good["fingerprint"]), {**forged, "state": "stopping"})
-        refused(lane.run("apply", "--local"), 120, "which isn't one of the task definition tiny")
+        refused(lane.run("apply", "--local"), 120, "it has another task definition than tiny")
         assert [task["taskArn"] for task in lane.tasks("RUNNING") if task["desiredStatus"] == "RUNNING"] == [other_task]
     finally:
         logs.delete_log_group(logGroupName="/ecs/prod")
@@ -274,7 +274,7 @@ def test_watch_launches_nothing_that_only_a_record_tells_of(lane: Lane) -> None:
     evil = {"environment": {"EVIL": "1"}, "command": ["python", "-c", "print('evil')"]}
     put(lane, record_key(good["id"]), {**good, "state": "running", "attempts": [first], "overrides": evil})
     count = len(lane.tasks())
-    refused(lane.run("watch", good["id"], "--local"), 121, "only its record says with which options", "run `apply`")
+    refused(lane.run("watch", good["id"], "--local"), 121, "its options are only in its record", "run `apply`")
     assert len(lane.tasks()) == count
     # ECS still knows the task, and with what it was launched.
     put(

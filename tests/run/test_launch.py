@@ -347,7 +347,7 @@ def test_a_run_that_is_not_launched_is_launched_or_ended(lane: Lane) -> None:
 def test_a_record_alone_makes_no_workers(embedded_aws: EmbeddedAws) -> None:
     launcher = Launcher(embedded_aws)
     run = replace(launcher.run, inputs={"workers": {"engine": "dask", "count": 50, "cpu": 256, "memory": 512}})
-    with pytest.raises(ReconcilerError, match=r"the file has no run\.workers"):
+    with pytest.raises(ReconcilerError, match=r"deploy\.yaml has no run\.workers"):
         prepared(launcher.aws, launcher.runs, launcher.launch, run)
 
 
@@ -494,5 +494,5 @@ def test_which_definition_is_a_runs_own(recorded: str, expected: bool) -> None:
     if expected:
         assert launch_like(launch, run).task_definition == recorded
     else:
-        with pytest.raises(UserError, match="with which no run like another is launched"):
+        with pytest.raises(UserError, match="which isn't a definition that `apply --like` makes"):
             launch_like(launch, run)

@@ -121,8 +121,8 @@ def test_what_is_gone_or_hidden_is_said_before_anything_is_done(lane: Lane) -> N
     first = records(lane)[0]["id"]
     refused(lane, "was given secrets, which its record doesn't have give them: --env API_TOKEN=…", "--like", first)
     refused(lane, "--env OTHER: --like launches what run", "--like", first, "--env", "OTHER=1", "--env", "API_TOKEN=x")
-    refused(lane, "--memory says more", "--like", first, "--memory", "1024")
-    refused(lane, "--prune says more", "--like", first, "--prune")
+    refused(lane, "can't be combined with --memory", "--like", first, "--memory", "1024")
+    refused(lane, "can't be combined with --prune", "--like", first, "--prune")
     refused(lane, "there is no run nonsense", "--like", "nonsense")
     shown = ok(lane, "apply", "--like", first, "--env", "API_TOKEN=hunter2hunter2")
     again = records(lane)[0]

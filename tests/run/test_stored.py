@@ -421,7 +421,9 @@ def test_whose_a_task_is(more: dict[str, Any], ours: bool) -> None:
     assert PLACE.has({**TASK, **more}, f"{ID}-1") is ours
     own_attempt = Attempt(1, "FARGATE", f"{ID}-1", 0.0, ARN)
     if not ours:
-        with pytest.raises(NotOurs, match="which isn't one of the task definition tiny in the cluster tiny"):
+        with pytest.raises(
+            NotOurs, match="another task definition than tiny, another cluster than tiny, or another mark"
+        ):
             PLACE.check({**TASK, **more}, own_attempt)
     assert PLACE.may_hold(ARN)
     assert not PLACE.may_hold(ARN.replace("/tiny/", "/prod/"))
