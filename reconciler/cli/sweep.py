@@ -232,12 +232,17 @@ class SweepWork:
         return Ended(Verdict(result, code, None), sweep=swept)
 
     def _interrupted(self, fleet: Fleet) -> None:
-        """Stop what runs, or leave it; what isn't launched yet stays so."""
+        """Stop what runs, or leave it; what isn't launched yet stays so. Raises as it does for one run."""
         choice = choose(self.target, self.deployment, self.terminal, self.on_interrupt)
         hint = f"run the same command again for the rest\n{come_back(self.target)}"
         if choice == "detach":
             raise Interrupted(f"detached; {len(fleet.active)} tasks of {self.id} go on", hint=hint)
-        count = fleet.stop(function_of(self.deployment))
+        try:
+            count = fleet.stop(function_of(self.deployment))
+        except Interrupted:
+            raise
+        except ReconcilerError as error:
+            raise RunFailed(f"tasks of {self.id} aren't known to be stopped: {error}", hint=hint) from None
         raise Interrupted(f"{count} tasks of {self.id} are being stopped", hint=hint)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from reconciler.aws.calls import Aws
 from reconciler.cli import github
@@ -207,7 +207,7 @@ def watch(
     except Interrupted:
         screen.keep()
         terminal.status("")
-        _interrupted(terminal, target, deployment, runs, run.id, on_interrupt)
+        _interrupted(terminal, target, deployment, runs, run, on_interrupt)
     except BrokenPipeError:
         terminal.note(f"nobody reads the output any more; run {run.id} continues")
         for hint in come_back(target, run).split("\n"):
@@ -266,13 +266,25 @@ def copy_results(terminal: Terminal, target: Target, deployment: Deployment, run
 
 
 def _interrupted(
-    terminal: Terminal, target: Target, deployment: Deployment, runs: Runs, run_id: str, option: str
-) -> None:
-    """Stop the task or leave it."""
-    choice = choose(target, deployment, terminal, option)
+    terminal: Terminal, target: Target, deployment: Deployment, runs: Runs, run: Run, option: str
+) -> NoReturn:
+    """Stop the task or leave it. Raises Interrupted; RunFailed where nobody knows whether it is stopped."""
+    if choose(target, deployment, terminal, option) == "detach":
+        raise Interrupted(f"detached; run {run.id} continues", hint=come_back(target, run))
+    try:
+        _stop(target, deployment, runs, run.id)
+    except Interrupted:
+        raise
+    except ReconcilerError as error:
+        message = f"run {run.id} isn't known to be stopped: {error}"
+        raise RunFailed(message, hint=come_back(target, run)) from None
+
+
+def _stop(target: Target, deployment: Deployment, runs: Runs, run_id: str) -> NoReturn:
+    """Stop a run as its record says. Raises Interrupted, which says how that went; AwsError."""
     run = runs.get(run_id)
-    if run is None or choice == "detach":
-        raise Interrupted(f"detached; run {run_id} continues", hint=come_back(target, run) if run else "")
+    if run is None:
+        raise Interrupted(f"detached; run {run_id} continues")
     if not run.unattended and isinstance(supervisor(deployment, runs).decide(run), IsOver):
         raise Interrupted(f"run {run_id} has ended", hint=f"see how: {command(target, 'watch', run_id)}")
     why, deploy = "interrupted by the user", deployment.deploy

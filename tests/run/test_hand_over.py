@@ -263,7 +263,7 @@ def test_ctrl_c_stops_what_has_no_task(
     where, here = SimpleNamespace(stop=threading.Event()), SimpleNamespace(aws=followed_aws, names=names, deploy=deploy)
     where.file, where.environment, where.local = Path("deploy.yaml"), "", None
     with pytest.raises(Interrupted, match=says):
-        _interrupted(SimpleNamespace(live=False), where, here, store(followed_aws), ID, "stop")  # type: ignore[arg-type]
+        _interrupted(SimpleNamespace(live=False), where, here, store(followed_aws), run(), "stop")  # type: ignore[arg-type]
     assert (kept(followed_aws).state, len(followed_aws.invoked)) == (state, int(unattended))
     assert followed_aws.stopped == (["0123"] if state is State.STOPPING else [])
 
