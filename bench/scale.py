@@ -97,10 +97,10 @@ class Shown(Steps):
         show_plan(self.terminal, plan)
 
     def executing(self) -> None:
-        """Nothing."""
+        """No empty line before the steps."""
 
     def launching(self) -> None:
-        """Nothing."""
+        """There is no run to announce."""
 
 
 def main(verb: str, count: int) -> int:

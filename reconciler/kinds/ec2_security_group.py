@@ -152,7 +152,7 @@ class SecurityGroup(Kind[SecurityGroupSpec]):
                 )
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all security groups, in one read."""
         return [group["GroupName"] for group in aws.pages("ec2", "DescribeSecurityGroups", "SecurityGroups")]
 
     def owned(self, aws: Aws, deploy: str) -> list[str]:

@@ -147,15 +147,15 @@ class Repository(Kind[RepositorySpec]):
                 aws.find("ecr", "DeleteLifecyclePolicy", **name)
 
     def is_there(self, aws: Aws, seen: Observed[RepositorySpec]) -> bool:
-        """One read."""
+        """Whether the repository still exists, in one read."""
         return bool(self._describe(aws, [seen.spec.name]))
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all repositories, in one read."""
         return [repository["repositoryName"] for repository in aws.pages("ecr", "DescribeRepositories", "repositories")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
-        """One read."""
+        """The tags of one repository, in one read."""
         answer = aws.find("ecr", "ListTagsForResource", resourceArn=aws.arn("ecr", f"repository/{name}"))
         return tags.mapping((answer or {}).get("tags"))
 

@@ -101,7 +101,7 @@ class Cluster(Kind[ClusterSpec]):
         aws.find("ecs", "DeleteCluster", cluster=seen.spec.name)
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all clusters, in one read."""
         return [arn.rpartition("/")[2] for arn in aws.pages("ecs", "ListClusters", "clusterArns")]
 
     def owned(self, aws: Aws, deploy: str) -> list[str]:

@@ -152,7 +152,7 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
                 aws.find("ecs", "DeregisterTaskDefinition", taskDefinition=arn)
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all families with an active task definition, in one read."""
         return list(aws.pages("ecs", "ListTaskDefinitionFamilies", "families", status="ACTIVE"))
 
 

@@ -58,7 +58,7 @@ class Rule(Kind[RuleSpec]):
     pattern: ClassVar[str] = r"[A-Za-z0-9._-]{1,64}"
 
     def read(self, aws: Aws, want: RuleSpec) -> Observed[RuleSpec] | None:
-        """Three reads."""
+        """The rule with its targets and tags, in three reads."""
         reads: list[Any] = aws.together(
             lambda: aws.find("events", "DescribeRule", Name=want.name),
             lambda: aws.find_all("events", "ListTargetsByRule", "Targets", Rule=want.name),
@@ -105,11 +105,11 @@ class Rule(Kind[RuleSpec]):
         aws.find("events", "DeleteRule", Name=name)
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all rules, in one read."""
         return [rule["Name"] for rule in aws.pages("events", "ListRules", "Rules")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
-        """One read."""
+        """The tags of one rule, in one read."""
         answer = aws.find("events", "ListTagsForResource", ResourceARN=aws.arn("events", f"rule/{name}"))
         return tags.mapping((answer or {}).get("Tags"))
 

@@ -41,7 +41,7 @@ class InstanceProfile(Kind[InstanceProfileSpec]):
     patience: ClassVar[float] = 60.0
 
     def read(self, aws: Aws, want: InstanceProfileSpec) -> Observed[InstanceProfileSpec] | None:
-        """One read."""
+        """The instance profile as it is in AWS, in one read."""
         answer = aws.find("iam", "GetInstanceProfile", InstanceProfileName=want.name)
         if answer is None:
             return None
@@ -73,7 +73,7 @@ class InstanceProfile(Kind[InstanceProfileSpec]):
         aws.find("iam", "DeleteInstanceProfile", InstanceProfileName=seen.spec.name)
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all instance profiles, in one read."""
         profiles = aws.pages("iam", "ListInstanceProfiles", "InstanceProfiles")
         return [profile["InstanceProfileName"] for profile in profiles]
 

@@ -38,7 +38,7 @@ class OidcProvider(Kind[OidcProviderSpec]):
     pattern: ClassVar[str] = r"[A-Za-z0-9.-]+(?:/[A-Za-z0-9._~/-]*)?"
 
     def read(self, aws: Aws, want: OidcProviderSpec) -> Observed[OidcProviderSpec] | None:
-        """One read."""
+        """The provider as it is in AWS, in one read."""
         arn = aws.arn("iam", f"oidc-provider/{want.name}")
         live = aws.find("iam", "GetOpenIDConnectProvider", OpenIDConnectProviderArn=arn)
         if live is None:
@@ -71,7 +71,7 @@ class OidcProvider(Kind[OidcProviderSpec]):
             aws.call("iam", "TagOpenIDConnectProvider", OpenIDConnectProviderArn=arn, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[OidcProviderSpec]) -> None:
-        """One call."""
+        """Delete the provider, in one call."""
         aws.find("iam", "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=seen.attributes["arn"])
 
     def users(self, aws: Aws, seen: Observed[OidcProviderSpec]) -> frozenset[Address]:
@@ -85,12 +85,12 @@ class OidcProvider(Kind[OidcProviderSpec]):
         )
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all providers, in one read."""
         providers = aws.pages("iam", "ListOpenIDConnectProviders", "OpenIDConnectProviderList")
         return [provider["Arn"].partition("oidc-provider/")[2] for provider in providers]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
-        """One read."""
+        """The tags of one provider, in one read."""
         arn = aws.arn("iam", f"oidc-provider/{name}")
         answer = aws.find("iam", "ListOpenIDConnectProviderTags", OpenIDConnectProviderArn=arn)
         return tags.mapping((answer or {}).get("Tags"))

@@ -134,7 +134,7 @@ class Policy(Kind[PolicySpec]):
         aws.find("iam", "DeletePolicy", PolicyArn=arn)
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all policies that the account has made, in one read."""
         return self._arns(aws)
 
     def owned(self, aws: Aws, deploy: str) -> list[str]:

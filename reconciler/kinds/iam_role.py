@@ -116,16 +116,16 @@ class Role(Kind[RoleSpec]):
         aws.find("iam", "DeleteRole", RoleName=name)
 
     def is_there(self, aws: Aws, seen: Observed[RoleSpec]) -> bool:
-        """One read."""
+        """Whether the role still exists, in one read."""
         return aws.find("iam", "GetRole", RoleName=seen.spec.name) is not None
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all roles but AWS's own, in one read."""
         roles = aws.pages("iam", "ListRoles", "Roles")
         return [role["RoleName"] for role in roles if not role["Path"].startswith(AWS_PATHS)]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
-        """One read."""
+        """The tags of one role, in one read."""
         return tags.mapping((aws.find("iam", "ListRoleTags", RoleName=name) or {}).get("Tags"))
 
 

@@ -237,15 +237,15 @@ class User(Kind[UserSpec]):
         iam.remove(aws, "User", want, old)
 
     def is_there(self, aws: Aws, seen: Observed[UserSpec]) -> bool:
-        """One read."""
+        """Whether the user still exists, in one read."""
         return aws.find("iam", "GetUser", UserName=seen.spec.name) is not None
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all users, in one read."""
         return [user["UserName"] for user in aws.pages("iam", "ListUsers", "Users")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
-        """One read."""
+        """The tags of one user, in one read."""
         return tags.mapping((aws.find("iam", "ListUserTags", UserName=name) or {}).get("Tags"))
 
 

@@ -166,11 +166,11 @@ class Function(Kind[FunctionSpec]):
         aws.find("lambda", "DeleteFunction", FunctionName=name)
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all functions, in one read."""
         return [function["FunctionName"] for function in aws.pages("lambda", "ListFunctions", "Functions")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
-        """One read."""
+        """The tags of one function, in one read."""
         answer = aws.find("lambda", "ListTags", Resource=aws.arn("lambda", f"function:{name}"))
         return dict((answer or {}).get("Tags") or {})
 

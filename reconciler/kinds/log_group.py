@@ -85,7 +85,7 @@ class LogGroup(Kind[LogGroupSpec]):
         return by_name
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
-        """One read."""
+        """The tags of one log group, in one read."""
         answer = aws.find("logs", "ListTagsForResource", resourceArn=_arn(aws, name))
         return tags.mapping(_pairs(answer))
 
@@ -109,7 +109,7 @@ class LogGroup(Kind[LogGroupSpec]):
             aws.call("logs", "TagResource", resourceArn=arn, tags=dict(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[LogGroupSpec]) -> None:
-        """One call."""
+        """Delete the log group, in one call."""
         aws.find("logs", "DeleteLogGroup", logGroupName=seen.spec.name)
 
     def _retain(self, aws: Aws, want: LogGroupSpec) -> None:
@@ -120,11 +120,11 @@ class LogGroup(Kind[LogGroupSpec]):
             aws.find("logs", "DeleteRetentionPolicy", logGroupName=want.name)
 
     def is_there(self, aws: Aws, seen: Observed[LogGroupSpec]) -> bool:
-        """One read."""
+        """Whether the log group still exists, in one read."""
         return bool(self._describe(aws, [seen.spec.name]))
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all log groups, in one read."""
         return [group["logGroupName"] for group in aws.pages("logs", "DescribeLogGroups", "logGroups")]
 
 

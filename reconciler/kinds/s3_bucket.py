@@ -204,15 +204,15 @@ class Bucket(Kind[BucketSpec]):
                 aws.find("s3", "DeleteBucketLifecycle", **bucket)
 
     def is_there(self, aws: Aws, seen: Observed[BucketSpec]) -> bool:
-        """One read."""
+        """Whether the bucket still exists, in one read."""
         return aws.find("s3", "HeadBucket", Bucket=seen.spec.name) is not None
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all buckets, in one read."""
         return [bucket["Name"] for bucket in aws.pages("s3", "ListBuckets", "Buckets")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
-        """One read."""
+        """The tags of one bucket, in one read."""
         return tags.mapping((aws.find("s3", "GetBucketTagging", Bucket=name) or {}).get("TagSet"))
 
 

@@ -87,7 +87,7 @@ class Object(Kind[ObjectSpec]):
         self.progress = progress
 
     def read(self, aws: Aws, want: ObjectSpec) -> Observed[ObjectSpec] | None:
-        """One read."""
+        """The object as it is in AWS, in one read."""
         head = aws.find("s3", "HeadObject", **want.place, ChecksumMode="ENABLED")
         if head is None:
             return None

@@ -49,7 +49,7 @@ class Schedule(Kind[ScheduleSpec]):
     pattern: ClassVar[str] = r"[A-Za-z0-9._-]{1,64}"
 
     def read(self, aws: Aws, want: ScheduleSpec) -> Observed[ScheduleSpec] | None:
-        """One read."""
+        """The schedule as it is in AWS, in one read."""
         live = aws.find("scheduler", "GetSchedule", Name=want.name)
         return Observed(_spec(live), {"arn": live["Arn"]}) if live else None
 
@@ -62,11 +62,11 @@ class Schedule(Kind[ScheduleSpec]):
         aws.call("scheduler", "UpdateSchedule", **_request(want))
 
     def delete(self, aws: Aws, seen: Observed[ScheduleSpec]) -> None:
-        """One call."""
+        """Delete the schedule, in one call."""
         aws.find("scheduler", "DeleteSchedule", Name=seen.spec.name)
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all schedules of the default group, in one read."""
         return [
             schedule["Name"] for schedule in aws.pages("scheduler", "ListSchedules", "Schedules", GroupName="default")
         ]

@@ -124,11 +124,11 @@ class Topic(Kind[TopicSpec]):
         aws.find("sns", "DeleteTopic", TopicArn=seen.attributes["arn"])
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all topics, in one read."""
         return [topic["TopicArn"].rpartition(":")[2] for topic in aws.pages("sns", "ListTopics", "Topics")]
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
-        """One read."""
+        """The tags of one topic, in one read."""
         answer = aws.find("sns", "ListTagsForResource", ResourceArn=aws.arn("sns", name))
         return tags.mapping((answer or {}).get("Tags"))
 

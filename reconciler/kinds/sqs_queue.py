@@ -43,7 +43,7 @@ class Queue(Kind[QueueSpec]):
     pattern: ClassVar[str] = r"[A-Za-z0-9_-]{1,80}"
 
     def read(self, aws: Aws, want: QueueSpec) -> Observed[QueueSpec] | None:
-        """Three reads."""
+        """The queue with its attributes and tags, in three reads."""
         answer = aws.find("sqs", "GetQueueUrl", QueueName=want.name)
         if answer is None:
             return None

@@ -79,7 +79,7 @@ class Parameter(Kind[ParameterSpec]):
         }
 
     def tags_of(self, aws: Aws, name: str) -> Mapping[str, str]:
-        """One read."""
+        """The tags of one parameter, in one read."""
         answer = aws.find("ssm", "ListTagsForResource", ResourceType="Parameter", ResourceId=name)
         return tags.mapping((answer or {}).get("TagList"))
 
@@ -96,11 +96,11 @@ class Parameter(Kind[ParameterSpec]):
         aws.call("ssm", "AddTagsToResource", **place, Tags=tags.pairs(want.tags))
 
     def delete(self, aws: Aws, seen: Observed[ParameterSpec]) -> None:
-        """One call."""
+        """Delete the parameter, in one call."""
         aws.find("ssm", "DeleteParameter", Name=seen.spec.name)
 
     def listed(self, aws: Aws) -> Iterable[str]:
-        """One read."""
+        """The names of all parameters, in one read."""
         return [parameter["Name"] for parameter in aws.pages("ssm", "DescribeParameters", "Parameters")]
 
     def owned(self, aws: Aws, deploy: str) -> list[str]:

@@ -59,23 +59,23 @@ class Received:
             self._md5.update(block)
 
     def read(self, size: int = -1) -> bytes:
-        """As a file's."""
+        """The next bytes of the body; the rest of it for -1."""
         return self._file.read(size)
 
     def readline(self, size: int = -1) -> bytes:
-        """As a file's."""
+        """The next line of the body."""
         return self._file.readline(size)
 
     def readlines(self, hint: int = -1) -> list[bytes]:
-        """As a file's."""
+        """The remaining lines of the body."""
         return self._file.readlines(hint)
 
     def seek(self, at: int, whence: int = 0) -> int:
-        """As a file's."""
+        """Go to this position of the body. Returns the new one."""
         return self._file.seek(at, whence)
 
     def tell(self) -> int:
-        """As a file's."""
+        """The position in the body."""
         return self._file.tell()
 
     def fileno(self) -> int:

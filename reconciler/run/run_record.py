@@ -68,7 +68,9 @@ class Runs(Store):
         return None if run is not None and self._expired(run) else run
 
     def newest_of(self, fingerprint: str) -> Run | None:
-        """The same from the records of runs, where that of the fingerprint can't be read. Raises AwsError."""
+        """The newest run with this fingerprint, found in the records of all runs: for when `latest` raises Unreadable.
+        Raises AwsError.
+        """
         for run_id in self.catalog().ids(fingerprint[:8]):
             if (run := self.readable(run_id)) and run.fingerprint == fingerprint:
                 return run

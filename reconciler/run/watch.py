@@ -54,22 +54,22 @@ class Silent:
     """A watcher that says nothing."""
 
     def state(self, task: Mapping[str, Any], state: str) -> None:
-        """Nothing."""
+        """Ignore a state of the task."""
 
     def line(self, container: str, text: str, timestamp: float) -> None:
-        """Nothing."""
+        """Ignore a line of the log."""
 
     def tick(self) -> None:
-        """Nothing."""
+        """Ignore that time goes by."""
 
     def trouble(self, text: str) -> None:
-        """Nothing."""
+        """Ignore what can't be seen."""
 
     def waiting(self, seconds: float) -> None:
-        """Nothing."""
+        """Ignore the wait for the last lines."""
 
     def enough(self) -> None:
-        """Nothing."""
+        """Ignore that this wait was interrupted."""
 
 
 def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str], None]) -> list[Mapping[str, Any]]:
