@@ -7,7 +7,6 @@ can be said before the program runs; what would fail in Docker, fails.
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import posixpath
 import re
 import tarfile
@@ -20,12 +19,12 @@ from reconciler.image.dockerfile import Instruction, Step, form
 from reconciler.image.inputs import Inputs
 from reconciler.local.base_images import Has, base_of
 from reconciler.local.beneath import Outside, beneath, copy_beneath
+from reconciler.local.copy_sources import BadPattern, ContextFiles, Source, StageFiles, clean, named
 from reconciler.local.environments import Install, MissingFile, material
 from reconciler.local.package_commands import installation
 
 ADDRESS = re.compile(r"https?://|git@|git://|ssh://", re.IGNORECASE)
 MODE = re.compile(r"0?[0-7]{3}")
-PATTERN = re.compile(r"[*?\[]")
 MOST_SHOWN = 90
 # What BuildKit knows, with the flags of each; None where none is looked at here. It refuses anything else.
 KNOWN: dict[str, frozenset[str] | None] = {
@@ -71,7 +70,7 @@ def lay_out(inputs: Inputs, context: Path, work: Path) -> Laid:
 
     Raises UserError for what fails in Docker too, OSError.
     """
-    return _Layout(inputs, context, work).stage(inputs.parsed.number(inputs.target))
+    return _Layout(inputs, context, work, ContextFiles(inputs)).stage(inputs.parsed.number(inputs.target))
 
 
 @dataclass
@@ -79,6 +78,7 @@ class _Layout:
     inputs: Inputs
     context: Path
     work: Path
+    files: ContextFiles
     stages: dict[int, Laid] = field(default_factory=dict)
 
     def stage(self, number: int) -> Laid:
@@ -89,7 +89,12 @@ class _Layout:
         laid.root.mkdir(mode=0o755)
         self.stages[number] = laid
         for step in self.inputs.parsed.steps(str(number)):
-            self._do(step, laid)
+            try:
+                self._do(step, laid)
+            except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+                raise _failed(
+                    self.inputs, step.instruction, _in_the_way(error, laid.root), "use another path"
+                ) from None
         if laid.user is not None:
             laid.undone.append(laid.user)
         return laid
@@ -164,34 +169,42 @@ class _Layout:
         if "from" in instruction.flags:
             self._copy_from_stage(step, laid, words[:-1], target, into_folder=into_folder)
             return
-        sources: list[Path] = []
+        sources: list[Source] = []
         for word in words[:-1]:
             if instruction.name == "ADD" and ADDRESS.match(word):
                 laid.leave(instruction)
                 return
             sources += self._sources(instruction, word)
-        self._put(instruction, laid, sources, target, into_folder=into_folder or len(sources) > 1)
+        self._put(instruction, laid, self.context, sources, target, into_folder=into_folder or len(sources) > 1)
 
-    def _sources(self, instruction: Instruction, word: str) -> list[Path]:
-        paths = sources(self.inputs, instruction, word)
-        for path in paths:  # a folder without files is in no list of them, so the snapshot doesn't have it
-            if (self.inputs.context / path).is_dir() and not (self.inputs.context / path).is_symlink():
-                (self.context / path).mkdir(parents=True, exist_ok=True)
-        return [self.context / path for path in paths]
+    def _sources(self, instruction: Instruction, word: str) -> list[Source]:
+        found = sources(self.files, instruction, word)
+        for source in found:  # a folder without files is in no list of them, so the snapshot doesn't have it
+            path = self.inputs.context / source.path
+            if path.is_dir() and not path.is_symlink():
+                (self.context / source.path).mkdir(parents=True, exist_ok=True)
+        return found
 
     def _put(
-        self, instruction: Instruction, laid: Laid, sources: Sequence[Path], target: str, *, into_folder: bool
+        self,
+        instruction: Instruction,
+        laid: Laid,
+        root: Path,
+        sources: Sequence[Source],
+        target: str,
+        *,
+        into_folder: bool,
     ) -> None:
         mode = instruction.flags.get("chmod", "")
         for source in sources:
+            path = root / source.path
             try:
-                if instruction.name == "ADD" and source.is_file() and tarfile.is_tarfile(source):
-                    _unpack(source, beneath(laid.root, target))
+                if instruction.name == "ADD" and path.is_file() and tarfile.is_tarfile(path):
+                    _unpack(path, beneath(laid.root, target))
                     continue
-                copy_beneath(source, laid.root, target, "/", into_folder=into_folder)
-                if MODE.fullmatch(mode) and source.is_file():
-                    path = beneath(laid.root, target)
-                    (path / source.name if path.is_dir() else path).chmod(int(mode, 8))
+                copied = copy_beneath(path, laid.root, target, "/", into_folder=into_folder, name=source.name)
+                if MODE.fullmatch(mode):
+                    _chmod(copied, int(mode, 8))
             except Outside:
                 laid.leave(instruction, "a link leads out of the image")
             except tarfile.TarError as error:
@@ -213,23 +226,20 @@ class _Layout:
         if installed:
             laid.installs += [install for install in source_stage.installs if install not in laid.installs]
             laid.places += [*source_stage.places, target]
-        copied: list[Path] = []
+        copied: list[Source] = []
         for source in (source for source in sources if source not in installed):
-            try:
-                path = beneath(source_stage.root, source)
-            except Outside:
-                path = source_stage.root / "nowhere"
-            matches = [path] if path.exists() else sorted(source_stage.root.glob(source.lstrip("/")))
+            found = _named(self.inputs, instruction, StageFiles(source_stage.root), source)
+            there = [file for file in found if (source_stage.root / file.path).exists()]
             empty = base_of(self.inputs.parsed.root(number).base).has is Has.NOTHING
-            if not matches and empty and not source_stage.undone and not PATTERN.search(source):
+            if len(there) < len(found) and empty and not source_stage.undone:
                 raise _failed(self.inputs, instruction, f'"{source}" isn\'t in the stage {name}', "correct the path")
-            if not matches:
+            if not there or len(there) < len(found):
                 laid.leave(instruction, f"only the base image of stage {name} or a line that isn't done can have it")
-            copied += matches
+            copied += there
         for entry in source_stage.undone:
             if entry not in laid.undone and not entry[1].startswith("USER "):
                 laid.undone.append(entry)
-        self._put(instruction, laid, copied, target, into_folder=into_folder or len(copied) > 1)
+        self._put(instruction, laid, source_stage.root, copied, target, into_folder=into_folder or len(copied) > 1)
 
     def _number(self, name: str, before: int) -> int | None:
         """The number of an earlier stage that is named; None for another image."""
@@ -252,6 +262,20 @@ def _holds(stage: Laid, source: str) -> bool:
     """Whether a path of a stage is where it installed its packages."""
     path = source.rstrip("/")
     return path in stage.places or SITE_PACKAGES.fullmatch(path) is not None
+
+
+def _chmod(paths: Sequence[Path], mode: int) -> None:
+    """A folder stays one that its owner may look into and delete from: unlike in a container, nobody here is root."""
+    for path in paths:
+        if not path.is_symlink():
+            path.chmod(mode | 0o700 if path.is_dir() else mode)
+
+
+def _in_the_way(error: OSError, root: Path) -> str:
+    """What of the image isn't what an instruction takes it for."""
+    path = Path(str(error.filename))
+    inside = "/" + str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+    return f"{inside} is a folder" if isinstance(error, IsADirectoryError) else f"not a directory: {inside}"
 
 
 def _failed(inputs: Inputs, instruction: Instruction, why: str, hint: str) -> UserError:
@@ -289,41 +313,38 @@ def check_instructions(inputs: Inputs) -> None:
 
 def check_sources(inputs: Inputs) -> None:
     """Raises UserError for a COPY or ADD of what isn't in the context, in the stages that the image is built on."""
+    files = ContextFiles(inputs)
     for step in inputs.parsed.steps(inputs.target):
         instruction = step.instruction
         if instruction.name in ("COPY", "ADD") and "from" not in instruction.flags and not instruction.heredocs:
             for word in step.words()[:-1]:
                 if not (instruction.name == "ADD" and ADDRESS.match(word)):
-                    sources(inputs, instruction, word)
+                    sources(files, instruction, word)
 
 
-def sources(inputs: Inputs, instruction: Instruction, word: str) -> list[str]:
+def sources(files: ContextFiles, instruction: Instruction, word: str) -> list[Source]:
     """The files and folders of the context that a source names. Raises UserError if there are none, as in Docker."""
-    path = posixpath.normpath("/" + word).lstrip("/") or "."
-    paths = matching(inputs, path)
-    if paths or PATTERN.search(path):
-        return paths
-    if (inputs.context / path).is_dir() and not inputs.ignore.ignores(path):
-        return [path]
-    hint = f"there is no {path} in {inputs.context}"
-    if (inputs.context.parent / path).exists():
+    inputs = files.inputs
+    found = _named(inputs, instruction, files, word)
+    missing = next((source.path for source in found if not files.has(source.path)), None)
+    if missing is None:
+        return found
+    hint = f"there is no {missing} in {inputs.context}"
+    if (inputs.context.parent / missing).exists():
         hint += (
             f", but in {inputs.context.parent}: make that image.context, and name the Dockerfile in image.dockerfile"
         )
-    if (inputs.context / path).exists():
+    if (inputs.context / missing).exists():
         hint = "it is left out of the image: .dockerignore names it, or `data:` does, which is uploaded instead"
-    raise _failed(inputs, instruction, f'"/{path}" isn\'t in the build context', hint)
+    if missing != clean(word):
+        hint = f"{clean(word)} leads there by a link; {hint}"
+    raise _failed(inputs, instruction, f'"/{missing}" isn\'t in the build context', hint)
 
 
-def matching(inputs: Inputs, pattern: str) -> list[str]:
-    """Paths of the context, files and folders, that a source names: a pattern matches within a folder."""
-    if pattern == ".":
-        return ["."]
-    paths: set[str] = set()
-    for entry in inputs.entries:
-        parts = entry.path.split("/")
-        paths |= {"/".join(parts[: n + 1]) for n in range(len(parts))}
-    if pattern in paths:
-        return [pattern]
-    depth = pattern.count("/")
-    return sorted(path for path in paths if path.count("/") == depth and fnmatch.fnmatchcase(path, pattern))
+def _named(inputs: Inputs, instruction: Instruction, files: ContextFiles | StageFiles, word: str) -> list[Source]:
+    try:
+        return named(files, word)
+    except BadPattern as error:
+        raise _failed(inputs, instruction, f"syntax error in pattern {error}", "check its [ ] and \\") from None
+    except Outside:
+        raise _failed(inputs, instruction, f"{word}: too many links", "a link leads to itself") from None
