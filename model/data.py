@@ -240,13 +240,12 @@ def _hours(
             "are needed: resample to hours with --resample (RESAMPLE=true)"
         )
     rows = repair.order(rows, repairs, apart)
-    fine = dict(repairs)
     last = rows.iloc[-1]
     if "close_time" in rows and pd.notna(last["close_time"]) and last["close_time"] - last["time"] < apart * 0.95:
         rows = rows.iloc[:-1]
     rows = rows[(rows["time"] <= moment).to_numpy() | (rows["time"] > moment + repair.HOUR).to_numpy()]
-    rows = repair.prices(rows.drop(columns="close_time", errors="ignore"), fine, is_part)
-    repairs |= fine
+    rows = repair.prices(rows.drop(columns="close_time", errors="ignore"), repairs, is_part)
+    plausible.finer(rows, apart.to_timedelta64(), is_part)
     return resample.to_hours(rows, apart, repairs)
 
 

@@ -21,6 +21,8 @@ TIMES_AFTER_GAP = 5.0
 WIDE = 3.0
 """An Open further from the Close before than so many usual hours' ranges, and than `JUMP`, is a jump."""
 JUMP = 0.01
+WIDEST = 0.9
+"""Of bars finer than an hour, the range that this share of them doesn't exceed counts as usual."""
 MAX_JUMPS = 0.01
 """More jumps than this share of all hours: the rows aren't in the order of their times."""
 MIXED = "don't begin where the one before ended: the rows' times are wrong, or prices of several series are mixed"
@@ -34,6 +36,28 @@ STEP = 9.0
 SAME = 0.001
 """Two records of one close may differ by this share."""
 POWERS = (10.0, 100.0, 1000.0, 1e6)
+
+
+def finer(rows: pd.DataFrame, apart: np.timedelta64, is_part: bool = False) -> None:
+    """Look at bars that are `apart`, a part of an hour, before hours are made of them: an hour hides what is in it.
+
+    Raises:
+        InputError: the rows can't be bars of one series; names lines.
+    """
+    rows = rows[~((rows["volume"] == 0) & (rows["high"] == rows["low"]))]
+    if len(rows) < 2:
+        return
+    o, h, low, c = (rows[name].to_numpy() for name in PRICES)
+    lines = rows.index.to_numpy()
+    follows = np.diff(rows["time"].to_numpy()) == apart
+    _units(o, c, follows, lines)
+    _within(o, c, lines)
+    ranges = np.log(h / low)
+    # Where most bars are of one trade, their range is none, and the next trade is a spread away.
+    single = (ranges == 0).mean() > MAX_FLAT
+    jump = JUMP if single else max(JUMP * float(np.sqrt(apart / HOUR)), WIDE * float(np.quantile(ranges, WIDEST)))
+    far = follows & (np.abs(np.log(o[1:] / c[:-1])) > jump)
+    _refuse_many(far, o, c, follows, lines, "bars", is_part)
 
 
 def check(rows: pd.DataFrame, repairs: dict[str, int], is_part: bool = False) -> None:
@@ -64,12 +88,7 @@ def check(rows: pd.DataFrame, repairs: dict[str, int], is_part: bool = False) ->
     _decimals(h, low, np.maximum(o, c), np.minimum(o, c), lines)
     far = _jumps(o, c, h, low, next_hour)
     repairs["jumps"] = int(far.sum())
-    if too_many_jumps(repairs["jumps"], int(next_hour.sum())) and not is_part:
-        at = int(np.flatnonzero(far)[0])
-        raise InputError(
-            f"line {lines[at + 1]}: Open is {o[at + 1]:g} after a Close of {c[at]:g} (line {lines[at]}), and "
-            f"{repairs['jumps'] - 1} more hours {MIXED}"
-        )
+    _refuse_many(far, o, c, next_hour, lines, "hours", is_part)
     repairs["long_wicks"] = int(((h > WICK * np.maximum(o, c)) | (low < np.minimum(o, c) / WICK)).sum())
     repairs["spring_gaps"] = _spring_gaps(time)
     repairs["volume_steps"] = _volume_steps(rows["volume"].to_numpy())
@@ -140,6 +159,24 @@ def _jumps(o: Floats, c: Floats, h: Floats, low: Floats, next_hour: npt.NDArray[
     """Which Opens but the first are far from the Close of the hour before."""
     usual = float(np.median(np.log(h / low)))
     return np.asarray(next_hour & (np.abs(np.log(o[1:] / c[:-1])) > max(JUMP, WIDE * usual)))
+
+
+def _refuse_many(
+    far: npt.NDArray[np.bool_],
+    o: Floats,
+    c: Floats,
+    follows: npt.NDArray[np.bool_],
+    lines: npt.NDArray[np.int64],
+    unit: str,
+    is_part: bool,
+) -> None:
+    """Refuse bars of which too many begin `far` from where the one before ended; of a part it isn't known."""
+    if not is_part and too_many_jumps(int(far.sum()), int(follows.sum())):
+        at = int(np.flatnonzero(far)[0])
+        raise InputError(
+            f"line {lines[at + 1]}: Open is {o[at + 1]:g} after a Close of {c[at]:g} (line {lines[at]}), and "
+            f"{int(far.sum()) - 1} more {unit} {MIXED}"
+        )
 
 
 def _volume_steps(volume: Floats) -> int:

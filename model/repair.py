@@ -55,6 +55,12 @@ def hours(rows: pd.DataFrame, is_part: bool = False) -> None:
         raise _refuse(rows.index[1], f"{problem}: hourly bars are needed")
 
 
+def _count(repairs: dict[str, int], **more: int) -> None:
+    """Add to counts: finer bars are mended before hours are made of them, and these are looked at again."""
+    for name, number in more.items():
+        repairs[name] = repairs.get(name, 0) + number
+
+
 def order(rows: pd.DataFrame, repairs: dict[str, int], apart: pd.Timedelta = HOUR) -> pd.DataFrame:
     """Sort by time and drop repeated hours; counts ``unordered`` and ``duplicates``.
 
@@ -64,14 +70,11 @@ def order(rows: pd.DataFrame, repairs: dict[str, int], apart: pd.Timedelta = HOU
     Raises:
         InputError: two rows for one hour contradict each other, or one is a bar of a longer interval than `apart`.
     """
-    repairs["unordered"] = int((np.diff(rows["time"].to_numpy().astype(np.int64)) < 0).sum())
-    rows = (
-        rows.sort_values(["time", "volume"], kind="stable")
-        if repairs["unordered"] or rows["time"].duplicated().any()
-        else rows
-    )
-    repairs["duplicates"] = int(rows["time"].duplicated().sum())
-    if not repairs["duplicates"]:
+    unordered = int((np.diff(rows["time"].to_numpy().astype(np.int64)) < 0).sum())
+    rows = rows.sort_values(["time", "volume"], kind="stable") if unordered or rows["time"].duplicated().any() else rows
+    duplicates = int(rows["time"].duplicated().sum())
+    _count(repairs, unordered=unordered, duplicates=duplicates)
+    if not duplicates:
         return rows
     rows = rows[~rows.duplicated(subset=["time", *PRICES, "volume"])]
     twice = rows["time"].duplicated(keep=False)
@@ -169,7 +172,7 @@ def prices(rows: pd.DataFrame, repairs: dict[str, int], is_part: bool = False) -
     """
     rows = rows.copy()
     incomplete = rows[list(PRICES)].isna().any(axis=1).to_numpy()
-    repairs["incomplete"] = int(incomplete.sum())
+    _count(repairs, incomplete=int(incomplete.sum()))
     if incomplete.sum() > MAX_MISSING * len(rows) and not is_part:
         raise _refuse(rows.index[incomplete][0], f"{incomplete.mean():.0%} of all rows lack a price")
     rows = rows[~incomplete]
@@ -182,7 +185,7 @@ def prices(rows: pd.DataFrame, repairs: dict[str, int], is_part: bool = False) -
     h = np.where(near & (h < top) & (h >= top * (1 - ROUNDING)), top, h)
     low = np.where(near & (low > bottom) & (low <= bottom * (1 + ROUNDING)), bottom, low)
     rows["high"], rows["low"] = h, low
-    repairs["swapped_high_low"], repairs["widened"] = int(swap.sum()), int(near.sum())
+    _count(repairs, swapped_high_low=int(swap.sum()), widened=int(near.sum()))
     wrong = [
         (~np.isfinite(rows[list(PRICES)].to_numpy()).all(axis=1) | np.isinf(volume), "a price or volume is infinite"),
         ((rows[list(PRICES)] <= 0).to_numpy().any(axis=1), "a price is zero or negative"),
