@@ -112,8 +112,8 @@ def _summary(terminal: Terminal, page: str) -> None:
 
 def _outputs(terminal: Terminal, values: Mapping[str, str]) -> None:
     """One line each: a line break in a value would begin another output."""
-    lines = (f"{name}={text.value(value)}\n" for name, value in values.items())
-    _append(terminal, "GITHUB_OUTPUT", KNOWN.hide("".join(lines)))
+    lines = (f"{name}={text.value(KNOWN.hide(value))}\n" for name, value in values.items())
+    _append(terminal, "GITHUB_OUTPUT", "".join(lines))
 
 
 def _append(terminal: Terminal, variable: str, addition: str) -> None:

@@ -9,7 +9,6 @@ and the breaks of a folded text, is marked by a secret of this process until the
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
 import re
 import sys
@@ -28,7 +27,7 @@ from reconciler.core.text import dumps, guard, line, output
 if TYPE_CHECKING:
     from reconciler.cli.log import Log
 
-_TEXT = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')  # of JSON
+_TEXT = re.compile(r'"(?:[a-z][a-z0-9_]{0,40}"(?=(:))|[^"\\]*+(?:\\.[^"\\]*+)*+")')  # of JSON; group: it is a name
 WIDE = 110  # columns of a line of details where there is no terminal
 
 
@@ -229,9 +228,9 @@ class Terminal:
     def _put(self, stream: TextIO, text: str, *, json: bool = False) -> None:
         """Write it. That a disk is full is said once, and the work, which costs money, goes on without being seen."""
         hidden = KNOWN.hide(text)
-        if json and hidden != text and not _is_json(hidden):
-            # A number in JSON is none of a secret's that reads the same: only the texts are hidden then.
-            hidden = _TEXT.sub(lambda match: KNOWN.hide(match[0]), text)
+        if json and hidden != text:
+            # A name of the format, or a number, is no secret that reads the same: in JSON only texts are hidden.
+            hidden = _TEXT.sub(lambda match: match[0] if match[1] else KNOWN.hide(match[0]), text)
         text = hidden
         try:
             stream.write(text)
@@ -252,14 +251,6 @@ def _rows(tree: Any) -> Iterator[Rows[Any]]:
         yield tree
     for part in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
         yield from _rows(part)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        jsonlib.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 def in_ci() -> bool:

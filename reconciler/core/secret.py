@@ -217,8 +217,14 @@ class Secrets:
                 self.learn_words(parts)
 
     def learn_all(self, tree: Any) -> None:
-        """Learn what is secret in a tree of plain values, such as a deploy.yaml."""
+        """Learn what is secret in a tree of plain values of the user's own, such as a deploy.yaml."""
         _walk(tree, self._learned, self._learned_words)
+
+    def learn_variables(self, tree: Any) -> None:
+        """Learn the secrets among the variables and commands of a tree that is in AWS, and from no other text there:
+        whoever may tag a role would decide what is hidden.
+        """
+        _walk(tree, lambda name, value: self._learned(name, value) if name else value, self._learned_words)
 
     def _learned(self, name: str, value: str) -> str:
         self.learn(name, value)
@@ -233,19 +239,26 @@ class Secrets:
         if not value or value.startswith(MASK):
             return value
         if name in self.names or self._is(value) or looks_secret(name, value):
-            self.add(value)
             return MASK
-        self.learn(name, value)
-        return self.hide(value)
+        return self.text(value)
 
     def words(self, words: Sequence[str]) -> list[str]:
-        """A command's words as they may be shown."""
-        self.learn_words(words)
-        out, secret = [MASK if self._is(word) else self.hide(word) for word in words], {}
-        for at, (start, name, value) in _options(words):
-            if value and (name in self.names or looks_secret(name, value)):
-                secret[at] = start + MASK
-        return [secret.get(at, word) for at, word in enumerate(out)]
+        """A command's words as they may be shown. Nothing is learned from them."""
+        visible, here = [MASK if self._is(word) else self.hide(word) for word in words], self._here()
+        here.learn_words(visible)
+        secret = {
+            at: start + MASK
+            for at, (start, name, value) in _options(visible)
+            if value and not value.startswith(MASK) and (name in self.names or looks_secret(name, value))
+        }
+        hidden = (MASK if here._is(word) else here.hide(word) for word in visible)
+        return [secret.get(at, word) for at, word in enumerate(hidden)]
+
+    def _here(self) -> Secrets:
+        """Where the secrets of one text are learned, which may be somebody else's and says nothing about others."""
+        here = Secrets()
+        here.names = self.names
+        return here
 
     def _is(self, value: str) -> bool:
         return len(value) >= SHORT and value in self._values
@@ -256,23 +269,32 @@ class Secrets:
         return pattern.sub(MASK, text) if pattern and text else text
 
     def text(self, value: str) -> str:
-        """A text that isn't a variable's as it may be shown: what is a secret in it by its form becomes known first."""
-        self.learn("", value)
-        return self.hide(value)
+        """A text that isn't a variable's as it may be shown: without what is known, and without what is a secret in it
+        by its form. Nothing is learned from it.
+        """
+        visible, here = self.hide(value), self._here()
+        here.learn("", visible)
+        return here.hide(visible)
 
     def hide_all(self, tree: Any) -> Any:
         """A tree of plain values as it may be shown."""
         return _walk(tree, lambda name, value: self.shown(name, value) if name else self.text(value), self.words)
 
     def marked(self, tree: Any, salt: str) -> Any:
-        """A tree of plain values with a `mark` for each secret, by which a change of it is still seen."""
+        """A tree of plain values with a `mark` for each secret, by which a change of it is still seen. What is one in
+        the tree is one everywhere in it; nothing else is learned.
+        """
+        here = self._here()
+        here.learn_all(tree)
+        here._values |= self._values
+        here._outdated = True
 
         def replace(name: str, value: str) -> str:
             if value.startswith(MASK):
                 return value
-            if (name and value and (name in self.names or looks_secret(name, value))) or self._is(value):
+            if (name and value and (name in self.names or looks_secret(name, value))) or here._is(value):
                 return mark(value, salt)
-            pattern = self._pattern
+            pattern = here._pattern
             return pattern.sub(lambda match: mark(match[0], salt), value) if pattern else value
 
         def words(arguments: Sequence[str]) -> list[str]:
@@ -282,7 +304,6 @@ class Secrets:
                     out[at] = start + mark(value, salt)
             return out
 
-        self.learn_all(tree)
         return _walk(tree, replace, words)
 
 

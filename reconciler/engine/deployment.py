@@ -185,11 +185,10 @@ class Deployment:
 
     def _learn(self, seen: Seen) -> None:
         """Know all secrets before anything is compared, so that two plans of the same show the same."""
-        for spec in (
-            *(node.spec for node in self.graph.nodes.values()),
-            *(observed.spec for observed in seen.resources.values()),
-        ):
-            KNOWN.learn_all(spec.model_dump())
+        for node in self.graph.nodes.values():
+            KNOWN.learn_all(node.spec.model_dump())
+        for observed in seen.resources.values():
+            KNOWN.learn_variables(observed.spec.model_dump(exclude={"tags"}))
 
     def plan(self, seen: Seen, options: Options = NO_OPTIONS) -> Plan:
         """The plan that makes what is there into what is wanted."""

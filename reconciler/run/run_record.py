@@ -8,6 +8,7 @@ written whole by one PutObject, so a crash leaves the old one or the new one. Wh
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import ReconcilerError
@@ -21,6 +22,7 @@ from reconciler.run.stored import Store, Unreadable, to_json
 
 LISTED = 100  # fingerprints from which on one listing is less than a read for each
 CHUNK = 1_000  # records that are read at once
+WRITTEN = ("inputs", "overrides", "reason", "why", "code_version")  # what of a record people and programs wrote
 
 
 class Runs(Store):
@@ -78,7 +80,20 @@ class Runs(Store):
 
     def body(self, run: Run) -> bytes:
         """A run as it is written: with a mark for each secret."""
-        return to_json(run, lambda tree: KNOWN.marked(tree, self.bucket))
+        return to_json(run, self._marked)
+
+    def _marked(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record with its secrets marked: in what people and programs wrote. A state or an ARN that reads like a
+        secret stays, or the record couldn't be read again.
+        """
+        written: dict[str, Any] = {name: record[name] for name in WRITTEN if name in record}
+        written["attempts"] = [{"reason": attempt.get("reason", "")} for attempt in record["attempts"]]
+        marked = KNOWN.marked(written, self.bucket)
+        attempts = [
+            {**attempt, **{name: part for name, part in texts.items() if name in attempt}}
+            for attempt, texts in zip(record["attempts"], marked.pop("attempts"), strict=True)
+        ]
+        return {**record, **marked, "attempts": attempts}
 
     def catalog(self, *, scheduled: bool = True) -> Catalog:
         """All runs: what the index has of them, and the records of those that it doesn't have. scheduled: those of the

@@ -312,6 +312,23 @@ def test_json_with_a_number_that_reads_like_a_secret_hides_the_texts(capsys: pyt
     }  # fmt: skip
 
 
+def test_json_keeps_the_names_of_its_format(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line of a program, `token=exit_code`, made `(hidden)` of two names of the object."""
+    KNOWN.clear()
+    KNOWN.add("exit_code")
+    try:
+        for value in (
+            {"exit_code": 0, "of exit_code": "exit_code 1"},
+            {"timestamp": 0.5, "message": "token=timestamp"},
+        ):
+            Terminal(json=True).json_line(value)
+    finally:
+        KNOWN.clear()
+    assert [json.loads(text) for text in capsys.readouterr().out.splitlines()] == [
+        {"exit_code": 0, "of (hidden)": "(hidden) 1"}, {"timestamp": 0.5, "message": "token=(hidden)"},
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_list_that_is_printed_row_by_row_looks_like_any(count: int, capsys: pytest.CaptureFixture[str]) -> None:
     """So that what a sweep of ten thousand prints isn't held as a whole."""

@@ -210,7 +210,6 @@ def test_a_text_of_no_variable_is_one_by_its_form() -> None:
     known = Secrets()
     shown = {"description": f"see https://me:{MASK}@host/", "tags": {"api_token": MASK, "team": "forecasting"}}
     assert known.hide_all(tree) == shown
-    assert known.hide("hunter2-x and hunter3-x") == f"{MASK} and {MASK}"
     learned = Secrets()
     learned.learn_all(tree)
     assert learned.hide("hunter2-x and hunter3-x") == f"{MASK} and {MASK}"
@@ -271,5 +270,44 @@ def test_thousands_are_learned_one_after_the_other() -> None:
                 known.add(f"planted-{number}")
 
         return learn
+
+    assert_linear(work, 300)
+
+
+FOREIGN: list[Callable[[Secrets], object]] = [
+    lambda known: known.text("note: token=succeeded secret=exit_code"),
+    lambda known: known.shown("API_TOKEN", "succeeded"),
+    lambda known: known.shown("NOTE", "token=succeeded"),
+    lambda known: known.words(["train", "--token", "succeeded", "API_KEY=exit_code"]),
+    lambda known: known.words(["sh", "-c", "API_KEY=exit_code train"]),
+    lambda known: known.hide_all({"tags": {"API_TOKEN": "succeeded"}, "command": ["--token", "exit_code"]}),
+    lambda known: known.marked({"environment": {"API_TOKEN": "succeeded"}, "reason": "token=exit_code"}, "salt"),
+    lambda known: known.learn_variables({"description": "token=succeeded", "statements": ["secret=exit_code"]}),
+]
+
+
+@pytest.mark.parametrize("show", FOREIGN)
+def test_what_is_shown_of_others_says_nothing_about_other_texts(show: Callable[[Secrets], object]) -> None:
+    """Before, a tag `token=succeeded` hid the state of each run from then on, also in its record."""
+    known = Secrets()
+    show(known)
+    text = "succeeded with exit_code 0"
+    assert known.hide(text) == text
+
+
+def test_secrets_of_variables_in_aws_are_learned() -> None:
+    known = Secrets()
+    known.learn_variables(
+        {"containers": [{"environment": {"DB_PASSWORD": "planted-1"}, "command": ["--key=planted-2"]}]}
+    )
+    assert known.hide("planted-1 planted-2") == f"{MASK} {MASK}"
+
+
+def test_lines_with_a_secret_each_are_hidden_one_after_the_other() -> None:
+    """Each was learned, so that 800 lines took a minute."""
+
+    def work(size: int) -> Callable[[], object]:
+        known = Secrets()
+        return lambda: [known.text(f"loss=1 token=planted-{number}") for number in range(size)]
 
     assert_linear(work, 300)

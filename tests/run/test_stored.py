@@ -29,7 +29,7 @@ from reconciler.core.run_paths import (
     is_task_arn,
     record_key,
 )
-from reconciler.core.secret import secrets_in
+from reconciler.core.secret import LONG, Secrets, secrets_in
 from reconciler.engine.lock_holder import read_holder
 from reconciler.run import metrics
 from reconciler.run.checkpoint import Checkpoint
@@ -299,6 +299,25 @@ def test_what_is_written_is_read_back(run: Run) -> None:
         assert kept.latest(run.fingerprint) == run
     written = kept.aws.body  # type: ignore[attr-defined]
     assert json.loads(to_json(from_json(written, record_key(run.id)))) == json.loads(written)
+
+
+@pytest.mark.parametrize(
+    "secret", ["succeeded", "FARGATE", "tiny", "us-east-1", "20260101", ID, "tiny-data", "launching", "container"]
+)
+def test_a_secret_that_reads_like_a_part_of_a_record(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, the state, an ARN or a place was marked, too, and no later apply could read the record."""
+    known = Secrets()
+    known.add(secret)
+    monkeypatch.setattr("reconciler.run.run_record.KNOWN", known)
+    kept = runs(json.dumps(changed(reason=f"it had {secret}", overrides={"environment": {"A_TOKEN": secret}})).encode())
+    run = kept.get(ID)
+    assert run is not None
+    kept.put(replace(run, code_version=secret))
+    again = kept.get(ID)
+    assert again is not None
+    assert secret not in f"{again.overrides} {again.code_version}"
+    assert (secret in again.reason) == (len(secret) < LONG), "short words are hidden where they are a whole value"
+    assert replace(again, reason=run.reason, overrides=run.overrides, code_version=run.code_version) == run
 
 
 anything = st.recursive(
