@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         "as the environment says (see model/README.md).",
     )
     parser.add_argument("--version", action="version", version=__version__)
+    parser.set_defaults(resample=False, date_order="")  # of commands that have no such options
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     train = commands.add_parser("train", help="train, evaluate and write model and report to OUTPUT_URI (the default)")
     sweep = commands.add_parser("sweep", help="choose hyperparameters on the data before the first test fold")
@@ -67,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     promote = _promote(commands)
     for command in (train, sweep, predict, score, check, promote):
         command.add_argument("--resample", action="store_true", help="make hours of finer bars (RESAMPLE=true)")
-        command.add_argument("--date-order", choices=tuple(ORDERS), help="of dates such as 01/02/2023 (DATE_ORDER)")
+        command.add_argument(
+            "--date-order", choices=tuple(ORDERS), default="", help="of dates such as 01/02/2023 (DATE_ORDER)"
+        )
     sample = commands.add_parser("sample", help="write a synthetic price file", add_help=False)
     sample.add_argument("rest", nargs=argparse.REMAINDER)
     return parser
@@ -76,10 +79,10 @@ def _parser() -> argparse.ArgumentParser:
 def _environment(options: argparse.Namespace) -> dict[str, str]:
     """The environment, with what options say on top."""
     env = dict(os.environ)
-    if getattr(options, "resample", False):
+    if options.resample:
         env["RESAMPLE"] = "true"
-    if order := getattr(options, "date_order", None):
-        env["DATE_ORDER"] = order
+    if options.date_order:
+        env["DATE_ORDER"] = options.date_order
     return env
 
 
