@@ -89,7 +89,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
     span, image, note = _look(options, terminal, target)
     deploy = target.deploy
     often = _often(options, target)
-    files = [file.path for upload in deploy.data.uploads for file in files_of(upload, target.base)]
+    uploads = (files_of(entry, target.base, deploy.run.results) for entry in deploy.data.uploads)
+    files = [file.path for files in uploads for file in files]
     amounts = Amounts(
         seconds=span.value * 60,
         runs=often.value,

@@ -301,7 +301,7 @@ def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
         if "://" in data.file:
             continue  # is no file, or said already
         if data.tree:
-            yield from _look_into(place, folder, data)
+            yield from _look_into(place, folder, data, deploy.run.results)
         else:
             yield from _look(place, folder, data.file, "file")
     image = deploy.image
@@ -319,14 +319,14 @@ def check_files(deploy: Deploy, folder: FilePath) -> Iterator[Problem]:
         )
 
 
-def _look_into(place: Path, folder: FilePath, data: DataFile) -> Iterator[Problem]:
+def _look_into(place: Path, folder: FilePath, data: DataFile, results: str | None) -> Iterator[Problem]:
     """A problem if a folder or pattern names no files, or one that can't be uploaded."""
     problems = list(_look(place, folder, data.folder, "folder"))
     yield from problems
     if problems:
         return
     try:
-        files = files_of(data, folder)
+        files = files_of(data, folder, results)
     except Refused as error:
         yield Problem(place, error.message, error.hint)
     else:

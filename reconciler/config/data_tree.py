@@ -29,17 +29,19 @@ class Refused(UserError):
     """A file that can't be uploaded. `message` names it."""
 
 
-def files_of(data: DataFile, base: Path) -> list[Here]:
+def files_of(data: DataFile, base: Path, results: str | None) -> list[Here]:
     """The files that one entry names, in the order in which S3 lists their keys.
 
-    base: the folder of deploy.yaml. Names that begin with a dot are left out unless the pattern has that dot, as in a
-    shell. A link counts as the file that it leads to, if that is below the same folder. What no name of the pattern can
-    be in isn't looked into. Raises Refused.
+    base: the folder of deploy.yaml; results: the folder in it that results are copied to, which is left out unless the
+    entry names it: what one run wrote isn't the data of the next. Names that begin with a dot are left out unless the
+    pattern has that dot, as in a shell. A link counts as the file that it leads to, if that is below the same folder.
+    What no name of the pattern can be in isn't looked into. Raises Refused.
     """
     if not data.tree:
         return [Here(str(data.key), base / data.file)]
     top = base / data.folder
-    files = [Here(data.prefix + name, top / name) for name in islice(_walk(top, data.pattern.split("/")), MOST + 1)]
+    walk = _walk(top, data.pattern.split("/"), _below(top, base / results) if results else "")
+    files = [Here(data.prefix + name, top / name) for name in islice(walk, MOST + 1)]
     if len(files) > MOST:
         raise Refused(f"it names more than {MOST:,} files", hint="pack them into archives")
     for file in files:
@@ -47,9 +49,15 @@ def files_of(data: DataFile, base: Path) -> list[Here]:
     return sorted(files, key=lambda file: os.fsencode(file.key))
 
 
-def _walk(top: Path, words: Sequence[str]) -> Iterator[str]:
-    """The names below the top that a pattern is of. words: the pattern, split at its slashes. No link to a folder is
-    followed: one that the pattern leads into is refused.
+def _below(top: Path, folder: Path) -> str:
+    """The path of a folder from the top, as their names are; empty where it isn't below."""
+    path = Path(os.path.relpath(folder, top))
+    return "" if path.parts[:1] in ((), (os.pardir,)) else str(path)
+
+
+def _walk(top: Path, words: Sequence[str], left_out: str) -> Iterator[str]:
+    """The names below the top that a pattern is of. words: the pattern, split at its slashes; left_out: what isn't
+    looked at. No link to a folder is followed: one that the pattern leads into is refused.
     """
     waiting = [("", _begin(words, {0}))]
     while waiting:
@@ -57,6 +65,8 @@ def _walk(top: Path, words: Sequence[str]) -> Iterator[str]:
         try:
             with os.scandir(top / inside) as entries:
                 for entry in entries:
+                    if inside + entry.name == left_out:
+                        continue
                     after = _after(words, at, entry.name)
                     further = any(place < len(words) for place in after)
                     if entry.is_dir(follow_symlinks=False):

@@ -305,7 +305,7 @@ def _data(deploy: Deploy, base: Path, *, rehash: bool) -> list[ObjectSpec | Fold
     data: list[ObjectSpec | FolderSpec] = []
     paths: list[Path] = []
     try:
-        entries = [(entry, files_of(entry, base)) for entry in deploy.data.uploads]
+        entries = [(entry, files_of(entry, base, deploy.run.results)) for entry in deploy.data.uploads]
         paths = [file.path for _, files in entries for file in files]
         if rehash:
             file_checksums.forget(paths)

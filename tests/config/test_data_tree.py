@@ -31,7 +31,7 @@ def base(tmp_path: Path) -> Path:
 
 def names(base: Path, file: str, key: str | None = None) -> list[str]:
     data = DataFile(file=file, key=key).filled()
-    files = files_of(data, base)
+    files = files_of(data, base, None)
     assert all(file.key.startswith(data.prefix) for file in files)
     return [file.key.removeprefix(data.prefix) for file in files]
 
@@ -57,6 +57,41 @@ def names(base: Path, file: str, key: str | None = None) -> list[str]:
 )
 def test_which_files(base: Path, file: str, wanted: set[str]) -> None:
     assert set(names(base, file)) == wanted
+
+
+@pytest.mark.parametrize("results", ["results", "./results/", "a/../results", "results/best"])
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [
+        ("./", {"a.csv", "sub/results/b.csv", "results.csv"}),
+        ("**/*.csv", {"a.csv", "sub/results/b.csv", "results.csv"}),
+        ("results/", {"best/predictions.csv"}),  # whoever names them wants them
+        ("results/best/*.csv", {"predictions.csv"}),
+    ],
+)
+def test_copied_results_are_no_data(tmp_path: Path, file: str, wanted: set[str], results: str) -> None:
+    for name in ("a.csv", "results/best/predictions.csv", "sub/results/b.csv", "results.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    data = DataFile(file=file).filled()
+    left_out = {"best/predictions.csv"} if results == "results/best" and file == "results/" else set()
+    found = {file.key.removeprefix(data.prefix) for file in files_of(data, tmp_path, results)}
+    assert found == wanted - left_out
+
+
+@pytest.mark.parametrize("results", [None, ".", "..", "elsewhere", "../base", "/"])
+def test_results_that_are_copied_elsewhere_or_beside_the_data_leave_nothing_out(
+    base: Path, results: str | None
+) -> None:
+    data = DataFile(file="data/").filled()
+    assert len(files_of(data, base, results)) == len(SHOWN)
+
+
+def test_a_link_in_place_of_the_results_is_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "a.csv").touch()
+    (tmp_path / "base" / "results").symlink_to(tmp_path)
+    assert len(files_of(DataFile(file="**/*.csv").filled(), tmp_path / "base", "results")) == 1
 
 
 def test_in_the_order_in_which_s3_lists_them(base: Path) -> None:

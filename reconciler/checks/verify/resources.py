@@ -106,7 +106,8 @@ def _given(live: Live, source: GivenData) -> Finding:
 def _folder(live: Live, data: DataFile) -> Finding:
     subject = f"s3://{live.names.bucket}/{data.prefix}"
     is_here = (live.base / data.folder).is_dir()
-    want = folder_of(subject.removeprefix("s3://"), data, files_of(data, live.base) if is_here else (), {})
+    files = files_of(data, live.base, live.deploy.run.results) if is_here else ()
+    want = folder_of(subject.removeprefix("s3://"), data, files, {})
     stored = Folder().observe(live.aws, [want]).get(want.name)
     if stored is None:
         return ng(subject, "has none of the files", f"{APPLY} uploads them")
