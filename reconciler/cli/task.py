@@ -20,7 +20,8 @@ from reconciler.core.errors import Gone, Interrupted, ReconcilerError
 from reconciler.engine.deployment import Deployment
 from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.diagnosis import Diagnosis, cut
-from reconciler.run.job import follower, function_of, place_of, supervisor
+from reconciler.run.follow import Follower
+from reconciler.run.job import follower, function_of, left_to_function, place_of, supervisor
 from reconciler.run.launch import Launch
 from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
@@ -156,8 +157,8 @@ class End:
             self.why = diagnose(self.deployment.aws, self.deployment.deploy, run, self.base, self.local)
             run = replace(run, why=self.why.cause if self.why.known else "")
         self.reported_run = run
-        if run.unattended:
-            return run  # its function tells of it
+        if left_to_function(self.deployment, run):
+            return run  # which tells of it
         notifier(self.terminal, self.deployment).tell(
             of_run(self.deployment.deploy.name, run, self.why, paid=self.local is None)
         )
@@ -181,8 +182,8 @@ def watch(
     again: bool = True,
     overrides: Overrides | None = None,
 ) -> tuple[Run, int]:
-    """See a started run through, or look at an unattended one, copy its results, and report. Returns the run and the
-    exit code to end with.
+    """See a started run through, or look at one that is left to the function, copy its results, and report. Returns the
+    run and the exit code to end with.
 
     from_start: show the log from its beginning, what was shown before included. again: see Supervisor. overrides: what
     is different for an unattended run, where that is known.
@@ -193,17 +194,7 @@ def watch(
     looks = follower(deployment, runs, overrides)
     looks.explains = end.explains
     try:
-        while True:
-            try:
-                run = looks.finish(launch, run, screen) if run.unattended else seer.finish(launch, run, screen)
-                break
-            except Changed:
-                was, run = run.unattended, newest(run, runs.get(run.id))
-            if run.unattended is was:
-                continue  # somebody has stopped it meanwhile
-            name = looks.function.name
-            how = f"given to the function {name}, which" if run.unattended else f"taken from {name}, and this command"
-            terminal.note(f"run {run.id} was {how} manages it")
+        run = _finished(screen, deployment, looks, launch, run)
     except Interrupted:
         screen.keep()
         terminal.status("")
@@ -229,6 +220,21 @@ def watch(
         copied = copy_results(terminal, target, deployment, runs, run)
     report(terminal, target, deployment, run, why, copied)
     return run, exit_code(run)
+
+
+def _finished(screen: Screen, deployment: Deployment, looks: Follower, launch: Launch, run: Run) -> Run:
+    """A run that is over, whoever decided about it, which may change. Raises what `finish` does but Changed."""
+    name = looks.function.name
+    while True:
+        try:
+            looks_on = left_to_function(deployment, run)
+            return looks.finish(launch, run, screen) if looks_on else screen.seer.finish(launch, run, screen)
+        except Changed:
+            was, run = run.unattended, newest(run, looks.runs.get(run.id))
+        if run.unattended is was:
+            continue  # somebody has stopped it meanwhile
+        how = f"given to the function {name}, which" if run.unattended else f"taken from {name}, and this command"
+        screen.terminal.note(f"run {run.id} was {how} manages it")
 
 
 def say_shown(terminal: Terminal, target: Target, run: Run, count: int) -> None:

@@ -1,4 +1,5 @@
-"""Look at an unattended run until its end: the deploy's function decides about it, and nothing is decided here.
+"""Look at an unattended or a scheduled run until its end: the deploy's function decides about it, and nothing is
+decided here.
 
 Only where the function hasn't done for a while what is next is it called again, which it may be at any time.
 """
@@ -109,9 +110,13 @@ class Follower:
         try:
             self.function.go_on(self.aws, run, self.overrides)
         except (Gone, Denied) as error:
-            if not self.takes_back or not _is_launched(run):
+            why = f"the function {self.function.name} can't be called: {error}"
+            if run.schedule and isinstance(error, Denied):
+                self.runs.say(f"{why}; EventBridge Scheduler calls it every 20 minutes")
+                return
+            if not self.takes_back or run.schedule or not _is_launched(run):
                 raise
-            self._take_back(run, f"the function {self.function.name} can't be called: {error}")
+            self._take_back(run, why)
 
     def _take_back(self, run: Run, why: str) -> NoReturn:
         """Take a run back from the function: its client decides about it from now on. why: is said. Raises Changed."""
@@ -124,7 +129,7 @@ class Follower:
         may not know such runs any more: one that has begun is taken back, which raises Changed. Raises ReconcilerError
         for one that nobody here knows how to launch, once the call must be over.
         """
-        if not self.takes_back:
+        if not self.takes_back or run.schedule:
             return
         why = f"the function {self.function.name} was called and hasn't gone on with it"
         if _is_launched(run):
@@ -147,7 +152,7 @@ class Follower:
         due, called_at = clock.now() + LATE, 0.0
         while True:
             current = self.runs.get(run.id)
-            if current is not None and not current.unattended and not current.state.over:
+            if current is not None and not (current.unattended or current.schedule or current.state.over):
                 raise Changed(run.id)  # a client has taken it back
             if current is not None and newest(run, current) != run:
                 return current

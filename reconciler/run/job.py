@@ -167,8 +167,13 @@ def function_of(deployment: Deployment) -> Function:
     return Function(deployment.names.watcher)
 
 
+def left_to_function(here: Deployment, run: Run) -> bool:
+    """Whether the deploy's function decides about a run. Of a schedule that isn't in the file there may be none."""
+    return run.unattended or bool(run.schedule and here.deploy.schedule)
+
+
 def follower(deployment: Deployment, runs: Runs, overrides: Overrides | None = None) -> Follower:
-    """What looks at an unattended run of a deployment. overrides: what is different for its tasks."""
+    """What looks at a run of a deployment that is left to the function. overrides: what is different for its tasks."""
     takes_back = not deployment.deploy.run.unattended
     return Follower(deployment.aws, runs, rules_of(deployment.deploy), function_of(deployment), overrides, takes_back)
 

@@ -3,8 +3,7 @@
 Scheduler calls it when a run is due or goes on after a pause, a client when an unattended run is to be started or gone
 on with, EventBridge when a task has ended, each at least once; everything that it does may be done again. What is to be
 done is decided where it is for `apply` (`step`), it writes the same record, and launches with the same tokens. Whoever
-watches a scheduled run at the same time gets the same tasks, and the first of the two tells of the end; who watches an
-unattended run only looks.
+watches such a run only looks.
 """
 
 from __future__ import annotations

@@ -318,6 +318,29 @@ def test_who_looks_finds_that_a_client_took_it_back(bucket: Bucket) -> None:
     assert followed_aws.invoked == []
 
 
+@pytest.mark.parametrize(("why", "raises"), [(None, None), (Denied, None), (Gone, Gone)])
+def test_who_looks_at_a_scheduled_run_leaves_it_to_its_function(
+    why: type[AwsError] | None, raises: type[AwsError] | None
+) -> None:
+    """Its record doesn't say that the function decides. Who may not call that goes on: Scheduler does as well."""
+    followed_aws, scheduled_id = Followed(), "scheduled-20260102-030405-0123abcd"
+    output = f"s3://b/runs/{scheduled_id}/output"
+    waits = replace(run(), id=scheduled_id, fingerprint="", schedule="tiny-schedule", output=output)
+    waits = replace(waits, attempts=(replace(FIRST, token=f"{scheduled_id}-1", event=Event.INTERRUPTION),))
+    store(followed_aws).put(waits)
+    followed_aws.refusal = why("lambda", "Invoke", "X", "no") if why else None
+
+    def later() -> None:
+        followed_aws.then = later
+        if followed_aws.time > 180:
+            store(followed_aws).put(replace(waits, state=State.FAILED))
+
+    followed_aws.then = later
+    with pytest.raises(raises) if raises else nullcontext():
+        assert followed(followed_aws, waits).state is State.FAILED
+    assert len(followed_aws.invoked) == (2 if why is None else 0)
+
+
 @pytest.mark.parametrize("why", [Gone, Denied])
 @pytest.mark.parametrize("launched", [True, False])
 def test_who_looks_with_another_file_takes_it_back_only_where_nobody_can_be_called(
