@@ -30,6 +30,7 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
 from moto.logs.models import logs_backends
 from moto.utilities.utils import get_partition
 
+from reconciler.local import server_log
 from reconciler.local.clients import client
 from reconciler.local.correction import Correction
 from reconciler.local.identities import Identities, Identity, refusal, why_not_assumable
@@ -84,7 +85,7 @@ class Functions:
             why = self._run(function, event, call_id, stopped)
             if not why or self._stopped != stopped:
                 return
-            print(f"function {function.function_name}: {why}", file=sys.stderr)  # noqa: T201 - the server's log
+            server_log.tell(f"function {function.function_name}: {why}")
         self._dead_letter(function, event, why)
 
     def _run(self, function: LambdaFunction, event: dict[str, Any], call_id: str, stopped: int) -> str:
@@ -154,7 +155,7 @@ class Functions:
             url = sqs.get_queue_url(QueueName=queue.split(":")[5])["QueueUrl"]
             sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event), MessageAttributes=attributes)
         except (ClientError, BotoCoreError) as error:
-            print(f"function {function.function_name}: dead-letter queue: {error}", file=sys.stderr)  # noqa: T201
+            server_log.tell(f"function {function.function_name}: dead-letter queue: {error}")
 
 
 def _invoke_calls(functions: Functions) -> None:

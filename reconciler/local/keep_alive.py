@@ -12,12 +12,12 @@ import contextlib
 import errno
 import re
 import socket
-import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from werkzeug.serving import WSGIRequestHandler
 
+from reconciler.local import server_log
 from reconciler.local.received import Received
 
 COPY_BYTES = 2**20
@@ -78,7 +78,7 @@ class KeepAliveHandler(WSGIRequestHandler):
                 parts.extend(answer)
                 getattr(answer, "close", lambda: None)()
         except Exception:
-            traceback.print_exc()
+            server_log.trace()
             status, headers, length = ["500 Internal Server Error"], [("Content-Type", "text/plain")], 0
             parts = [b"Internal Server Error"]
         if length > COPY_BYTES:
@@ -96,7 +96,7 @@ class KeepAliveHandler(WSGIRequestHandler):
         except (ConnectionError, TimeoutError):
             raise
         except Exception:
-            traceback.print_exc()
+            server_log.trace()
         finally:
             self.close_connection = self.close_connection or length != 0
             getattr(blocks, "close", lambda: None)()

@@ -27,7 +27,7 @@ from moto.core.utils import utcnow
 from moto.logs.models import LogEvent, LogGroup, LogStream, logs_backends
 from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, S3Backend, s3_backends
 
-from reconciler.local import s3_content
+from reconciler.local import s3_content, server_log
 from reconciler.local.s3_content import opened
 from reconciler.local.seal import FILES, KEEP, KEPT, OBJECTS, PASSING, Seal, Unsealed, read_seal
 
@@ -84,7 +84,7 @@ class Kept:
         try:
             self._seal = read_seal(home) if os.environ.get(KEEP) != "0" else None
         except (OSError, Unsealed) as error:
-            _tell(f"nothing is kept: {error}")
+            server_log.tell(f"nothing is kept: {error}")
         self._left_out = False
         self._objects = home / (PASSING if self._seal is None else OBJECTS)
 
@@ -112,7 +112,7 @@ class Kept:
 
     def _leave_out(self, path: Path, why: str) -> None:
         self._left_out = True
-        _tell(f"{path} is left out: {why}")
+        server_log.tell(f"{path} is left out: {why}")
 
     def _put(self, account_id: str, put: Put, seal: Seal, files: list[tuple[Path, Head]]) -> None:
         """Put the newest file of one thing that can be; the older ones were to go when the process ended."""
@@ -151,7 +151,7 @@ class Kept:
                 except OSError as error:
                     message = message or f"not all of what is in it can be kept: {error}"
             if message:
-                _tell(message)
+                server_log.tell(message)
             for identity in self._files.keys() - identities:
                 self._remove(self._files.pop(identity).name)
             s3_content.release_all_but({file.content for file in self._files.values()})
@@ -174,7 +174,7 @@ class Kept:
         except OSError:
             raise
         except Exception as error:  # it is changed or deleted meanwhile: next time it is written, or gone
-            _tell(f"{identity} waits: {type(error).__name__}: {error}")
+            server_log.tell(f"{identity} waits: {type(error).__name__}: {error}")
             return
         self._growing.pop(identity, None)
         if old_file is not None:
@@ -201,7 +201,7 @@ class Kept:
         try:
             (self._folder / name).unlink(missing_ok=True)
         except OSError as error:
-            _tell(f"{self._folder / name} can't be removed: {error}")
+            server_log.tell(f"{self._folder / name} can't be removed: {error}")
 
     def _write(self, head: Head, line: str, content: bytes, seal: Seal) -> str:
         self._last += 1
@@ -220,10 +220,6 @@ class Kept:
             part.unlink(missing_ok=True)
             raise
         return path.name
-
-
-def _tell(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - the server's log
 
 
 def _line(head: Head) -> str:

@@ -7,7 +7,6 @@ unconfirmed until ConfirmSubscription is called; since nobody reads mails here, 
 from __future__ import annotations
 
 import functools
-import sys
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -15,6 +14,7 @@ from moto.events.models import Rule
 from moto.sns.models import SNSBackend, Subscription
 from moto.sns.responses import SNSResponse
 
+from reconciler.local import server_log
 from reconciler.local.correction import Correction
 from reconciler.local.functions import Functions
 
@@ -33,7 +33,7 @@ def _rules_call_functions(functions: Functions) -> None:
             if target["Arn"].split(":")[2] != "lambda":
                 other_targets.append(target)
             elif why := functions.call(str(target["Arn"]), original_event, rule):
-                print(f"rule {self.name}: {why}", file=sys.stderr)  # noqa: T201 - the server's log
+                server_log.tell(f"rule {self.name}: {why}")
         if other_targets:
             twin = object.__new__(type(self))
             twin.__dict__.update(self.__dict__, targets=other_targets)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from moto.ecs.models import ecs_backends
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule, scheduler_backends
 
 from reconciler.core.schedule import BadSchedule, Once, Rate, next_time, parse
+from reconciler.local import server_log
 from reconciler.local.clients import client
 from reconciler.local.functions import Functions
 from reconciler.local.identities import Identity, refusal, why_not_assumable
@@ -72,7 +72,7 @@ class Schedules:
             try:
                 self.look(datetime.now(UTC))
             except Exception as error:  # a schedule that moto took but that makes no sense mustn't end the thread
-                print(f"schedules: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - the server's log
+                server_log.tell(f"schedules: {type(error).__name__}: {error}")
 
     def look(self, now: datetime) -> None:
         """Call the targets of the schedules that are due."""
@@ -107,7 +107,7 @@ class Schedules:
             api = client(service, backend.region_name, self._endpoint_url, self._keys)
             api._make_api_call(operation, _with_api_names(api, operation, params))
         except (ClientError, BotoCoreError, ScheduleFailed, ServiceException, ValueError, KeyError) as error:
-            print(f"schedule {schedule.name}: {error}", file=sys.stderr)  # noqa: T201 - the server's log
+            server_log.tell(f"schedule {schedule.name}: {error}")
             queue = (target.get("DeadLetterConfig") or {}).get("Arn")
             if queue:
                 self._dead_letter(backend, queue, schedule, str(error))
@@ -127,7 +127,7 @@ class Schedules:
         if why_not_assumable(role, SERVICE) or refusal(
             Identity(backend.account_id, role, schedule.name), "sqs:SendMessage", queue
         ):
-            print(f"schedule {schedule.name}: its role may not send to the dead-letter queue", file=sys.stderr)  # noqa: T201
+            server_log.tell(f"schedule {schedule.name}: its role may not send to the dead-letter queue")
             return
         attributes = {
             "ERROR_MESSAGE": {"DataType": "String", "StringValue": why},
@@ -139,7 +139,7 @@ class Schedules:
             body = schedule.target.get("Input") or "{}"
             sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
         except (ClientError, BotoCoreError) as error:
-            print(f"schedule {schedule.name}: dead-letter queue: {error}", file=sys.stderr)  # noqa: T201
+            server_log.tell(f"schedule {schedule.name}: dead-letter queue: {error}")
 
 
 def _all_schedules() -> Iterator[tuple[EventBridgeSchedulerBackend, Schedule]]:

@@ -24,6 +24,7 @@ from urllib.parse import unquote
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from reconciler.local import server_log
 from reconciler.local.guard import refusal
 from reconciler.local.idle import idle_seconds, spelled
 from reconciler.local.keep_alive import KeepAliveHandler
@@ -80,9 +81,7 @@ class Server:
 
             self._embedded = Embedded(self.home, f"http://127.0.0.1:{self.port}", self.keys)
         except Exception as error:
-            import traceback
-
-            traceback.print_exc()
+            server_log.trace()
             self._error = f"{type(error).__name__}: {error}"
         self._loaded.set()
         if self._embedded is not None:
@@ -104,9 +103,7 @@ class Server:
             try:
                 self._embedded.keep()
             except Exception:  # it is tried again; nobody's work ends for it
-                import traceback
-
-                traceback.print_exc()
+                server_log.trace()
             ended = time.monotonic()
             self._save_again = ended + SAVE_SHARE * (ended - self._saved_at)
 
@@ -260,7 +257,7 @@ def main(home: Path) -> None:
     os.close(serving)
     while still_ours(home, keys) and not stopping.wait(CHECK_SECONDS):
         if app.is_idle(time.monotonic()):
-            print(f"nothing has used it for {spelled(app.idle)}: it ends", flush=True)  # noqa: T201 - the server's log
+            server_log.tell(f"nothing has used it for {spelled(app.idle)}: it ends")
             break
         app.keep()
     app.close()

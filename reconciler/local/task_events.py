@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import queue
-import sys
 import threading
 from datetime import datetime
 from typing import Any
 
 from moto.events.models import events_backends
+
+from reconciler.local import server_log
 
 DETAIL_TYPE = "ECS Task State Change"
 
@@ -42,7 +43,7 @@ class TaskEvents:
             try:
                 backend.put_events([event])
             except Exception as error:  # a target that can't be reached mustn't end the thread
-                print(f"event: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - the server's log
+                server_log.tell(f"event: {type(error).__name__}: {error}")
 
 
 def _time(value: object) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+import sys
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +16,7 @@ import pytest
 from reconciler import local
 from reconciler.cli import local as command
 from reconciler.cli.main import main
+from reconciler.local import server_log
 from reconciler.local.embedded import Embedded
 from reconciler.local.idle import BadSpan, idle_seconds, spelled
 from reconciler.local.keys import new_keys
@@ -58,6 +63,37 @@ def test_it_goes_on_when_what_is_in_it_cannot_be_kept(tmp_path: Path, capfd: pyt
     server.keep()
     assert full.tries == 2
     assert "dictionary changed size" in capfd.readouterr().err
+
+
+class FullLog(io.StringIO):
+    """The log on a disk without room."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_it_goes_on_when_its_log_is_on_the_full_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Full:
+        def working(self) -> bool:
+            return False
+
+        def keep(self) -> None:
+            server_log.tell("not all of what is in it can be kept")
+            raise RuntimeError("nor can this")
+
+    server = Server(tmp_path, new_keys())
+    server._embedded = cast(Embedded, Full())
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", FullLog())
+        patch.setattr(sys, "stderr", FullLog())
+        server.keep()
+    server._save_again = 0.0
+    server.keep()
+    written = capfd.readouterr()
+    assert written.out == "not all of what is in it can be kept\n"
+    assert "nor can this" in written.err
 
 
 def test_what_a_task_writes_that_nobody_watches_is_kept(tmp_path: Path) -> None:
