@@ -13,6 +13,7 @@ from pathlib import Path
 from reconciler.config.storage import DataFile
 from reconciler.core.errors import UserError
 from reconciler.core.limits import OBJECT_KEY
+from reconciler.core.text import has_control
 
 MOST = 100_000  # files of one entry
 
@@ -118,8 +119,10 @@ def _check(file: Here, top: Path) -> None:
         size = len(file.key.encode())
     except UnicodeEncodeError:
         raise Refused(f"the name of {printable_path} isn't UTF-8, which S3 needs", hint="rename it") from None
-    if not file.key.isprintable():
-        raise Refused(f"the name of {printable_path} has characters that can't be shown", hint="rename it")
+    if has_control(file.key):
+        raise Refused(
+            f"the name of {printable_path} has control characters, or others that are never seen", hint="rename it"
+        )
     if size > OBJECT_KEY.most:
         raise Refused(
             f"{printable_path} makes a key of {size} bytes, and S3 takes {OBJECT_KEY.most}",

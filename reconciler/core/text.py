@@ -35,15 +35,16 @@ _ALWAYS = (  # in a class of characters
 _SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"  # which choose the look of the character before
 _JOINERS = "\u034f\u061c\u200c-\u200f"
 _SEEN = f"[^\x00-\x7f{_ALWAYS}{_SELECTORS}{_JOINERS}]"  # and not ASCII
+_FLAG = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"  # of England, Scotland, Wales
 _HARMFUL = re.compile(
-    # Kept: the flags of England, Scotland and Wales.
-    "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f|("
+    f"{_FLAG}|("
     f"[{_ALWAYS}]"
     # Emoji and some scripts need the others, between characters of their own; elsewhere they only hide something.
     f"|(?<!{_SEEN})(?<!{_SEEN}\ufe0f)[{_JOINERS}]|[\u034f\u200c\u200d](?!{_SEEN})"
     f"|(?<!{_SEEN})[\ufe00-\ufe0e\U000e0100-\U000e01ef]|(?<![#*0-9]|{_SEEN})\ufe0f"
     ")"
 )
+_CONTROL = re.compile(f"{_FLAG}|([\t{_ALWAYS}\ufffe\uffff])")  # the last two are in no XML, so in none of S3's answers
 _SHORT = {"\n": "\\n", "\r": "\\r"}
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[ -/]+[0-~])")  # CSI, and the choice of a character set
@@ -66,6 +67,11 @@ def line(text: str) -> str:
 def lines(text: str) -> str:
     """Text of several lines of our own making, each harmless as by `line`: a line feed ends a line."""
     return "\n".join(map(line, text.split("\n")))
+
+
+def has_control(text: str) -> bool:
+    """Whether a file's name has control characters, or others that are never seen or change the order of what is."""
+    return not (text.isascii() and text.isprintable()) and any(match[1] for match in _CONTROL.finditer(text))
 
 
 def output(text: str, *, colour: bool = False) -> str:

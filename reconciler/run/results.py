@@ -20,6 +20,7 @@ from typing import BinaryIO
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, Gone, Unreachable
 from reconciler.core.run_paths import is_run_id, output_prefix
+from reconciler.core.text import has_control
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 
@@ -137,7 +138,7 @@ def _parts(name: str, bare: Container[str]) -> list[str]:
         raise _Unsafe("`..` leads out of a folder")
     if name.endswith("/"):
         raise _Unsafe("it names a folder, and has content")
-    if not name.isprintable():
+    if has_control(name):
         raise _Unsafe("a name with control characters")
     if parts and parts[0].lower() == NOTE.lower():
         raise _Unsafe("the name of the list of what isn't copied")

@@ -94,6 +94,19 @@ def test_a_link_in_place_of_the_results_is_not_looked_at(tmp_path: Path) -> None
     assert len(files_of(DataFile(file="**/*.csv").filled(), tmp_path / "base", "results")) == 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Screenshot 9.00.00\u202fAM.png", "データ\u30001.csv", "nb\xa0sp", "x\u200dy", "👩\u200d💻", "می\u200cم",
+        "\uf03a", "\u2003", "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "\u0378",
+    ],
+)  # fmt: skip
+def test_spaces_and_letters_of_any_script(tmp_path: Path, name: str) -> None:
+    (tmp_path / "imgs").mkdir()
+    (tmp_path / "imgs" / name).touch()
+    assert names(tmp_path, "imgs/") == [name]
+
+
 def test_in_the_order_in_which_s3_lists_them(base: Path) -> None:
     listed = names(base, "data/")
     assert listed == sorted(listed, key=str.encode)
@@ -142,8 +155,13 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "to a folder": (link("deep"), "a link to a folder"),
     "a pipe": (lambda at: os.mkfifo(at), "not a regular file"),
     "not UTF-8": (not_utf8, "isn't UTF-8"),
-    "a line break": (lambda at: (at.parent / "a\nb").write_text("x"), "can't be shown"),
-    "an escape": (lambda at: (at.parent / "a\x1b[2Jb").write_text("x"), "can't be shown"),
+    "a tab": (lambda at: (at.parent / "a\tb").write_text("x"), "control characters"),
+    "another order": (lambda at: (at.parent / "a\u202egnp.exe").write_text("x"), "control characters"),
+    "nothing to see": (lambda at: (at.parent / "a\u200bb").write_text("x"), "control characters"),
+    "no character": (lambda at: (at.parent / "a\uffffb").write_text("x"), "control characters"),
+    "a further line break": (lambda at: (at.parent / "a\u2028b").write_text("x"), "control characters"),
+    "a line break": (lambda at: (at.parent / "a\nb").write_text("x"), "control characters"),
+    "an escape": (lambda at: (at.parent / "a\x1b[2Jb").write_text("x"), "control characters"),
     "too long": (too_long, "S3 takes 1024"),
 }
 

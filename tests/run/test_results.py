@@ -99,6 +99,7 @@ def test_no_results_make_no_folder(results: Results) -> None:
         ("\x1b[2Jclear", "a name with control characters"),
         ("\x9b2Jclear", "a name with control characters"),
         ("\u202etxt.exe", "a name with control characters"),
+        ("a\u2028b", "a name with control characters"),
         ("n" * 300, "File name too long"),
         (NOTE, "the name of the list"),
         (NOTE.lower(), "the name of the list"),
@@ -127,11 +128,14 @@ def test_a_name_that_the_embedded_s3_cannot_have(name: str) -> None:
 
 
 def test_names_that_look_bad_and_are_harmless_here(results: Results) -> None:
+    spaces = ("a\u3000b.txt", "nb\xa0sp", "9.00\u202fAM.png", "x\u200dy", "\uf03a", "👩\u200d💻")
     results.wrote("/etc/passwd", "a//b", "./c", "back\\slash", "C:\\x", "~", "-rf", "$(x)", ".gitignore", "git/config")
+    results.wrote(*spaces)
     copied = results.copy()
     assert copied.missed == []
     assert set(copied.files) == {
         "etc/passwd", "a/b", "c", "back\\slash", "C:\\x", "~", "-rf", "$(x)", ".gitignore", "git/config",
+        *spaces,
     }  # fmt: skip
     results.check_nothing_else()
 
