@@ -38,7 +38,6 @@ ATTEMPTS = 10_000
 TRIES = 5  # to write a record that others write as well
 DEAREST = 1e9  # US dollars
 LARGEST = 2**53  # of whole numbers: every reader of JSON has them
-STOPS = (State.STOPPING, State.STOPPED)
 UNSEEN = 30 * 86400.0  # seconds after its last launch from which on nobody is expected to come back to a run
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of a variable
 E = TypeVar("E", State, Event)
@@ -128,8 +127,8 @@ class Store:
         The fingerprint's, by which the next apply comes back to the run, is written first and, at the end, last: a
         run that was stopped between the two is never left behind half written. Where the record was read or written
         here before, it is written only over that: it decides, and the fingerprint's follows. Then an unattended run is
-        written over nothing that was written since, and nobody's over one that has become unattended, or that somebody
-        has stopped meanwhile. only_over_known: no other either. Raises Changed.
+        written over nothing that was written since, and nobody's over one that has become unattended, or that is over
+        or was stopped meanwhile. only_over_known: no other either. Raises Changed.
         """
         record = keys.record_key(run.id)
         places = [record]
@@ -172,8 +171,9 @@ class Store:
             if body == request["Body"]:
                 return  # it was written, and the answer lost
             recorded = from_json(body, key)
-            stopped = recorded.state in STOPS and run.state not in STOPS and not run.state.over
-            if only_known or run.unattended or recorded.unattended or stopped:
+            stopping = recorded.state is State.STOPPING and run.state is not State.STOPPING
+            behind = not run.state.over and (recorded.state.over or stopping)
+            if only_known or run.unattended or recorded.unattended or behind:
                 break
             # Several clients that see a run through write the same of it.
         raise Changed(run.id)

@@ -434,9 +434,14 @@ def test_no_secret_is_handed_on(given: Overrides, named: str) -> None:
         (State.STOPPING, State.STOPPING, True),
         (State.STOPPING, State.FAILED, True),
         (State.RUNNING, State.RUNNING, True),
+        (State.SUCCEEDED, State.RUNNING, False),
+        (State.FAILED, State.STOPPING, False),
+        (State.SUCCEEDED, State.SUCCEEDED, True),
     ],
 )
-def test_what_was_stopped_is_not_written_over(bucket: Bucket, theirs: State, mine: State, wrote: bool) -> None:
+def test_what_was_stopped_or_is_over_is_not_written_over(
+    bucket: Bucket, theirs: State, mine: State, wrote: bool
+) -> None:
     us = store(bucket)
     us.put(run())
     other(bucket, state=theirs)
