@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,7 +161,8 @@ class _Reader:
             InputError: a value isn't a number or a time.
             _NotPlain: there is no `style`, and a column has other than plain numbers.
         """
-        times = [dates.Times(self.layout.title(column), self.how) for column in self.layout.times]
+        layout = self.layout
+        times = [dates.Times(layout.title(column), self.how, layout.says_utc(column)) for column in layout.times]
         pieces: list[pd.DataFrame] = []
         for piece in self._named(texts=style is not None):
             for i, column in enumerate(times):
@@ -173,16 +175,20 @@ class _Reader:
             self._zones(rows.pop("zone"), times)
         rows.insert(0, "time", _agreed(times))
         if "close_time" in rows:
-            rows["close_time"] = _last_close_time(rows, self.how)
+            how = dataclasses.replace(self.how, zone="UTC") if any(column.all_utc for column in times) else self.how
+            rows["close_time"] = _last_close_time(rows, how)
         return rows, self.repairs
 
     def _zones(self, zones: pd.Series, times: list[dates.Times]) -> None:
-        """Refuse a column of zones that says more than UTC, unless the times themselves or DATA_TIMEZONE say theirs."""
-        if self.how.zone != "UTC" or any(column.in_utc for column in times):
+        """Take UTC from a column of zones; refuse one that says more, unless the times or DATA_TIMEZONE say theirs."""
+        if any(column.in_utc for column in times):
             return
         texts = zones.dropna().astype(str).str.strip()
         not_utc = texts[[UTC.fullmatch(text) is None for text in texts]]
-        if len(not_utc):
+        if len(texts) == len(zones) and not len(not_utc):
+            for column in times:
+                column.all_utc = True
+        elif len(not_utc) and self.how.zone == "UTC":
             line, title = not_utc.index[0], self.layout.titles["zone"]
             raise InputError(
                 f"line {line}, column {title}: {short(not_utc.iloc[0])!r} says how far the times are from UTC, in a "

@@ -140,8 +140,10 @@ class _Piece:
 class Times:
     """The times of a column, given piece by piece."""
 
-    def __init__(self, title: str, how: Reading) -> None:
+    def __init__(self, title: str, how: Reading, all_utc: bool = False) -> None:
         self.title, self.how = title, how
+        self.all_utc = all_utc
+        """Something else than the times themselves says that they are in UTC, whatever DATA_TIMEZONE says."""
         self.pieces: list[_Piece] = []
         self.misfits: dict[str, tuple[object, str]] = {}
         """An order to the first line and text that can't be meant so."""
@@ -257,7 +259,7 @@ class Times:
     @property
     def in_utc(self) -> bool:
         """Every time says how far it is from UTC."""
-        return all(bool(piece.utc.all()) for piece in self.pieces)
+        return self.all_utc or all(bool(piece.utc.all()) for piece in self.pieces)
 
     @property
     def certain(self) -> bool:
@@ -330,7 +332,7 @@ class Times:
             at = piece.at.copy()
             if piece.open.any():
                 at[piece.open] = piece.meanings[order][piece.open]
-            if self.how.zone != "UTC" and not piece.utc.all():
+            if self.how.zone != "UTC" and not self.all_utc and not piece.utc.all():
                 naive = ~piece.utc
                 at[naive] = _to_utc(pd.Series(at[naive]), self.how.zone, self.title).to_numpy()
             parts.append(at)

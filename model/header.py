@@ -99,6 +99,11 @@ class Layout:
         """What the file calls a column."""
         return self.header[column] if self.header else "time"
 
+    def says_utc(self, column: int) -> bool:
+        """Whether the header says that a column of times is in UTC, or the column of their time of day."""
+        names = [self.header[i] for i in (column, self.clock) if i is not None] if self.header else []
+        return any(re.search(r"utc|gmt", _plain(name)) or re.search(r"[(\[]\s*z\s*[)\]]", name, re.I) for name in names)
+
 
 Matched = tuple[dict[str, int], list[int], int | None]
 """Our name to the column, the columns of times, and that of a second volume."""

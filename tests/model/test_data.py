@@ -98,6 +98,22 @@ def test_naive_times_of_another_zone(load: Load) -> None:
     assert str(loaded.bars.time[0]) == "2024-02-29T15:00:00"
 
 
+@pytest.mark.parametrize("title", ["Time (UTC)", "Gmt time", "UTC", "time_utc", "Time [Z]", "Open time (utc+0)"])
+def test_a_header_that_says_utc_holds_against_the_zone_of_naive_times(load: Load, title: str) -> None:
+    header = HEADER.replace("Open time", title) + ",Close time"
+    lines = [header, *(f"{line(i)},{hour(i)[:-5]}59:59" for i in range(ROWS))]
+    for zone in ("America/Phoenix", "Asia/Tokyo"):
+        loaded = load(lines, zone=zone)
+        assert (str(loaded.bars.time[0]), len(loaded.bars)) == ("2024-03-01T00:00:00", ROWS)
+
+
+def test_a_column_that_says_utc_holds_against_the_zone_of_naive_times(load: Load) -> None:
+    for zone, hours in (("UTC", 0), ("+00:00", 0), ("MST", 7)):
+        lines = [HEADER + ",timezone", *(f"{line(i)},{zone}" for i in range(ROWS))]
+        loaded = load(lines, zone="America/Phoenix")
+        assert str(loaded.bars.time[0]) == f"2024-03-01T{hours:02}:00:00"
+
+
 def test_naive_times_where_the_clock_goes_back_are_refused(load: Load) -> None:
     lines = [HEADER, *(line(i, t=f"{START + dt.timedelta(days=240, hours=i):%Y-%m-%d %H:%M}") for i in range(ROWS))]
     with pytest.raises(
