@@ -170,7 +170,7 @@ def _env(file: Path, home: Path, terminal: Terminal, as_json: bool) -> int:
     }
     unset = [*MISLEADING, *sorted(name for name in os.environ if SERVICE_ENDPOINT.fullmatch(name))]
     if as_json:
-        terminal.json(Environment("env", variables, unset))
+        terminal.json(Environment("env", variables, unset), with_secrets=True)
         return 0
     for name in unset:
         terminal.print(f"unset {name}")

@@ -133,10 +133,10 @@ class Terminal:
                 self._status = "\n".join(filter(None, (self._base, visible)))
                 self._draw()
 
-    def json(self, value: Any) -> None:
-        """The one object of --json."""
+    def json(self, value: Any, *, with_secrets: bool = False) -> None:
+        """The one object of --json. with_secrets: they are what was asked for."""
         self.answered = True
-        tree = KNOWN.hide_all(plain(value))
+        tree = plain(value) if with_secrets else KNOWN.hide_all(plain(value))
         text = dumps(finite(tree), indent=2) + "\n"
         for rows in _rows(tree):
             before, _, text = text.partition(f'"{rows}"')
