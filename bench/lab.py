@@ -18,12 +18,12 @@ SHOWN = 2_000  # characters of what a lab that has ended wrote last
 
 
 class Lab:
-    """A running lab, as a context manager. latency: milliseconds before each answer. module: what serves it.
+    """A running lab, as a context manager, which answers at once. module: what serves it.
 
     log_file: what it writes to its standard error, which stays where it was needed: after an error, or a bad end.
     """
 
-    def __init__(self, home: Path, latency: float = 0.0, *, module: str = "tests.lab") -> None:
+    def __init__(self, home: Path, *, module: str = "tests.lab") -> None:
         command = [sys.executable, "-m", module, "0", "--home", str(home), "--until-eof"]
         handle, name = tempfile.mkstemp(prefix="lab-", suffix=".log")
         self.log_file = Path(name)
@@ -37,7 +37,6 @@ class Lab:
             self._process.kill()
             raise RuntimeError(f"the lab did not start: {self.url} {self.ended()}")
         self.reset()
-        self.latency(latency)
 
     def __enter__(self) -> Lab:
         return self

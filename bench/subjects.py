@@ -41,10 +41,10 @@ def deploy_file() -> str:
 class Ours:
     """`python -m reconciler` in a folder of its own."""
 
-    def __init__(self, folder: Path, lab: Lab, data: Path, deploy: str | None = None) -> None:
+    def __init__(self, folder: Path, lab: Lab, data: Path) -> None:
         folder.mkdir()
         self.folder, self.lab = folder, lab
-        (folder / "deploy.yaml").write_text(deploy or deploy_file())
+        (folder / "deploy.yaml").write_text(deploy_file())
         (folder / "bad.yaml").write_text("name: x\nregoin: us-east-1\ndata: nowhere.csv\nimage: .\n")
         (folder / "data").mkdir()
         (folder / "data" / "sample.csv").symlink_to(data)

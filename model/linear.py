@@ -18,6 +18,8 @@ from model.rows import BLOCK, Rows
 Matrix = npt.NDArray[np.floating[Any]]
 CLIP = 4.0
 """Standardised inputs are cut at this many standard deviations."""
+STEPS = 12
+"""Steps of Newton's method, at most."""
 KEPT = 30_000_000
 """Numbers (240 MB) up to which standardised inputs are kept between the steps of a fit, not made again for each."""
 
@@ -195,16 +197,16 @@ def _normal(block: Block) -> tuple[Any, ...]:
     return block.inputs.T @ block.inputs, block.inputs.T @ block.labels
 
 
-def least_squares(inputs: Matrix | Rows, labels: Array, penalty: float = 0.0) -> Linear:
-    """Ridge regression; the intercept isn't penalised. `inputs` (n, p), `labels` (n,) without NaN."""
-    return least_squares_of(Together(inputs, labels), penalty)
+def least_squares(inputs: Matrix | Rows, labels: Array) -> Linear:
+    """Linear regression. `inputs` (n, p), `labels` (n,) without NaN."""
+    return least_squares_of(Together(inputs, labels))
 
 
-def least_squares_of(table: Table, penalty: float = 0.0) -> Linear:
+def least_squares_of(table: Table) -> Linear:
     """`least_squares` of a table, wherever it is."""
     size, standard = table.width + 1, Standard(*_moments(table), ones=True)
     gram, moment = table.sums([np.zeros((size, size)), np.zeros(size)], _normal, standard=standard)
-    ridge = np.full(size, penalty + 1e-9 * len(table))
+    ridge = np.full(size, 1e-9 * len(table))  # so that inputs which are the same can be solved, too; not the intercept
     ridge[0] = 0.0
     weights = _solve(gram + np.diag(ridge), moment)
     return Linear(standard.mean, standard.std, weights[1:], float(weights[0]))
@@ -217,28 +219,25 @@ def _newton(block: Block, weights: Array) -> tuple[Any, ...]:
     return z.T @ (w * (p - block.labels)), (z * (w * p * (1 - p))[:, None]).T @ z
 
 
-def logistic(
-    inputs: Matrix | Rows, labels: Array, penalty: float = 3000.0, steps: int = 12, weight: Array | None = None
-) -> Linear:
+def logistic(inputs: Matrix | Rows, labels: Array, penalty: float = 3000.0, weight: Array | None = None) -> Linear:
     """Logistic regression by Newton's method; its score is a log-odds.
 
     Args:
         inputs: shape (n, p).
         labels: 0 or 1, shape (n,).
         penalty: of the squared weights of standardised inputs.
-        steps: of Newton's method, at most.
         weight: how much each row counts, shape (n,), 1 on average; None: all the same.
     """
-    return logistic_of(Together(inputs, labels, weight), penalty, steps)
+    return logistic_of(Together(inputs, labels, weight), penalty)
 
 
-def logistic_of(table: Table, penalty: float = 3000.0, steps: int = 12) -> Linear:
+def logistic_of(table: Table, penalty: float = 3000.0) -> Linear:
     """`logistic` of a table, wherever it is."""
     size, standard = table.width + 1, Standard(*_moments(table), ones=True)
     ridge = np.full(size, penalty)
     ridge[0] = 0.0
     weights = np.zeros(size)
-    for _ in range(steps):
+    for _ in range(STEPS):
         start = [ridge * weights, np.diag(ridge + 1e-9 * len(table))]
         gradient, hessian = table.sums(start, _newton, weights, standard=standard)
         step = _solve(hessian, gradient)

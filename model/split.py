@@ -12,6 +12,8 @@ import numpy.typing as npt
 from model.errors import InputError
 
 MIN_TRAIN, MIN_TEST = 400, 100
+TAIL = 0.15
+"""Share of a training period that boosting stops early on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +46,9 @@ def walk_forward(rows: int, folds: int, first_train: float, embargo: int) -> lis
     return periods
 
 
-def tail(stop: int, embargo: int, share: float = 0.15) -> tuple[int, int]:
+def tail(stop: int, embargo: int) -> tuple[int, int]:
     """``(head_stop, tail_start)`` of a training period ``[0, stop)``: boosting stops early on its tail."""
-    start = int(stop * (1 - share))
+    start = int(stop * (1 - TAIL))
     return max(1, start - embargo), start
 
 

@@ -134,7 +134,7 @@ def _times_drawn(starts: npt.NDArray[np.int64], rows: int, block: int) -> npt.ND
     return np.asarray(np.cumsum(steps) + (ends >= rows).sum(), dtype=np.int16)
 
 
-def auc(labels: Array, scores: Array, seed: int, block: int = BLOCK) -> Estimate:
+def auc(labels: Array, scores: Array, seed: int) -> Estimate:
     """Area under the ROC curve, with its block bootstrap interval.
 
     It is the chance that a rise got a higher score than a fall, ties counting half; no number without both.
@@ -142,7 +142,7 @@ def auc(labels: Array, scores: Array, seed: int, block: int = BLOCK) -> Estimate
     rows = len(labels)
     if rows == 0:
         return Estimate(math.nan, math.nan, math.nan)
-    block = min(block, rows)
+    block = min(BLOCK, rows)
     ranks = _Ranks(labels, scores)
     samples = [ranks.auc(_times_drawn(starts, rows, block)) for starts in _starts(rows, seed, resamples(rows), block)]
     return _interval(ranks.auc(np.ones(rows, dtype=np.int16)), np.asarray(samples))

@@ -149,19 +149,13 @@ class Plot:
             anchor = "start" if at < self.left + 14 else "end" if at > self.right - 14 else "middle"
             self.text(at, self.bottom + 18, form(value), "t num", anchor)
 
-    def level(self, value: float, words: str = "", cls: str = "ref") -> None:
-        """A horizontal reference line, named at its right end."""
+    def level(self, value: float) -> None:
+        """A horizontal reference line."""
         at = self.py(value)
-        self.raw(f'<path class="{cls}" d="M{self.left} {at:.1f}H{self.right}"/>')
-        if words:
-            self.text(self.right, at - 5, words, "t", "end")
+        self.raw(f'<path class="ref" d="M{self.left} {at:.1f}H{self.right}"/>')
 
-    def svg(self, label: str, style: str = "") -> str:
+    def svg(self, label: str) -> str:
         """The finished drawing; `label` says in words what it shows."""
-        inner = f"<style>{style}</style>" if style else ""
         size = f'viewBox="0 0 {self.width} {self.height}" width="{self.width}" height="{self.height}"'
         body = "".join(self._parts)
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(label)}">'
-            f"{inner}{body}</svg>"
-        )
+        return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(label)}">{body}</svg>'

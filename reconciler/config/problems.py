@@ -11,6 +11,7 @@ from reconciler.core.secret import KNOWN
 from reconciler.core.text import line
 
 Path = tuple[str | int, ...]
+LONGEST_QUOTE, LONGEST_LINE = 60, 100  # characters of a value and of a line of the file, as they are shown
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,11 @@ def printable(text: str) -> str:
     return line(text).replace("\t", "\\t")
 
 
-def quoted(text: str, longest: int = 60) -> str:
+def quoted(text: str) -> str:
     """`text` in quotes, cut if it is long, without what is known to be secret in it."""
     text = printable(KNOWN.hide(text))
     mark = '"' if "'" in text else "'"
-    return f"{mark}{text if len(text) <= longest else text[: longest - 3] + '...'}{mark}"
+    return f"{mark}{text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 3] + '...'}{mark}"
 
 
 def _columns(text: str) -> int:
@@ -86,12 +87,12 @@ def _columns(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def _pointed(source: str, start: int, width: int, longest: int = 100) -> tuple[str, str]:
+def _pointed(source: str, start: int, width: int) -> tuple[str, str]:
     """The line without its indentation, cut around the place if it is long, and a line of ^ under the place."""
     visible = "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in source)
     cut = min(len(visible) - len(visible.lstrip()), start)
-    if start + width - cut > longest:
+    if start + width - cut > LONGEST_LINE:
         cut = max(cut, start - 20)
-    text = visible[cut : cut + longest].rstrip()
+    text = visible[cut : cut + LONGEST_LINE].rstrip()
     before, marked = visible[cut:start], visible[start : start + width]
-    return text, " " * _columns(before) + "^" * max(1, min(_columns(marked), longest - len(before)))
+    return text, " " * _columns(before) + "^" * max(1, min(_columns(marked), LONGEST_LINE - len(before)))

@@ -304,13 +304,12 @@ HEREDOC = re.compile(r"(\d*)<<(-?)\s*([^<]*)", re.ASCII)
 
 @dataclass(frozen=True)
 class Heredoc:
-    """A here-document that an instruction names. chomp: tabs before its lines don't count (`<<-`). expand: variables
-    in it are filled in, since no part of its name is quoted. content: with its line breaks.
+    """A here-document that an instruction names. chomp: tabs before its lines don't count (`<<-`). content: with its
+    line breaks.
     """
 
     name: str
     chomp: bool
-    expand: bool
     content: str = ""
 
 
@@ -323,8 +322,7 @@ def heredoc(word: str) -> Heredoc | None:
     plain.read()
     if len(plain.words) != 1:
         return None
-    quoted = any(quote in _without_escapes(match[3]) for quote in "'\"")
-    return Heredoc(plain.words[0], bool(match[2]), expand=not quoted)
+    return Heredoc(plain.words[0], bool(match[2]))
 
 
 def heredocs(line: str) -> list[Heredoc]:
@@ -337,10 +335,6 @@ def heredocs(line: str) -> list[Heredoc]:
     except WordError:
         return []
     return [document for word in lexer.words if (document := heredoc(word)) is not None]
-
-
-def _without_escapes(text: str) -> str:
-    return re.sub(r"\\.", "", text, flags=re.DOTALL)
 
 
 def split_words(text: str, escape: str = "\\") -> list[str]:

@@ -135,12 +135,9 @@ class ImageKind(Kind[ImageSpec]):
     )  # fmt: skip
     pattern: ClassVar[str] = r"[a-z0-9][a-z0-9._/-]{1,255}"
 
-    def __init__(
-        self, engine: Engine | None, report: Callable[[str], None], *, why_no_engine: str = "none was found"
-    ) -> None:
+    def __init__(self, engine: Engine | None, report: Callable[[str], None]) -> None:
         self._engine = engine
         self._report = report
-        self._why_no_engine = why_no_engine
 
     def use(self, engine: Engine) -> None:
         """Build with this engine: it is looked for only when something has to be built."""
@@ -240,7 +237,7 @@ class ImageKind(Kind[ImageSpec]):
         """The digest of what was pushed, and what it was built on."""
         engine = self._engine
         if engine is None:
-            raise no_engine(self._why_no_engine)
+            raise no_engine("none was found")
         inputs = want.build.inputs()
         if inputs.hash != want.inputs:
             raise changed(f"since the plan: {', '.join(changed_inputs(want.build.files, inputs.record)[:5])}")

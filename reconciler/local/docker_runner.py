@@ -56,10 +56,10 @@ class LocalImage:
 class LocalRunner:
     """Docker for images that Docker made, a process for the others. See `reconciler.local.runner.Runner`."""
 
-    def __init__(self, images: Path, find_digest: FindDigest, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, images: Path, find_digest: FindDigest) -> None:
         self._images = images
         self._find_digest = find_digest
-        self._environment = dict(os.environ if environment is None else environment)
+        self._environment = dict(os.environ)
         self._processes = ProcessRunner(images, find_digest)
         self._docker = DockerRunner(images, find_digest, self._environment)
         self.name = self._processes.name

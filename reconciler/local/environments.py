@@ -129,11 +129,11 @@ def _add_file(digest: hashlib._Hash, path: Path, rootfs: Path) -> str:
 
 
 class Environments:
-    """The environments in a folder. environ: the user's environment."""
+    """The environments in a folder, made with what pip and uv need of the user's environment."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._environ = dict(os.environ if environ is None else environ)
+        self._environ = dict(os.environ)
 
     def make(
         self,

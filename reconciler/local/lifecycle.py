@@ -33,6 +33,8 @@ from reconciler.local.seal import KEEP, KEPT, OBJECTS, PASSING, Unsealed, keeps,
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
+ANSWER_SECONDS = 5.0  # for what the server says of itself
+LOG_LINES = 8  # of a server that did not start
 RECORD: dict[str, type | tuple[type, ...]] = {
     "pid": int, "port": int, "birth": str, "started_at": (int, float), "access_key_id": str, "secret_access_key": str,
 }  # fmt: skip
@@ -214,9 +216,9 @@ def _read_record(home: Path) -> dict[str, Any] | None:
     return record if complete and record["pid"] > 1 and 0 < record["port"] < 65536 else None
 
 
-def _identify(port: int, keys: Keys, timeout: float = 5.0) -> dict[str, Any] | None:
+def _identify(port: int, keys: Keys) -> dict[str, Any] | None:
     """What the server says of itself, once it has proved that it has the secret; else None. The secret isn't sent."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     nonce = new_nonce()
     headers = {NONCE_HEADER: nonce, PROOF_HEADER: client_proof(keys, nonce)}
     try:
@@ -295,14 +297,14 @@ def _server_environment() -> dict[str, str]:
     return keep | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}  # for the sake of memory
 
 
-def _log_tail(log_file: Path, position: int, lines: int = 8) -> str:
+def _log_tail(log_file: Path, position: int) -> str:
     try:
         with log_file.open("rb") as log:
             log.seek(position)
             text = log.read().decode("utf-8", "replace").strip()
     except OSError:
         text = ""
-    tail = "\n".join("  " + line for line in text.splitlines()[-lines:])
+    tail = "\n".join("  " + line for line in text.splitlines()[-LOG_LINES:])
     return f" The end of its log, {log_file}:\n{tail}" if tail else f" Its log is {log_file}."
 
 
