@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # `python -m` looks for modules in the current folder first. That is the user's: their random.py isn't Python's.
+    del sys.path[0]
+
 import gc
 import os
-import sys
 
 
 def main() -> int:
