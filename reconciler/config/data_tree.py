@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from reconciler.config.storage import DataFile
 from reconciler.core.errors import UserError
 from reconciler.core.limits import OBJECT_KEY
 from reconciler.core.text import has_control
+from reconciler.core.wildcard import matches
 
 MOST = 100_000  # files of one entry
 
@@ -95,11 +94,16 @@ def _after(words: Sequence[str], at: set[int], name: str) -> set[int]:
     """Where in a pattern one is after a name, from these places; its length: at the end."""
     places = set()
     for place in at:
-        if place < len(words) and _word(words[place]).fullmatch(name):
+        if place < len(words) and is_of(words[place], name):
             places.add(place + 1)
             if words[place] == "**":
                 places.add(place)
     return _begin(words, places)
+
+
+def is_of(word: str, name: str) -> bool:
+    """Whether a name is one of a word of a pattern: `*` and `?` stand for anything but a dot at its beginning."""
+    return (word.startswith(".") or not name.startswith(".")) and matches(word, name)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -141,10 +145,3 @@ def _check(file: Here, top: Path) -> None:
             raise Refused(f"{printable_path} is a link to a file that doesn't exist", hint="remove it")
     if not file.path.is_file():
         raise Refused(f"{printable_path} is not a regular file", hint="remove it, or name the files by a pattern")
-
-
-@cache
-def _word(text: str) -> re.Pattern[str]:
-    """One name of a pattern: `*` and `?` stand for anything but a dot at its beginning."""
-    inner = "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in re.sub(r"\*+", "*", text))
-    return re.compile(("" if text.startswith(".") else r"(?!\.)") + inner, re.DOTALL)

@@ -11,6 +11,7 @@ import pytest
 from reconciler.config import data_tree
 from reconciler.config.data_tree import Refused, files_of
 from reconciler.config.storage import DataFile
+from tests.work import processor
 
 TREE = (
     "a.csv", "b.parquet", "empty", "sub/c.csv", "sub/deep/d.csv", "sub/with space.csv", "sub/plus+&=.csv",
@@ -105,6 +106,22 @@ def test_spaces_and_letters_of_any_script(tmp_path: Path, name: str) -> None:
     (tmp_path / "imgs").mkdir()
     (tmp_path / "imgs" / name).touch()
     assert names(tmp_path, "imgs/") == [name]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "is_of"),
+    [
+        ("*", "a", True), ("*", ".a", False), ("?a", ".a", False), (".*", ".a", True), (".?", ".a", True),
+        ("**", "a", True), ("**", ".a", False), ("a**b", "ab", True), ("***.csv", ".csv", False), ("a.*", "a.b", True),
+        ("[a]*", "a", False), ("?", "\n", True), ("*a?b*", "xaaab", True), ("", "", True), ("a+", "aa", False),
+    ],
+)  # fmt: skip
+def test_one_name_of_a_pattern(pattern: str, name: str, is_of: bool) -> None:
+    assert data_tree.is_of(pattern, name) is is_of
+
+
+def test_a_pattern_takes_no_time() -> None:
+    assert processor(lambda: data_tree.is_of("*a" * 30 + "b", "a" * 250)) < 1
 
 
 def test_in_the_order_in_which_s3_lists_them(base: Path) -> None:
