@@ -19,6 +19,7 @@ from reconciler.run.log_end import last_events
 PAGES = 100  # of a megabyte each, that one look at a stream reads
 Line = Callable[[str, str, float], None]  # container, text, seconds since the epoch
 RECENT = 200  # lines that are kept
+EXPIRED = "InvalidParameterException"  # of a token, after 24 hours
 
 
 @dataclass
@@ -146,6 +147,12 @@ class TaskLog:
                 )
             except Gone:
                 return  # the stream appears with its first line
+            except AwsError as error:
+                if error.code != EXPIRED or not stream.token:
+                    raise
+                # From the head, without what was read before.
+                stream.token, stream.skip, stream.lines_read = "", max(stream.skip, stream.lines_read), 0
+                continue
             # Only when all of a page is handed on does the next begin: an interruption loses no line.
             yield from page["events"]
             token = page["nextForwardToken"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from reconciler.core.errors import AwsError
 from reconciler.run import logs
 from reconciler.run.log_end import PAGES, last_events
 from reconciler.run.logs import TaskLog
@@ -84,3 +86,40 @@ def test_a_token_that_changes_for_ever_ends(monkeypatch: pytest.MonkeyPatch) -> 
     log.follow(["main"])
     assert log.read_all(lambda container, text, at: lines.append(text)) == 3
     assert aws.asked <= 14
+
+
+class Expiring(Endless):
+    """The same. expired: the token that was given last has."""
+
+    expired = False
+
+    def call(self, service: str, operation: str, nextToken: str = "", **params: Any) -> dict[str, Any]:  # noqa: N803
+        if nextToken and self.expired:
+            self.expired = False
+            raise AwsError(service, operation, "InvalidParameterException", "The specified nextToken is invalid.")
+        return super().call(service, operation, nextToken or "f/0", **params)
+
+
+@pytest.mark.parametrize("shown_before", [0, 2])
+def test_a_token_that_has_expired_costs_no_line(shown_before: int) -> None:
+    """It does after 24 hours: of a program that is silent for so long, or of a laptop that sleeps."""
+    aws, lines = Expiring(3), list[str]()
+    log = TaskLog(cast(Any, aws), "g", "p", "arn:task/1")
+    log.follow(["main"])
+    log.resume({"main": shown_before})
+    log.read(lambda container, text, at: lines.append(text))
+    aws.expired, aws.last = True, 6
+    log.read(lambda container, text, at: lines.append(text))
+    assert lines == [str(n) for n in range(shown_before, 6)]
+    assert log.seen == 6
+
+
+def test_another_refusal_of_a_log_is_told() -> None:
+    log = TaskLog(cast(Any, SimpleNamespace(call=_refused)), "g", "p", "arn:task/1")
+    log.follow(["main"])
+    with pytest.raises(AwsError, match="logGroupName"):
+        log.read(lambda container, text, at: None)
+
+
+def _refused(service: str, operation: str, **params: Any) -> Any:
+    raise AwsError(service, operation, "InvalidParameterException", "logGroupName is too long")
