@@ -12,10 +12,10 @@ from types import FrameType
 from typing import Any
 
 from reconciler.aws.clients import TRANSFER
-from reconciler.aws.iam_actions import actions_of
 from reconciler.image.kind import EVERY_KIND
 from reconciler.permissions.needs import NEEDS
 from reconciler.permissions.parts import FREE, OPTIONAL, OTHERS, PARTS, UNSEEN
+from tests.permissions.actions import actions_of
 
 # Through which others call.
 WAYS = {
