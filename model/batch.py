@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model import data, later, parquet, predict, targets
+from model import later, parquet, predict, targets
 from model.errors import InputError
 from model.reading import AS_IT_IS, Reading
 from model.store import Output
@@ -32,7 +32,7 @@ def table(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.dateti
     """
     content = predict.read_manifest(model_uri)
     models = predict.read_models(model_uri, content)
-    bars = data.load_uri(data_uri, how, now).bars
+    bars = predict.read_data(content, data_uri, how, now).bars
     if content["data"].get("has_flow") and not bars.flow:
         raise InputError(f"the model was trained on data with order flow, and {data_uri} has none")
     rows = np.arange(min(targets.MINIMUM_HISTORY - 1, len(bars)), len(bars))

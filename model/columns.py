@@ -34,12 +34,13 @@ class _NotPlain(Exception):
     """A column holds something else than plain numbers: all texts must be looked at."""
 
 
-def read(path: Path, how: Reading = AS_IT_IS, chunk: int = CHUNK) -> tuple[pd.DataFrame, dict[str, int]]:
+def read(path: Path, how: Reading = AS_IT_IS, chunk: int = CHUNK) -> tuple[pd.DataFrame, dict[str, int], bool]:
     """The file's known columns under our names, times in UTC, all others as float64.
 
     The frame's index is the line number in the file (in Parquet: the row's). Also returns the repairs: a last line that
     was cut in the middle is dropped (``cut_last_line``), as are further header lines (``repeated_header``). The file is
-    read `chunk` lines at a time, so that its texts are never all in memory.
+    read `chunk` lines at a time, so that its texts are never all in memory. Last, whether times were taken to be in the
+    zone of `how`, since nothing in the file says theirs.
 
     Raises:
         InputError: not a readable file, a missing column, a value that isn't a number or a time.
@@ -55,7 +56,7 @@ def read(path: Path, how: Reading = AS_IT_IS, chunk: int = CHUNK) -> tuple[pd.Da
     return _either(_Reader(layout, chunks, how, path.name, _ends_within_line(path) and encoding == "utf-8-sig"))
 
 
-def _either(reader: _Reader) -> tuple[pd.DataFrame, dict[str, int]]:
+def _either(reader: _Reader) -> tuple[pd.DataFrame, dict[str, int], bool]:
     """The rows as plain numbers, or else in the style in which all of them are written."""
     try:
         return reader.rows()
@@ -154,8 +155,8 @@ class _Reader:
         self.ends_within_line = ends_within_line
         self.repairs: dict[str, int] = {}
 
-    def rows(self, style: Style | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
-        """All rows; `style` says how numbers are written, if not plainly.
+    def rows(self, style: Style | None = None) -> tuple[pd.DataFrame, dict[str, int], bool]:
+        """What `read` returns; `style` says how numbers are written, if not plainly.
 
         Raises:
             InputError: a value isn't a number or a time.
@@ -177,7 +178,7 @@ class _Reader:
         if "close_time" in rows:
             how = dataclasses.replace(self.how, zone="UTC") if any(column.all_utc for column in times) else self.how
             rows["close_time"] = _last_close_time(rows, how)
-        return rows, self.repairs
+        return rows, self.repairs, not any(column.in_utc for column in times)
 
     def _zones(self, zones: pd.Series, times: list[dates.Times]) -> None:
         """Take UTC from a column of zones; refuse one that says more, unless the times or DATA_TIMEZONE say theirs."""

@@ -35,6 +35,8 @@ class Data:
     """Rows in the file."""
     repairs: dict[str, int]
     """What was mended, left out or noticed, by name; see `model.repair` and `model.plausible`."""
+    zoneless: bool = False
+    """Nothing in some file says which zone its times are in, so that they were taken to be in DATA_TIMEZONE."""
     earlier: int = 0
     """Hours before the first of `bars` that aren't held here, but on workers."""
 
@@ -61,6 +63,8 @@ class Table:
     rows: pd.DataFrame
     repairs: dict[str, int]
     sha256: str
+    zoneless: bool
+    """Its times were taken to be in DATA_TIMEZONE."""
 
     @property
     def first(self) -> pd.Timestamp:
@@ -136,8 +140,8 @@ def read(path: Path, how: Reading, name: str = "") -> Table:
     Raises:
         InputError: a value isn't a number or a time, or it isn't such a file.
     """
-    rows, repairs = columns.read(path, how)
-    return Table(name or path.name, rows, repairs, sha256_file(path))
+    rows, repairs, zoneless = columns.read(path, how)
+    return Table(name or path.name, rows, repairs, sha256_file(path), zoneless)
 
 
 def checked(
@@ -189,9 +193,8 @@ def _checked(
     rows = repair.prices(rows, repairs, is_part)
     plausible.check(rows, repairs, is_part)
     schema.check(rows)
-    return Data(
-        repair.to_bars(rows, repairs, is_part), checksum([table.sha256 for table in tables]), read_rows, repairs
-    )
+    bars, zoneless = repair.to_bars(rows, repairs, is_part), any(table.zoneless for table in tables)
+    return Data(bars, checksum([table.sha256 for table in tables]), read_rows, repairs, zoneless)
 
 
 def checksum(parts: Sequence[str]) -> str:
@@ -280,4 +283,5 @@ def joined(earlier: Data, later: Data) -> Data:
 
     o, h, low, c, v = (both(getattr(a, name), getattr(b, name)) for name in (*PRICES, "volume"))
     flow = {name: both(a.flow[name], b.flow[name]) for name in b.flow if a.flow}
-    return Data(Bars(time, o, h, low, c, v, flow), later.sha256, earlier.rows + later.rows, later.repairs)
+    bars, zoneless = Bars(time, o, h, low, c, v, flow), earlier.zoneless or later.zoneless
+    return Data(bars, later.sha256, earlier.rows + later.rows, later.repairs, zoneless)

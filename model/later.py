@@ -9,7 +9,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from model import baselines, boost, data, evaluate, features, linear, parquet, predict, targets
+from model import (
+    baselines,
+    boost,
+    data,
+    evaluate,
+    features,
+    linear,
+    parquet,
+    plausible,
+    predict,
+    same_hours,
+    store,
+    targets,
+)
 from model.bars import Bars
 from model.conformal import Calibration, quantiles
 from model.errors import InputError
@@ -48,7 +61,8 @@ def check(
     """
     content = predict.read_manifest(model_uri)
     models = predict.read_models(model_uri, content)
-    bars = _bars(data_uri, history_uri, how, now)
+    bars = _bars(content, data_uri, history_uri, how, now)
+    _of_one_series(model_uri, content, bars, data_uri)
     if content["data"].get("has_flow") and not bars.flow:
         raise InputError(f"the model was trained on data with order flow, and {history_uri or data_uri} has none")
     trained = np.datetime64(content["data"]["last"].removesuffix("Z"))
@@ -76,11 +90,35 @@ def check(
     }
 
 
-def _bars(data_uri: str, history_uri: str, how: Reading, now: dt.datetime | None) -> Bars:
-    dataset = data.load_uri(data_uri, how, now)
+def _bars(content: dict[str, Any], data_uri: str, history_uri: str, how: Reading, now: dt.datetime | None) -> Bars:
+    dataset = predict.read_data(content, data_uri, how, now)
     if history_uri:
-        dataset = data.joined(data.load_uri(history_uri, how, now), dataset)
+        dataset = data.joined(predict.read_data(content, history_uri, how, now), dataset)
     return dataset.bars
+
+
+def _of_one_series(model_uri: str, content: dict[str, Any], bars: Bars, source: str) -> None:
+    """Hold the bars against those that the run forecast from, where both have an hour.
+
+    Raises:
+        InputError: too many closes differ: another series, or its times are off.
+    """
+    try:
+        raw = predict.read_file(model_uri, parquet.PREDICTIONS, content)
+    except InputError:  # a model may have been copied without it
+        return
+    known = parquet.forecasts(raw, store.join(model_uri, parquet.PREDICTIONS))["close"]
+    ours = pd.Series(bars.close, (bars.time + np.timedelta64(1, "h")).astype("datetime64[us]"))
+    hours = known.index.intersection(ours.index)
+    a, b = (np.asarray(closes.loc[hours].to_numpy(), dtype=np.float64) for closes in (known, ours))
+    apart = np.abs(a / b - 1) > plausible.SAME
+    if apart.sum() > same_hours.MAX_OTHER * len(hours):
+        at = int(np.flatnonzero(apart)[0])
+        raise InputError(
+            f"{source} has other closes than the model's own data in {int(apart.sum())} of {len(hours)} common hours, "
+            f"{b[at]:g} for {a[at]:g} before {np.datetime64(hours[at], 's')}Z: it is of another series, or its times "
+            "are in another zone (DATA_TIMEZONE)"
+        )
 
 
 def outcomes(model_uri: str, data_uri: str, how: Reading = AS_IT_IS) -> pd.DataFrame:
@@ -93,7 +131,8 @@ def outcomes(model_uri: str, data_uri: str, how: Reading = AS_IT_IS) -> pd.DataF
     """
     content = predict.read_manifest(model_uri)
     models = predict.read_models(model_uri, content)
-    bars = _bars(data_uri, "", how, None)
+    bars = _bars(content, data_uri, "", how, None)
+    _of_one_series(model_uri, content, bars, data_uri)
     if content["data"].get("has_flow") and not bars.flow:
         raise InputError(f"{model_uri} was trained on data with order flow, and {data_uri} has none")
     trained = np.datetime64(content["data"]["last"].removesuffix("Z"))

@@ -35,6 +35,11 @@ def make(run: Run, out: Output) -> dict[str, Any]:
             "last": run.data.span[1],
             "has_flow": bool(run.bars.flow),
             "repairs": run.data.repairs,
+            "reading": {
+                "timezone": settings.reading.zone if run.data.zoneless else None,
+                "date_order": settings.reading.order or None,
+                "resample": settings.reading.resample,
+            },
         },
         "features": {
             "probe": features.probe(run.features),
@@ -87,6 +92,9 @@ def _read(manifest: dict[str, Any]) -> None:
     texts += [column["name"] for column in manifest["features"]["columns"]]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a text is none")
+    zone = manifest["data"].get("reading", {}).get("timezone")
+    if zone is not None and not isinstance(zone, str):
+        raise TypeError("a time zone is none")
     for moment in ("first", "last"):
         numpy.datetime64(manifest["data"][moment].removesuffix("Z"), "s")
     if not all(value is None or isinstance(value, int | float) for value in list(manifest["features"]["probe"])):

@@ -69,6 +69,24 @@ def read_models(uri: str, content: dict[str, Any]) -> dict[str, boost.Fitted]:
     return models
 
 
+def read_data(
+    content: dict[str, Any], data_uri: str, how: Reading = AS_IT_IS, now: dt.datetime | None = None
+) -> data.Data:
+    """Bars for a model with the manifest `content`, their times taken as in its training.
+
+    Raises:
+        InputError: as `data.load_uri`, or times that name no zone are taken to be in another zone than in the training.
+    """
+    dataset = data.load_uri(data_uri, how, now)
+    theirs = content["data"].get("reading", {}).get("timezone")  # none in a manifest of before there was such a part
+    if dataset.zoneless and theirs is not None and theirs != how.zone:
+        raise InputError(
+            f"the model was trained on times in {theirs} (DATA_TIMEZONE), and the times of {data_uri} would be read as "
+            f"in {how.zone}: set DATA_TIMEZONE={theirs}, or, where they are in UTC, call their column 'time (UTC)'"
+        )
+    return dataset
+
+
 def forecast(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.datetime | None = None) -> dict[str, Any]:
     """Forecast the hour that follows the last bar of the data.
 
@@ -84,7 +102,7 @@ def forecast(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.dat
     moment = (now or dt.datetime.now(dt.UTC)).astimezone(dt.UTC)
     content = read_manifest(model_uri)
     models = read_models(model_uri, content)
-    bars = data.load_uri(data_uri, how, moment).bars
+    bars = read_data(content, data_uri, how, moment).bars
     if len(bars) < targets.MINIMUM_HISTORY:
         raise InputError(f"{data_uri} has {len(bars)} hours: the features need {targets.MINIMUM_HISTORY}")
     has_flow = bool(content["data"].get("has_flow"))

@@ -70,6 +70,8 @@ class Summary:
     lowest: float
     highest: float
     """The lowest and the highest Close."""
+    zoneless: bool = False
+    """As that of `Data`."""
 
 
 # What workers do.
@@ -102,8 +104,9 @@ def summary(dataset: Data, name: str) -> Summary:
     edges = (b.time[0], b.time[-1], b.open[0], b.close[-1]) if len(b) else (NEVER, NEVER, np.nan, np.nan)
     first, last, opens, closes = edges
     lowest, highest = float(b.close[present].min(initial=np.inf)), float(b.close[present].max(initial=0))
+    repairs, zoneless = dataset.repairs, dataset.zoneless
     return Summary(
-        name, first, last, dataset.rows, dataset.repairs, float(opens), float(closes), counts, flow, lowest, highest
+        name, first, last, dataset.rows, repairs, float(opens), float(closes), counts, flow, lowest, highest, zoneless
     )
 
 
@@ -241,7 +244,8 @@ class Pieces:
         repairs["missing_hours"] = repairs.get("missing_hours", 0) + sum(self.gaps)
         repairs["longest_gap"] = max(repairs.get("longest_gap", 0), *self.gaps)
         repairs["empty_flow"] = len(self.without_flow) if any(part.flow for part in self.parts) else 0
-        return Data(bars, self.sha256, sum(part.rows for part in self.summaries), repairs, len(self) - len(bars))
+        rows, zoneless = (sum(part.rows for part in self.summaries), any(part.zoneless for part in self.summaries))
+        return Data(bars, self.sha256, rows, repairs, zoneless, len(self) - len(bars))
 
     def over(self, start: int, stop: int) -> list[int]:
         """The numbers of the pieces that hold hours from `start` to `stop`."""

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import compare, data, later, predict, sample, train
+from model import batch, compare, data, later, predict, sample, train
 from model.errors import InputError
+from model.reading import Reading
 from model.run import Run
 from tests.model.conftest import quick
 
@@ -45,6 +46,43 @@ def test_predict_refuses_what_does_not_match(finished: tuple[Run, Path], sample_
     short = tmp_path / "short.csv"
     sample.write(short, 400, 1)
     refused(str(out), "the features need 720", short)
+
+
+def test_times_are_taken_to_be_in_the_zone_of_the_training(
+    finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path
+) -> None:
+    """Read in another zone than in the training, the same file gave a forecast for another hour."""
+    out, phoenix = str(finished[1]), Reading(zone="America/Phoenix")
+    assert predict.read_manifest(out)["data"]["reading"] == {"timezone": "UTC", "date_order": None, "resample": False}
+    for use in (predict.forecast, batch.table, later.check, later.outcomes):
+        with pytest.raises(InputError, match=r"trained on times in UTC .* would be read as in America/Phoenix"):
+            use(out, str(sample_csv), phoenix)
+    in_utc = tmp_path / "utc.csv"  # says so itself, and may be read with any DATA_TIMEZONE
+    in_utc.write_text(sample_csv.read_text().replace("Open time", "Time (UTC)", 1))
+    hour = predict.forecast(out, str(sample_csv))["hour"]
+    assert predict.forecast(out, str(in_utc), phoenix)["hour"] == hour
+    before = tmp_path / "before"  # a model of before the manifest said how its data was read
+    shutil.copytree(out, before)
+    content = json.loads((before / "manifest.json").read_text())
+    del content["data"]["reading"]
+    (before / "manifest.json").write_text(json.dumps(content))
+    assert predict.forecast(str(before), str(sample_csv), phoenix)["hour"] != hour
+
+
+def test_bars_that_are_hours_off_those_of_the_training_are_refused(
+    finished: tuple[Run, Path], sample_csv: Path, tmp_path: Path
+) -> None:
+    out, shifted = str(finished[1]), tmp_path / "shifted.csv"
+    header, *lines = sample_csv.read_text().splitlines()
+    late = [f"{np.datetime64(line[:19]) + np.timedelta64(7, 'h')}{line[19:]}" for line in lines]
+    shifted.write_text("\n".join([header, *late]) + "\n")
+    for use in (later.check, later.outcomes):
+        with pytest.raises(InputError, match=r"has other closes .* in \d+ of 1800 common hours"):
+            use(out, str(shifted))
+    last = lines[-40].split(",")  # one bar that the exchange has corrected is no other series
+    last[4] = last[1]
+    shifted.write_text("\n".join([header, *lines[:-40], ",".join(last), *lines[-39:]]) + "\n")
+    assert len(later.outcomes(out, str(shifted))) == 1
 
 
 def test_predict_knows_nothing_but_the_data_it_is_given(
