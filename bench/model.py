@@ -178,11 +178,25 @@ def _stand_in(labels: Any, parts: Any) -> Any:
         f.fold[fold.test_start : fold.test_stop] = fold.number
     tested = ~np.isnan(f.fold)
     values = {
-        "p_up": rng.uniform(0.4, 0.6, rows), "p_logistic": rng.uniform(0.4, 0.6, rows), "p_base": np.full(rows, 0.5),
-        "ret": np.zeros(rows), "lv": labels.lv_now, "lv_har": labels.lv_now, "lower": low, "upper": high,
-        "base_lower": low, "base_upper": high, "har_lower": low, "har_upper": high, "lhar_lower": low,
-        "lhar_upper": high, "lv_lhar": labels.lv_now, "var": variance, "var_har": variance, "var_lhar": variance,
-    }  # fmt: skip
+        "p_up": rng.uniform(0.4, 0.6, rows),
+        "p_logistic": rng.uniform(0.4, 0.6, rows),
+        "p_base": np.full(rows, 0.5),
+        "ret": np.zeros(rows),
+        "lv": labels.lv_now,
+        "lv_har": labels.lv_now,
+        "lower": low,
+        "upper": high,
+        "base_lower": low,
+        "base_upper": high,
+        "har_lower": low,
+        "har_upper": high,
+        "lhar_lower": low,
+        "lhar_upper": high,
+        "lv_lhar": labels.lv_now,
+        "var": variance,
+        "var_har": variance,
+        "var_lhar": variance,
+    }
     for name, made in values.items():
         getattr(f, name)[tested] = made[tested]
     return f

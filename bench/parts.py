@@ -146,11 +146,17 @@ def train(data: str, output: str, scheduler: str, workers: int, limit: int, roun
     params = {target: dataclasses.replace(known, **few) for target, known in DEFAULTS.items()}
     program.train(
         Settings(
-            data=data, output=output, folds=FOLDS, params=params, scheduler=scheduler, workers=workers,
-            memory=limit * 2**20, threads=2,
+            data=data,
+            output=output,
+            folds=FOLDS,
+            params=params,
+            scheduler=scheduler,
+            workers=workers,
+            memory=limit * 2**20,
+            threads=2,
         ),
         NOW,
-    )  # fmt: skip
+    )
 
 
 def run(data: Path, workers: int, limit: int, rounds: int, keep: Path) -> dict[str, Any]:

@@ -69,9 +69,13 @@ class Many:
         (here / "prices.csv").write_text("a\n1\n")
         summary = str(here / "summary.md")
         env = {
-            "HOME": str(here), "XDG_CACHE_HOME": str(here / "cache"), "PYTHONPATH": str(ROOT),
-            "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": summary, "GITHUB_OUTPUT": str(here / "output"),
-        }  # fmt: skip
+            "HOME": str(here),
+            "XDG_CACHE_HOME": str(here / "cache"),
+            "PYTHONPATH": str(ROOT),
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_STEP_SUMMARY": summary,
+            "GITHUB_OUTPUT": str(here / "output"),
+        }
         try:
             return process([sys.executable, *words], here, self.lab, env=env)
         finally:

@@ -44,16 +44,32 @@ def a_run(number: int, newest: float, total: int) -> Run:
     run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(at))}-{mark}"
     failed = number % 10 == 9
     attempt = Attempt(
-        1, "FARGATE", token(run_id, 1), at, ARN.format(number), Event.ERROR if failed else Event.SUCCESS,
-        exit_code=int(failed), started=at + 20, stopped=at + 50,
-    )  # fmt: skip
+        1,
+        "FARGATE",
+        token(run_id, 1),
+        at,
+        ARN.format(number),
+        Event.ERROR if failed else Event.SUCCESS,
+        exit_code=int(failed),
+        started=at + 20,
+        stopped=at + 50,
+    )
     metrics = {METRIC: random.Random(number).random(), "rows": float(number)}
     return Run(
-        id=run_id, fingerprint=mark * 8, state=State.FAILED if failed else State.SUCCEEDED, created=at,
-        inputs={"cpu": 256, "memory": 512, "image": "python:3.13-slim"}, output=output_prefix(run_id), cluster="tiny",
-        container="tiny", attempts=(attempt,), exit_code=int(failed), cost=0.01, metrics={} if failed else metrics,
+        id=run_id,
+        fingerprint=mark * 8,
+        state=State.FAILED if failed else State.SUCCEEDED,
+        created=at,
+        inputs={"cpu": 256, "memory": 512, "image": "python:3.13-slim"},
+        output=output_prefix(run_id),
+        cluster="tiny",
+        container="tiny",
+        attempts=(attempt,),
+        exit_code=int(failed),
+        cost=0.01,
+        metrics={} if failed else metrics,
         overrides=Overrides({"N": str(number)}),
-    )  # fmt: skip
+    )
 
 
 class Inside:

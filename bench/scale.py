@@ -67,9 +67,11 @@ def nodes(names: Names, count: int) -> Iterator[Node]:
             environment={"S3_BUCKET": bucket},
             log_driver="awslogs",
             log_options={
-                "awslogs-group": f"/ecs/{key}", "awslogs-region": names.deploy.region, "awslogs-stream-prefix": "ecs"
+                "awslogs-group": f"/ecs/{key}",
+                "awslogs-region": names.deploy.region,
+                "awslogs-stream-prefix": "ecs",
             },
-        )  # fmt: skip
+        )
         definition = TaskDefinitionSpec(
             name=f"ml-{key}",
             cpu=1024,

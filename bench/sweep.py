@@ -76,10 +76,15 @@ def sweep(count: int, parallel: int, folder: Path, lab: Lab) -> dict[str, Any]:
         tasks += times
         rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
         measured[part] = {
-            "code": code, "seconds": round(time.perf_counter() - began, 1), "MB": round(memory),
-            "server MB": round(lab.memory), "tasks": len(times), "launches a second": round(rate, 1),
-            "requests": lab.operations(), "runs": (answer.get("sweep") or {}).get("counts"),
-        }  # fmt: skip
+            "code": code,
+            "seconds": round(time.perf_counter() - began, 1),
+            "MB": round(memory),
+            "server MB": round(lab.memory),
+            "tasks": len(times),
+            "launches a second": round(rate, 1),
+            "requests": lab.operations(),
+            "runs": (answer.get("sweep") or {}).get("counts"),
+        }
     measured["tasks"] = len(tasks)
     return measured
 

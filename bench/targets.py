@@ -16,8 +16,7 @@ MOTO = "moto's own server"
 CP = "aws s3 cp"
 METRIC = "loss"  # of the runs whose lists are measured
 FREE, LIMITED = "reconciler, no limit", "reconciler, 20 a second"
-PEERS = {"terraform": TERRAFORM, "bare": BARE, "python": PYTHON, "pydantic": PYDANTIC,
-         "cp": CP}  # fmt: skip
+PEERS = {"terraform": TERRAFORM, "bare": BARE, "python": PYTHON, "pydantic": PYDANTIC, "cp": CP}
 FASTER = ("terraform", "cp")  # in which a larger ratio is better
 MISSED = "MISSED"
 WORDS = {

@@ -98,10 +98,14 @@ def _environment(folder: Path, aws: LocalAws) -> dict[str, str]:
     config = folder / "aws-config"
     config.write_text("[default]\ns3 =\n  preferred_transfer_client = crt\n  addressing_style = path\n")
     return {
-        "AWS_ENDPOINT_URL": aws.endpoint_url, "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": str(config),
-        "AWS_ACCESS_KEY_ID": aws.keys.access_key_id, "AWS_SECRET_ACCESS_KEY": aws.keys.secret_access_key,
-        "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "default",
-    }  # fmt: skip
+        "AWS_ENDPOINT_URL": aws.endpoint_url,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_ACCESS_KEY_ID": aws.keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": aws.keys.secret_access_key,
+        "AWS_SESSION_TOKEN": "",
+        "AWS_PROFILE": "default",
+    }
 
 
 def main() -> int:

@@ -120,9 +120,14 @@ def track(
     # Rows without a score teach nothing; of the others row t is judged before row t + 1 is made.
     rows = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
     walk = zip(
-        rows.tolist(), scores[rows].tolist(), low[rows].tolist(), high[rows].tolist(), hour[rows].tolist(),
-        regime[rows].tolist(), strict=True,
-    )  # fmt: skip
+        rows.tolist(),
+        scores[rows].tolist(),
+        low[rows].tolist(),
+        high[rows].tolist(),
+        hour[rows].tolist(),
+        regime[rows].tolist(),
+        strict=True,
+    )
     for row, score, bottom, top, h, r in walk:
         log = of_hour[h] + of_regime[r]
         logs[row] = log

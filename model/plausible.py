@@ -200,10 +200,14 @@ def _spring_gaps(time: npt.NDArray[np.datetime64]) -> int:
     """
     stamps = pd.DatetimeIndex(time)
     gaps = stamps[:-1][np.diff(time) == 2 * HOUR] + pd.Timedelta(hours=1)
-    sundays = {g.year for g in gaps if g.month == 3 and g.day_of_week == 6 and g.hour in (1, 2, 3)
-               and (g.day >= 25 or 8 <= g.day <= 14)}  # fmt: skip
+    sundays = {
+        g.year
+        for g in gaps
+        if g.month == 3 and g.day_of_week == 6 and g.hour in (1, 2, 3) and (g.day >= 25 or 8 <= g.day <= 14)
+    }
     years = {
-        year for year in range(stamps[0].year, stamps[-1].year + 1)
+        year
+        for year in range(stamps[0].year, stamps[-1].year + 1)
         if stamps[0] < pd.Timestamp(year, 3, 8) and stamps[-1] > pd.Timestamp(year, 4, 1)
-    }  # fmt: skip
+    }
     return len(sundays) if years and years <= sundays else 0

@@ -45,12 +45,16 @@ def to_hours(rows: pd.DataFrame, apart: pd.Timedelta, repairs: dict[str, int]) -
     for name in rows.columns.intersection(["open", "high", "low", "close", "volume", *FLOW]):
         values = rows[name].to_numpy()
         columns[name] = (
-            values[start] if name == "open"
-            else values[stop] if name == "close"
-            else np.maximum.reduceat(values, start) if name == "high"
-            else np.minimum.reduceat(values, start) if name == "low"
+            values[start]
+            if name == "open"
+            else values[stop]
+            if name == "close"
+            else np.maximum.reduceat(values, start)
+            if name == "high"
+            else np.minimum.reduceat(values, start)
+            if name == "low"
             else np.add.reduceat(values, start)
-        )  # fmt: skip
+        )
     hours = pd.DataFrame(columns, index=rows.index[start])
     whole = stop - start + 1 == parts
     repairs["incomplete_hours"] = int((~whole).sum())

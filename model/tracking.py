@@ -204,8 +204,10 @@ def open_run(env: Mapping[str, str], name: str, tags: Mapping[str, str]) -> Mlfl
     if not uri:
         return None
     if not re.match(r"https?://[^/?#]", uri):
-        raise InputError(f"MLFLOW_TRACKING_URI is {uri!r}: use the http(s) address of a tracking server, "
-                         "or leave it unset (the run record is written in any case)")  # fmt: skip
+        raise InputError(
+            f"MLFLOW_TRACKING_URI is {uri!r}: use the http(s) address of a tracking server, "
+            "or leave it unset (the run record is written in any case)"
+        )
     run = MlflowRun({**env, "MLFLOW_TRACKING_URI": uri})
     try:
         run.begin(name, tags)
@@ -216,8 +218,9 @@ def open_run(env: Mapping[str, str], name: str, tags: Mapping[str, str]) -> Mlfl
     return run
 
 
-def finish(run: MlflowRun, params: Mapping[str, object], metrics: list[tuple[str, float, int]],
-           files: Mapping[str, bytes]) -> None:  # fmt: skip
+def finish(
+    run: MlflowRun, params: Mapping[str, object], metrics: list[tuple[str, float, int]], files: Mapping[str, bytes]
+) -> None:
     """Log everything and close the run; a failure is a warning."""
     try:
         run.log(params, metrics)

@@ -130,9 +130,15 @@ class Stretch:
     """Rows from `start` to `stop` of what was taken of each piece: a table (`linear.Table`) that lies on workers."""
 
     def __init__(
-        self, pieces: Pieces, taken: Sequence[Any], start: int, stop: int, half_life: float = 0, of_har: bool = False,
+        self,
+        pieces: Pieces,
+        taken: Sequence[Any],
+        start: int,
+        stop: int,
+        half_life: float = 0,
+        of_har: bool = False,
         width: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.pieces, self.taken, self.start, self.stop = pieces, taken, start, stop
         self.width, self._of_har = width, of_har
         self.over = pieces.over(start, stop)

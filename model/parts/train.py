@@ -83,9 +83,14 @@ def train(settings: Settings, now: dt.datetime | None = None) -> Run:
 
 
 def _finish(
-    settings: Settings, pieces: Pieces, folds: list[Fold], result: Result, forecast: Forecast, out: Output,
+    settings: Settings,
+    pieces: Pieces,
+    folds: list[Fold],
+    result: Result,
+    forecast: Forecast,
+    out: Output,
     stages: progress.Stages,
-) -> Run:  # fmt: skip
+) -> Run:
     """From forecasts to outputs."""
     late, matrix, result.forecasts = _latest(pieces, forecast, LATEST)
     with stages("forecasts scored") as values:

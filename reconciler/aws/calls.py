@@ -71,12 +71,14 @@ class Aws:
         region: str,
         *,
         session: Any = None,
-        endpoint_url: str | None = None, read_only: bool = False, patience: float = 0.0,
+        endpoint_url: str | None = None,
+        read_only: bool = False,
+        patience: float = 0.0,
         clock: Clock | None = None,
         before_write: Callable[[], None] = lambda: None,
         on_wait: Callable[[Waiting], None] = lambda waiting: None,
         on_call: Callable[[Call], None] = lambda call: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.region = region
         self.read_only = read_only
         self.clock = clock or SystemClock()

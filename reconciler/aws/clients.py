@@ -40,9 +40,14 @@ class Clients:
     """
 
     def __init__(
-        self, region: str, session: Any, endpoint_url: str | None, is_write: Callable[[str], bool],
-        before_write: Callable[[], None], patience: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        region: str,
+        session: Any,
+        endpoint_url: str | None,
+        is_write: Callable[[str], bool],
+        before_write: Callable[[], None],
+        patience: float = 0.0,
+    ) -> None:
         self._patience = patience
         self._region, self._session, self._endpoint_url = region, session, endpoint_url
         self._is_write, self._before_write = is_write, before_write

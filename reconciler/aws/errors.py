@@ -217,7 +217,7 @@ HINTS = {
     **dict.fromkeys(QUOTA, "a quota of the account is used up: delete what isn't needed, or ask for more"),
     **dict.fromkeys(("RequestTimeTooSkewed", "RequestInTheFuture", "RequestExpired"), CLOCK),
     "OptInRequired": "the account isn't signed up for this service or region: enable it in the AWS console",
-}  # fmt: skip
+}
 
 
 def classify(service: str, operation: str, code: str, message: str, *, fresh: bool = False, status: int = 0) -> Rule:

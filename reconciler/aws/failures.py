@@ -153,8 +153,9 @@ def _place(error: Any) -> str:
     lines = [number for number, _ in getattr(cause, "errors", ())] or [getattr(cause, "lineno", None)]
     fault = {
         "MissingSectionHeaderError": "there is no [section] before this line",
-        "DuplicateSectionError": "this section is there twice", "DuplicateOptionError": "this key is there twice",
-    }.get(type(cause).__name__, "this is neither [section] nor key = value")  # fmt: skip
+        "DuplicateSectionError": "this section is there twice",
+        "DuplicateOptionError": "this key is there twice",
+    }.get(type(cause).__name__, "this is neither [section] nor key = value")
     return f"{path}:{lines[0]}: {fault}" if lines[0] else str(error)
 
 

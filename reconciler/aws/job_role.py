@@ -94,9 +94,12 @@ def new_token(environ: Mapping[str, str], attempts: int = 1, sleep: Callable[[fl
     import tenacity  # as in aws/calls.py; most commands have no role to take
 
     retrying = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(attempts), wait=tenacity.wait_exponential(0.5),
-        retry=tenacity.retry_if_exception_type(_Lost), sleep=sleep, reraise=True,
-    )  # fmt: skip
+        stop=tenacity.stop_after_attempt(attempts),
+        wait=tenacity.wait_exponential(0.5),
+        retry=tenacity.retry_if_exception_type(_Lost),
+        sleep=sleep,
+        reraise=True,
+    )
     token: str = retrying(_ask, urllib.request.Request(joined, headers=headers))  # noqa: S310
     KNOWN.add(token)
     return token
@@ -127,9 +130,12 @@ class JobRole(CredentialProvider):  # type: ignore[misc]  # botocore has no type
     CANONICAL_NAME = None
 
     def __init__(
-        self, environ: Mapping[str, str], sts: Callable[[], Any],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC), sleep: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+        self,
+        environ: Mapping[str, str],
+        sts: Callable[[], Any],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         super().__init__()
         self._environ, self._new_sts, self._now, self._sleep = environ, sts, now, sleep
         self._sts: Any = None
@@ -142,9 +148,16 @@ class JobRole(CredentialProvider):  # type: ignore[misc]  # botocore has no type
         self._sts = self._new_sts()  # by the thread that makes clients: a session isn't for several
         first = self._assume()
         return RefreshableCredentials(
-            first["access_key"], first["secret_key"], first["token"], datetime.fromisoformat(first["expiry_time"]),
-            self._renew, METHOD, time_fetcher=self._now, advisory_timeout=EARLY, mandatory_timeout=LAST,
-        )  # fmt: skip
+            first["access_key"],
+            first["secret_key"],
+            first["token"],
+            datetime.fromisoformat(first["expiry_time"]),
+            self._renew,
+            METHOD,
+            time_fetcher=self._now,
+            advisory_timeout=EARLY,
+            mandatory_timeout=LAST,
+        )
 
     def _renew(self) -> dict[str, str]:
         """New credentials. While the old ones do, it isn't tried at each call again."""
@@ -181,9 +194,11 @@ class JobRole(CredentialProvider):  # type: ignore[misc]  # botocore has no type
         for secret in (credentials["SecretAccessKey"], credentials["SessionToken"]):
             KNOWN.add(secret)
         return {
-            "access_key": credentials["AccessKeyId"], "secret_key": credentials["SecretAccessKey"],
-            "token": credentials["SessionToken"], "expiry_time": credentials["Expiration"].isoformat(),
-        }  # fmt: skip
+            "access_key": credentials["AccessKeyId"],
+            "secret_key": credentials["SecretAccessKey"],
+            "token": credentials["SessionToken"],
+            "expiry_time": credentials["Expiration"].isoformat(),
+        }
 
 
 def session_name(environ: Mapping[str, str]) -> str:
@@ -205,9 +220,12 @@ def take_roles(session: Any, environ: Mapping[str, str], region: str) -> None:
         url = environ.get("AWS_ENDPOINT_URL_STS") or environ.get("AWS_ENDPOINT_URL") or ""
         loopback = urlsplit(url).hostname in LOOPBACK
         config = Config(
-            signature_version=UNSIGNED, proxies={} if loopback else None, connect_timeout=SECONDS, read_timeout=SECONDS,
+            signature_version=UNSIGNED,
+            proxies={} if loopback else None,
+            connect_timeout=SECONDS,
+            read_timeout=SECONDS,
             retries={"total_max_attempts": 4, "mode": "standard"},
-        )  # fmt: skip
+        )
         none = dict.fromkeys(("aws_access_key_id", "aws_secret_access_key"), "none")  # or it would ask for the role's
         return session.create_client("sts", region_name=sts_region, config=config, **none)
 

@@ -164,9 +164,12 @@ def _where(command: Parser, *, aws: bool = True, variables: bool = False) -> Non
     command.add_argument("file", nargs="?", type=Path, default="deploy.yaml", help="(default: %(default)s)")
     if variables:
         command.add_argument(
-            "--env", action="append", default=[], metavar="NAME|NAME=VALUE",
+            "--env",
+            action="append",
+            default=[],
+            metavar="NAME|NAME=VALUE",
             help="NAME: use this environment; NAME=VALUE: set this variable, for this run only; may be repeated",
-        )  # fmt: skip
+        )
     else:
         _environment(command)
     if aws:

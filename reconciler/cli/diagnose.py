@@ -158,8 +158,9 @@ def advice(context: Path, module: str) -> str:
         name = module_paths[0].relative_to(context)
         return f"{name} is in the build context: COPY it, and start the program from the folder that it is in"
     pattern = re.compile(rf"""(?im)^[ \t"'-]*{module.replace("_", "[-_.]")}(?![\w-])""")
-    for file in sorted([*context.glob("*requirements*.txt"), *context.glob("requirements/*.txt"),
-                        context / "pyproject.toml"]):  # fmt: skip
+    for file in sorted(
+        [*context.glob("*requirements*.txt"), *context.glob("requirements/*.txt"), context / "pyproject.toml"]
+    ):
         try:
             text = file.read_text(errors="replace") if file.stat().st_size < LONGEST_FILE else ""
         except OSError:

@@ -161,9 +161,11 @@ def _run_locally(home: Path, run: Run, container: str, words: tuple[str, ...], t
     if running is None:
         raise UserError("the embedded AWS doesn't run any more")
     body = {
-        "task": task_id(run.task_arn), "container": container, "words": list(words),
+        "task": task_id(run.task_arn),
+        "container": container,
+        "words": list(words),
         "terminal": sys.stdin.isatty() and sys.stdout.isatty(),
-    }  # fmt: skip
+    }
     _, inside = request(running.endpoint_url, running.keys, "POST", "/_reconciler/inside", body)
     if inside is None:
         raise UserError(f"nothing runs in the task of run {run.id} any more")
@@ -217,9 +219,12 @@ def _plugin() -> str:
 
 
 def _child(
-    words: list[str], environment: Mapping[str, str], folder: str | None, has_ended: Callable[[], bool] | None,
+    words: list[str],
+    environment: Mapping[str, str],
+    folder: str | None,
+    has_ended: Callable[[], bool] | None,
     output: Any,
-) -> int:  # fmt: skip
+) -> int:
     """Run it with our terminal. Ctrl-C is the child's: it is in the foreground as we are. has_ended: whether the task
     is over, None where the session ends with it by itself.
 

@@ -79,9 +79,13 @@ def applied(
     with suppress(ReconcilerError):
         place = log_place(deployment.aws, place, run)
     run = replace(
-        run, reason=KNOWN.hide(run.reason),  # before it is cut
-        cluster=place.cluster, container=place.container, log_group=place.log_group, log_prefix=place.log_prefix,
-    )  # fmt: skip
+        run,
+        reason=KNOWN.hide(run.reason),  # before it is cut
+        cluster=place.cluster,
+        container=place.container,
+        log_group=place.log_group,
+        log_prefix=place.log_prefix,
+    )
     image = f"{deployment.names.repository_uri}@{digest}" if digest else deployment.present_image
     _summary(terminal, markdown.run(run, verdict, deployment.aws.region, image, past[::-1], why, linked=linked))
 

@@ -46,9 +46,17 @@ class LikeWork(SingleWork):
     """One task that is what an earlier run was. like: the earlier run's id or a part of it."""
 
     def __init__(
-        self, target: Target, deployment: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str,
-        overrides: Overrides, like: str, *, detach: bool,
-    ) -> None:  # fmt: skip
+        self,
+        target: Target,
+        deployment: Deployment,
+        runs: Runs,
+        terminal: Terminal,
+        on_interrupt: str,
+        overrides: Overrides,
+        like: str,
+        *,
+        detach: bool,
+    ) -> None:
         super().__init__(target, deployment, runs, terminal, on_interrupt, overrides, detach=detach)
         self.like = like
         self.earlier: Earlier | None = None

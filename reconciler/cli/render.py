@@ -191,8 +191,11 @@ def plan_json(plan: Plan, data: Sequence[GivenData] = ()) -> PlanObject:
     """The plan as one object. data: what was found in S3."""
     steps = [_step_json(step) for step in plan.steps]
     answer: PlanObject = {
-        "version": VERSION, "deploy": plan.deploy, "summary": cast("PlanSummary", plan.summary), "steps": steps,
-    }  # fmt: skip
+        "version": VERSION,
+        "deploy": plan.deploy,
+        "summary": cast("PlanSummary", plan.summary),
+        "steps": steps,
+    }
     return {**answer, "data": [_data_json(source) for source in data]} if data else answer
 
 

@@ -78,9 +78,15 @@ def work_of(target: Target, deployment: Deployment, this_run: ThisRun, terminal:
     own_variables = (*each_run(deployment.deploy.run.checkpoint), *(VARIABLES if deployment.deploy.run.workers else ()))
     managed = [provider in deployment.deploy.managed_providers for provider in deployment.deploy.run.capacity]
     overrides = parse(
-        this_run.env, this_run.cpu, this_run.memory, this_run.command, (task.cpu, task.memory), own_variables,
-        deployment.deploy.requirements if any(managed) else None, fargate=not all(managed),
-    )  # fmt: skip
+        this_run.env,
+        this_run.cpu,
+        this_run.memory,
+        this_run.command,
+        (task.cpu, task.memory),
+        own_variables,
+        deployment.deploy.requirements if any(managed) else None,
+        fargate=not all(managed),
+    )
     KNOWN.learn_all(plain(overrides))
     secret = {
         name for name, parameter in deployment.deploy.parameters.items() if parameter.give_as == "secret"
@@ -125,9 +131,16 @@ class SingleWork:
     """The work of one run: a task, or nothing where one with the same inputs succeeded."""
 
     def __init__(
-        self, target: Target, deployment: Deployment, runs: Runs, terminal: Terminal, on_interrupt: str,
-        overrides: Overrides, *, detach: bool,
-    ) -> None:  # fmt: skip
+        self,
+        target: Target,
+        deployment: Deployment,
+        runs: Runs,
+        terminal: Terminal,
+        on_interrupt: str,
+        overrides: Overrides,
+        *,
+        detach: bool,
+    ) -> None:
         self.target, self.deployment, self.runs, self.terminal = target, deployment, runs, terminal
         self.on_interrupt, self.overrides, self.detach = on_interrupt, overrides, detach
         self.decision: Decision | None = None
@@ -224,9 +237,15 @@ class SingleWork:
             return 0
         if self.run is not None and self.launch is not None:
             self.run, code = watch(
-                self.terminal, self.target, self.deployment, self.runs, self.launch, self.run, self.on_interrupt,
+                self.terminal,
+                self.target,
+                self.deployment,
+                self.runs,
+                self.launch,
+                self.run,
+                self.on_interrupt,
                 overrides=self.function_overrides,
-            )  # fmt: skip
+            )
             return code
         if self.decision is not None:
             self.terminal.say(self.terminal.fold("", f"Nothing to run: {self.decision.why}."))

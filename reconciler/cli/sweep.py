@@ -138,9 +138,16 @@ class SweepWork:
             if decision.action == "resume" and decision.run is not None:
                 return replace(decision.run, overrides=overrides)
             run = new_run(
-                self.runs, launch, decision.fingerprint, decision.inputs, now, overrides,
-                previous=decision.run.id if decision.run else "", sweep=self.id, taken=taken,
-            )  # fmt: skip
+                self.runs,
+                launch,
+                decision.fingerprint,
+                decision.inputs,
+                now,
+                overrides,
+                previous=decision.run.id if decision.run else "",
+                sweep=self.id,
+                taken=taken,
+            )
             taken[run.id] = run.fingerprint
             return run
 

@@ -307,9 +307,13 @@ def _stop(target: Target, deployment: Deployment, runs: Runs, run_id: str) -> No
 
 
 def report(
-    terminal: Terminal, target: Target, deployment: Deployment, run: Run, why: Diagnosis | None = None,
+    terminal: Terminal,
+    target: Target,
+    deployment: Deployment,
+    run: Run,
+    why: Diagnosis | None = None,
     copied: Copied | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """How a run ended and where its results are. why: it failed, if that is known already. copied: just now."""
     took = f" after {seconds(run.seconds)}" if run.seconds is not None else ""
     code = "no exit code" if run.exit_code is None else f"exit code {run.exit_code}"

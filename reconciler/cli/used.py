@@ -35,10 +35,12 @@ def enough_for(deploy: Deploy, run: Run) -> Enough | None:
         return None
     schedule = deploy.schedule
     took = Took(
-        deploy.region, str(run.inputs.get("architecture", "X86_64")), run.seconds or 0.0,
+        deploy.region,
+        str(run.inputs.get("architecture", "X86_64")),
+        run.seconds or 0.0,
         run.inputs.get("ephemeral_storage"),
         a_month(schedule.when) if schedule and schedule.enabled else None,
-    )  # fmt: skip
+    )
     return enough([attempt.usage for attempt in run.attempts if attempt.usage], size, took)
 
 

@@ -78,9 +78,16 @@ def run(options: Arguments, terminal: Terminal) -> int:
             raise UserError(f"run {run.id} isn't launched", hint=hint)
         overrides = overrides_of(deployment.aws, launch, run)
         run, code = watch_task(
-            terminal, target, deployment, runs, launch, replace(run, overrides=overrides or Overrides()),
-            options.on_interrupt, from_start=options.from_start, again=overrides is not None,
-        )  # fmt: skip
+            terminal,
+            target,
+            deployment,
+            runs,
+            launch,
+            replace(run, overrides=overrides or Overrides()),
+            options.on_interrupt,
+            from_start=options.from_start,
+            again=overrides is not None,
+        )
     if options.json:
         terminal.json(Watched(verdict(run, code), run))
     return code

@@ -43,8 +43,12 @@ def _logs(deploy: Deploy) -> Iterator[Problem]:
     logs, at = deploy.logs, ("logs", "options")
     stream = f"{logs.stream_prefix}/{deploy.task.container}/{'0' * TASK_ID}"
     if long := LOG_STREAM.exceeded(len(stream)):
-        yield Problem(("logs", "stream_prefix"), f"with the container's name it makes {long}", "shorten one of them",
-                      (("task", "container"),))  # fmt: skip
+        yield Problem(
+            ("logs", "stream_prefix"),
+            f"with the container's name it makes {long}",
+            "shorten one of them",
+            (("task", "container"),),
+        )
     for option in sorted(logs.options.keys() - AWSLOGS):
         near = difflib.get_close_matches(option, sorted(AWSLOGS), 1) or ["awslogs-datetime-format"]
         yield Problem((*at, option), "the awslogs driver of ECS has no such option", f"for instance {near[0]}")

@@ -91,8 +91,9 @@ def _default(value: Any) -> str:
 
 def _code(value: Any) -> str:
     """A value as one would write it into the file, on one line."""
-    text: str = yaml.dump([value], Dumper=Dumper, default_flow_style=True, allow_unicode=True, sort_keys=False,
-                          width=2**31)  # fmt: skip
+    text: str = yaml.dump(
+        [value], Dumper=Dumper, default_flow_style=True, allow_unicode=True, sort_keys=False, width=2**31
+    )
     return f"`{text.strip()[1:-1]}`"
 
 

@@ -30,7 +30,7 @@ for _name, _pattern, _first in (
     ),
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("merge", r"<<", "<"),
-):  # fmt: skip
+):
     Loader.add_implicit_resolver(TAG + _name, re.compile(f"^(?:{_pattern})$"), ["" if c == "\0" else c for c in _first])
 
 

@@ -104,8 +104,7 @@ def _covered(statement: Statement, others: list[Statement]) -> bool:
     others = [other for other in others if _under(statement.conditions, other.conditions)]
     if statement.not_actions or statement.not_resources or statement.not_principals:
         return _bare(statement) in [_bare(other) for other in others]
-    like = [other for other in others if not other.not_actions
-            and not other.not_resources and not other.not_principals]  # fmt: skip
+    like = [other for other in others if not other.not_actions and not other.not_resources and not other.not_principals]
     whom: list[tuple[str, str] | None] = [
         (kind, name) for kind, names in statement.principals.items() for name in names
     ]

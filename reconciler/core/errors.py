@@ -48,9 +48,16 @@ class AwsError(ReconcilerError):
     bucket_region = ""
 
     def __init__(
-        self, service: str, operation: str, code: str, message: str, *, request_id: str = "", hint: str = "",
+        self,
+        service: str,
+        operation: str,
+        code: str,
+        message: str,
+        *,
+        request_id: str = "",
+        hint: str = "",
         resources: tuple[str, ...] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(f"{service}:{operation} failed: {code}: {message}", hint=hint)
         self.service, self.operation, self.code, self.request_id = service, operation, code, request_id
         self.reason, self.resources = message, resources

@@ -17,7 +17,7 @@ class Endless(ReconcilerError):
 
 def pages(
     read_page: Callable[[dict[str, Any]], Mapping[str, Any] | None], marks: Mapping[str, str]
-) -> Iterator[Mapping[str, Any]]:  # fmt: skip
+) -> Iterator[Mapping[str, Any]]:
     """Each page, whole; none where `read_page` gives None.
 
     read_page: given the parameters of a page. marks: the parameter by which the next is asked for, and where a page has

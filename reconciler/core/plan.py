@@ -154,9 +154,12 @@ def make_plan(
             observed.spec.address: _unsure(deploy, observed, seen, options, orphaned=True) for observed in orphans
         }
         context: dict[str, Any] = {
-            "protected": _protected(graph, seen), "unsure": unsure, "graph": graph, "users": users,
+            "protected": _protected(graph, seen),
+            "unsure": unsure,
+            "graph": graph,
+            "users": users,
             "last": last,
-        }  # fmt: skip
+        }
         needless = [observed for observed in orphans if _continues(observed.spec, graph)]
         steps += deletions(needless, options, ranks, **context)
         steps += deletions(

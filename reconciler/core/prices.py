@@ -117,7 +117,7 @@ INSTANCES: dict[str, tuple[float | None, ...]] = {
     "p4de.24xlarge": (27.44705, None, 27.44705, None, 34.29122, None, 37.6223),
     "p5.4xlarge": (6.88, 6.88, 6.88, None, None, 8.944, 8.6),
     "p5.48xlarge": (55.04, 55.04, 55.04, None, None, 71.552, 68.8),
-}  # fmt: skip
+}
 # What ECS adds to a managed instance's price, on Spot too, as a part of the price on demand, by family. The price list
 # has a fee for each type: 12 % for those without GPUs, and of these, in September 2026, 12 % less the 35 % by which AWS
 # had cut it (docs/cost.md says which were seen). Of a family that isn't here no fee was seen.

@@ -325,9 +325,12 @@ def _options(words: Sequence[str]) -> Iterator[tuple[int, tuple[str, str, str]]]
 
 
 def _walk(
-    tree: Any, text: Callable[[str, str], str], words: Callable[[Sequence[str]], list[str]],
-    name: str = "", inside: bool = False,
-) -> Any:  # fmt: skip
+    tree: Any,
+    text: Callable[[str, str], str],
+    words: Callable[[Sequence[str]], list[str]],
+    name: str = "",
+    inside: bool = False,
+) -> Any:
     """A copy of a tree with each text replaced. name: of the variable that it is of; inside: of a mapping of those."""
     if isinstance(tree, str):
         return text(name, tree)

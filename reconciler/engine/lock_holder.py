@@ -75,9 +75,14 @@ def read_holder(parameter: Mapping[str, Any]) -> Holder:
     try:
         fields = {**asdict(unknown), **plain_json.read(str(parameter["Value"]), MOST)}
         holder = Holder(
-            str(fields["id"]), str(fields["who"]), str(fields["host"]), int(fields["pid"]),
-            _safe(str(fields["command"])), float(fields["since"]), float(fields["expires"]),
-        )  # fmt: skip
+            str(fields["id"]),
+            str(fields["who"]),
+            str(fields["host"]),
+            int(fields["pid"]),
+            _safe(str(fields["command"])),
+            float(fields["since"]),
+            float(fields["expires"]),
+        )
     except (ValueError, TypeError, OverflowError):
         return unknown
     times = holder.since, holder.expires

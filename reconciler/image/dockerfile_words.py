@@ -47,9 +47,16 @@ class Lexer:
     """
 
     def __init__(
-        self, text: str, values: Mapping[str, str], budget: Budget, escape: str = "\\", *, raw: bool = False,
-        keep: bool = False, strict: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        text: str,
+        values: Mapping[str, str],
+        budget: Budget,
+        escape: str = "\\",
+        *,
+        raw: bool = False,
+        keep: bool = False,
+        strict: bool = False,
+    ) -> None:
         self.text, self.values, self.budget, self.escape = text, values, budget, escape
         self.raw, self.keep, self.strict = raw, keep, strict
         self._at, self._deep = 0, 0

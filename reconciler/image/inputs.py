@@ -103,10 +103,17 @@ def read_inputs(
     full |= {f"(base {name})": "by digest" if "@" in name else "by name" for name in parsed.bases(target)}
     lines = "\n".join(f"{name}\0{value}" for name, value in sorted(full.items()))
     return Inputs(
-        context, path, target, args, platform, parsed, ignore, entries,
+        context,
+        path,
+        target,
+        args,
+        platform,
+        parsed,
+        ignore,
+        entries,
         hash=_sha(_bytes(f"{VERSION}\n{lines}"))[:HASH_DIGITS],
         record={shown(name): _sha(_bytes(value))[:FILE_DIGITS] for name, value in sorted(full.items())},
-    )  # fmt: skip
+    )
 
 
 def shown(name: str) -> str:

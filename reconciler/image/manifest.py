@@ -117,9 +117,14 @@ def put_manifest(aws: Aws, repository: str, manifest: Manifest, tag: str) -> Non
     """
     try:
         aws.call(
-            "ecr", "PutImage", repositoryName=repository, imageTag=tag, imageManifest=manifest.text,
-            imageManifestMediaType=manifest.media_type, imageDigest=manifest.digest,
-        )  # fmt: skip
+            "ecr",
+            "PutImage",
+            repositoryName=repository,
+            imageTag=tag,
+            imageManifest=manifest.text,
+            imageManifestMediaType=manifest.media_type,
+            imageDigest=manifest.digest,
+        )
     except AwsError as error:
         if error.code not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
             raise

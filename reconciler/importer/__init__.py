@@ -97,8 +97,13 @@ def _plan(deploy: Deploy, aws: Aws, inventory: Inventory, data: Path | None) -> 
     names = Names(deploy, facts)
     objects: tuple[ObjectSpec, ...] = ()
     if inventory.key and data is not None and data.is_file():
-        spec = ObjectSpec(name=f"{names.bucket}/{inventory.key}", file=str(data), sha256=sha256_of(str(data)),
-                          size=data.stat().st_size, tags={OWNER_TAG: deploy.name})  # fmt: skip
+        spec = ObjectSpec(
+            name=f"{names.bucket}/{inventory.key}",
+            file=str(data),
+            sha256=sha256_of(str(data)),
+            size=data.stat().st_size,
+            tags={OWNER_TAG: deploy.name},
+        )
         objects = (spec,)
     kinds: dict[str, Any] = {kind.spec.kind: kind for kind in EVERY_KIND}
     stored: tuple[DataSpec, ...] = (*objects, *read_given_data(aws, deploy))

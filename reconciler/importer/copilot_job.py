@@ -37,7 +37,7 @@ WHY: dict[Path, str] = {
     "and public_ip: false if they are private",
     ("platform",): "tasks run on Linux, X86_64 or ARM64",
     ("count",): "one task runs at a time",
-}  # fmt: skip
+}
 
 
 @dataclass

@@ -164,9 +164,11 @@ class Finder:
             Address(kind, name)
             for kind, kind_names in sorted(all_names.items())
             for name in sorted(kind_names)
-            if Address(kind, name) not in parts and not name.startswith(OURS) and not _continues(kind, name, parts)
+            if Address(kind, name) not in parts
+            and not name.startswith(OURS)
+            and not _continues(kind, name, parts)
             and (belongs(name, self.prefix) or (cluster is not None and kind == "service" and name.startswith(cluster)))
-        )  # fmt: skip
+        )
 
     def _task(self) -> None:
         inventory = self.inventory

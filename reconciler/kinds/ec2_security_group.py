@@ -241,9 +241,14 @@ def _rules(_permissions: Iterable[Mapping[str, Any]], group: str) -> tuple[Rule,
     """What the API answers as rules of this group, one for each place."""
     rules = []
     for permission in _permissions:
-        ports = {} if permission["IpProtocol"] == ANY else {
-            "from_port": permission.get("FromPort"), "to_port": permission.get("ToPort"),
-        }  # fmt: skip
+        ports = (
+            {}
+            if permission["IpProtocol"] == ANY
+            else {
+                "from_port": permission.get("FromPort"),
+                "to_port": permission.get("ToPort"),
+            }
+        )
         places = [r["CidrIp"] for r in permission.get("IpRanges", ())]
         places += [r["CidrIpv6"] for r in permission.get("Ipv6Ranges", ())]
         places += [r["PrefixListId"] for r in permission.get("PrefixListIds", ())]

@@ -116,9 +116,11 @@ class Rule(Kind[RuleSpec]):
 
 def _rule(want: RuleSpec) -> dict[str, Any]:
     parts = {
-        "EventPattern": want.pattern, "ScheduleExpression": want.expression, "RoleArn": want.role,
+        "EventPattern": want.pattern,
+        "ScheduleExpression": want.expression,
+        "RoleArn": want.role,
         "Description": want.description,
-    }  # fmt: skip
+    }
     return {"Name": want.name, "State": want.state, **{key: value for key, value in parts.items() if value}}
 
 

@@ -177,11 +177,16 @@ class Function(Kind[FunctionSpec]):
 
 def _request(want: FunctionSpec) -> dict[str, Any]:
     return {
-        "FunctionName": want.name, "Runtime": want.runtime, "Handler": want.handler, "Role": want.role,
-        "Timeout": want.timeout, "MemorySize": want.memory, "Description": want.description,
+        "FunctionName": want.name,
+        "Runtime": want.runtime,
+        "Handler": want.handler,
+        "Role": want.role,
+        "Timeout": want.timeout,
+        "MemorySize": want.memory,
+        "Description": want.description,
         **({"Environment": {"Variables": want.environment}} if want.environment else {}),
         **({"DeadLetterConfig": {"TargetArn": want.dead_letters}} if want.dead_letters else {}),
-    }  # fmt: skip
+    }
 
 
 def _state(live: Mapping[str, Any]) -> dict[str, str]:
@@ -220,9 +225,13 @@ def _invoker(statement: Mapping[str, Any], arn: str) -> str:
     source = condition.get("ArnLike", {}).get("AWS:SourceArn")
     invoker = f"{service} {source}"
     usual = {
-        "Sid": _id(invoker), "Effect": "Allow", "Principal": {"Service": service}, "Action": ACTION, "Resource": arn,
+        "Sid": _id(invoker),
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": ACTION,
+        "Resource": arn,
         "Condition": {"ArnLike": {"AWS:SourceArn": source}},
-    }  # fmt: skip
+    }
     return invoker if statement == usual else str(json_text(json.dumps(statement)))
 
 

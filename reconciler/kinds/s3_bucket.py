@@ -103,10 +103,16 @@ class Bucket(Kind[BucketSpec]):
         denial, whose error is HeadBucket's where that is refused, too.
         """
         operations = (
-            "GetBucketVersioning", "GetBucketEncryption", "GetPublicAccessBlock", "GetBucketLifecycleConfiguration",
-            "GetBucketTagging", "GetBucketPolicy", "GetBucketOwnershipControls", "GetBucketNotificationConfiguration",
+            "GetBucketVersioning",
+            "GetBucketEncryption",
+            "GetPublicAccessBlock",
+            "GetBucketLifecycleConfiguration",
+            "GetBucketTagging",
+            "GetBucketPolicy",
+            "GetBucketOwnershipControls",
+            "GetBucketNotificationConfiguration",
             *((REPLICATION,) if want.versioning else ()),
-        )  # fmt: skip
+        )
         try:
             results = aws.each(lambda operation: aws.find("s3", operation, Bucket=want.name), operations)
         except Denied:
@@ -193,8 +199,11 @@ class Bucket(Kind[BucketSpec]):
         if _encrypted(want) != _encrypted(old):
             default = {"SSEAlgorithm": want.encryption} | ({"KMSMasterKeyID": want.kms_key} if want.kms_key else {})
             blocked = {"EncryptionType": list(want.blocked_encryption) or ["NONE"]}
-            rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": bool(want.kms_key),
-                    "BlockedEncryptionTypes": blocked}  # fmt: skip
+            rule = {
+                "ApplyServerSideEncryptionByDefault": default,
+                "BucketKeyEnabled": bool(want.kms_key),
+                "BlockedEncryptionTypes": blocked,
+            }
             aws.call("s3", "PutBucketEncryption", **bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
         if want.lifecycle != old.lifecycle:
             if want.lifecycle:
@@ -224,8 +233,10 @@ def _spec(want: BucketSpec, answers: Mapping[str, Any], region: str) -> BucketSp
     blocked = (answers["GetPublicAccessBlock"] or {}).get("PublicAccessBlockConfiguration", {})
     document = answers["GetBucketPolicy"]
     rules = (answers["GetBucketLifecycleConfiguration"] or {}).get("Rules", ())
-    attached = [*_replications(answers[REPLICATION]),
-                *(text for _, _, text in _notifications(answers["GetBucketNotificationConfiguration"]))]  # fmt: skip
+    attached = [
+        *_replications(answers[REPLICATION]),
+        *(text for _, _, text in _notifications(answers["GetBucketNotificationConfiguration"])),
+    ]
     return BucketSpec(
         name=want.name,
         region=region,

@@ -172,7 +172,12 @@ def _text(want: TopicSpec, aws: Aws, arn: str) -> str:
     """The policy as SNS takes it."""
     if want.policy.statements:
         return want.policy.text()
-    statement = {"Sid": DEFAULT, "Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": arn,
-           "Action": [f"SNS:{action}" for action in ACTIONS],
-           "Condition": {"StringEquals": {"AWS:SourceOwner": aws.account}}}  # fmt: skip
+    statement = {
+        "Sid": DEFAULT,
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Resource": arn,
+        "Action": [f"SNS:{action}" for action in ACTIONS],
+        "Condition": {"StringEquals": {"AWS:SourceOwner": aws.account}},
+    }
     return policy({"Version": "2008-10-17", "Statement": [statement]}).text()

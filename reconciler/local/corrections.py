@@ -189,9 +189,7 @@ def _security_groups_in_use_stay() -> None:
 def _security_groups_have_a_vpc() -> None:
     original: Any = EC2Backend.create_security_group
 
-    def create(
-        self: Any, name: str, description: str, vpc_id: str | None = None, *args: Any, **kwargs: Any
-    ) -> Any:  # fmt: skip
+    def create(self: Any, name: str, description: str, vpc_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
         if vpc_id and vpc_id not in self.vpcs:
             raise EC2ClientError("InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
         return original(self, name, description, vpc_id, *args, **kwargs)

@@ -136,9 +136,11 @@ class ServiceOperations:
     def _launch(self, service: Service, deployment: Deployment) -> Task:
         """One task of a deployment."""
         params = _run_task(deployment.settings) | {
-            "cluster": service.cluster.name, "startedBy": deployment.id, "group": f"service:{service.name}",
+            "cluster": service.cluster.name,
+            "startedBy": deployment.id,
+            "group": f"service:{service.name}",
             "tags": service.tags if deployment.settings.get("propagateTags") == "SERVICE" else [],
-        }  # fmt: skip
+        }
         (launch,) = read_launches(service.backend, params)
         task = self._tasks.begin(service.backend, launch)
         if isinstance(task, str):

@@ -124,9 +124,14 @@ class Functions:
         try:
             process = subprocess.Popen(  # noqa: S603 - this very Python, with our own arguments
                 [sys.executable, "-c", BOOT, str(folder), str(function.handler), str(alive), call_id],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=folder,
-                start_new_session=True, pass_fds=(alive,),
-            )  # fmt: skip
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=folder,
+                start_new_session=True,
+                pass_fds=(alive,),
+            )
             self._running.add(process)
             if self._stopped != stopped:
                 process.kill()

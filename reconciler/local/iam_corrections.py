@@ -60,9 +60,13 @@ def _users_have_credentials_for_services() -> None:
     def create(self: Any) -> ActionResult:
         credentials, name, key = of(self), self._get_param("UserName"), f"ACCA{secrets.token_hex(8).upper()}"
         credentials[key] = {
-            "UserName": name, "Status": "Active", "ServiceUserName": f"{name}-at-{self.current_account}",
-            "CreateDate": utcnow(), "ServiceSpecificCredentialId": key, "ServiceName": self._get_param("ServiceName"),
-        }  # fmt: skip
+            "UserName": name,
+            "Status": "Active",
+            "ServiceUserName": f"{name}-at-{self.current_account}",
+            "CreateDate": utcnow(),
+            "ServiceSpecificCredentialId": key,
+            "ServiceName": self._get_param("ServiceName"),
+        }
         return ActionResult(
             {"ServiceSpecificCredential": {**credentials[key], "ServicePassword": secrets.token_urlsafe(24)}}
         )

@@ -84,16 +84,21 @@ class Meter:
         launch, spec, times = self._task.launch, self._spec, self._task.times
         units, mib = 1024 * cpu, -(-memory // MIB)
         return {
-            "Version": "0", "Type": "Task", "TaskId": self._task.id,
+            "Version": "0",
+            "Type": "Task",
+            "TaskId": self._task.id,
             "TaskDefinitionFamily": launch.definition.family,
             "TaskDefinitionRevision": str(launch.definition.revision),
-            "ClusterName": launch.cluster_name, "KnownStatus": "RUNNING",
+            "ClusterName": launch.cluster_name,
+            "KnownStatus": "RUNNING",
             "CreatedAt": _milliseconds(times["createdAt"].timestamp()),
             "StartedAt": _milliseconds(times["startedAt"].timestamp()),
             "Timestamp": _milliseconds(time.time()),
-            "CpuUtilized": min(units, spec.cpu_units or units), "CpuReserved": spec.cpu_units or 0,
-            "MemoryUtilized": min(mib, spec.memory_mib or mib), "MemoryReserved": spec.memory_mib or 0,
-        }  # fmt: skip
+            "CpuUtilized": min(units, spec.cpu_units or units),
+            "CpuReserved": spec.cpu_units or 0,
+            "MemoryUtilized": min(mib, spec.memory_mib or mib),
+            "MemoryReserved": spec.memory_mib or 0,
+        }
 
 
 def put(task: Task, event: Mapping[str, Any]) -> None:

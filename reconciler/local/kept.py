@@ -294,9 +294,11 @@ def _contents(account_id: str) -> Iterator[s3_content.Content]:
 
 def _bucket(bucket: FakeBucket, tags: Mapping[str, str]) -> tuple[Head, Body]:
     return {
-        "at": bucket.creation_date.isoformat(), "region": bucket.region_name, "versioning": bucket.versioning_status,
+        "at": bucket.creation_date.isoformat(),
+        "region": bucket.region_name,
+        "versioning": bucket.versioning_status,
         "tags": tags,
-    }, bytes  # fmt: skip
+    }, bytes
 
 
 def _state(version: Any, tags: Mapping[str, Any] | None) -> State:
@@ -370,9 +372,10 @@ def _group(group: LogGroup, tags: Mapping[str, str]) -> tuple[Head, Body]:
 def _stream(stream: LogStream) -> tuple[Head, Body]:
     events = list(stream.events)
     return {
-        "at": stream.creation_time.isoformat(), "lines": len(events),
+        "at": stream.creation_time.isoformat(),
+        "lines": len(events),
         "last": stream.last_ingestion_time and stream.last_ingestion_time.isoformat(),
-    }, lambda: json.dumps([(e.timestamp, e.ingestion_time, e.message) for e in events]).encode()  # fmt: skip
+    }, lambda: json.dumps([(e.timestamp, e.ingestion_time, e.message) for e in events]).encode()
 
 
 def _put_group(account_id: str, head: Head, _: bytes) -> None:

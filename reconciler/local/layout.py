@@ -134,9 +134,11 @@ class _Layout:
                 laid.leave(instruction, f"only the base image or a line that isn't done can have {error}")
                 return
             raise _failed(
-                self.inputs, instruction, f"Could not open requirements file: No such file or directory: '{error}'",
+                self.inputs,
+                instruction,
+                f"Could not open requirements file: No such file or directory: '{error}'",
                 "COPY it into the image before this line",
-            ) from None  # fmt: skip
+            ) from None
         laid.places += installed.places
         if installed.commands:
             short = one_line(instruction).removeprefix("RUN ")

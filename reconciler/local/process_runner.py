@@ -69,9 +69,12 @@ class RunningProcess:
     """A program under its shim. Raises StartError from the constructor when the program can't be started."""
 
     def __init__(
-        self, name: str, order: Mapping[str, Any], output: Output,
+        self,
+        name: str,
+        order: Mapping[str, Any],
+        output: Output,
         placed: Callable[[Sequence[str]], list[str]] = list,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._order_given, self._placed = order, placed
         report, report_in = os.pipe()
         try:

@@ -19,8 +19,12 @@ def birth(pid: int) -> str:
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         words = subprocess.run(  # noqa: S603 - fixed arguments and a number
             ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)],
-            capture_output=True, text=True, timeout=10, check=False, env={"LC_ALL": "C", "TZ": "UTC"},
-        ).stdout.split(maxsplit=1)  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+            env={"LC_ALL": "C", "TZ": "UTC"},
+        ).stdout.split(maxsplit=1)
         if len(words) == 2 and not words[0].startswith("Z"):
             return words[1].strip()
     return ""

@@ -97,10 +97,16 @@ def _of_rest(request: Request, model: Any) -> Asked:
     body = b"" if _has_content(operation) else request.get_data()
     if body and model.protocol == "rest-json" and not _is_object(body):
         return operation, None
-    params = parser.parse({
-        "method": request.method, "values": request.args, "headers": request.headers, "body": body,
-        "url_path": request.path, "url_params": within,
-    })  # fmt: skip
+    params = parser.parse(
+        {
+            "method": request.method,
+            "values": request.args,
+            "headers": request.headers,
+            "body": body,
+            "url_path": request.path,
+            "url_params": within,
+        }
+    )
     return operation, {name: value for name, value in params.items() if value is not None}
 
 

@@ -122,8 +122,10 @@ def _s3(operation: str, params: Params) -> Iterator[Broken]:
         for rule in params["ServerSideEncryptionConfiguration"].get("Rules") or ():
             usual = rule.get("ApplyServerSideEncryptionByDefault") or {}
             if usual.get("KMSMasterKeyID") and not str(usual.get("SSEAlgorithm")).startswith("aws:kms"):
-                yield Broken("a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or "
-                             "aws:kms:dsse", "InvalidArgument")  # fmt: skip
+                yield Broken(
+                    "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+                    "InvalidArgument",
+                )
 
 
 LIFECYCLE_DAYS = {
@@ -170,12 +172,18 @@ def _lambda(operation: str, params: Params) -> Iterator[Broken]:
         yield Broken(f"{why} or be a valid ARN", "InvalidParameterValueException")
     variables = (params.get("Environment") or {}).get("Variables") or {}
     if limits.environment_size(variables) > limits.FUNCTION_ENVIRONMENT.most:
-        yield Broken("Lambda was unable to configure your environment variables because the environment variables you "
-                     "have provided exceeded the 4KB limit.", "InvalidParameterValueException")  # fmt: skip
+        yield Broken(
+            "Lambda was unable to configure your environment variables because the environment variables you "
+            "have provided exceeded the 4KB limit.",
+            "InvalidParameterValueException",
+        )
     if reserved := sorted(name for name in variables if aws_names.RESERVED_VARIABLES.fullmatch(name)):
-        yield Broken("Lambda was unable to configure your environment variables because the environment variables you "
-                     "have provided contains reserved keys that are currently not supported for modification. Reserved "
-                     f"keys used in this request: {', '.join(reserved)}", "InvalidParameterValueException")  # fmt: skip
+        yield Broken(
+            "Lambda was unable to configure your environment variables because the environment variables you "
+            "have provided contains reserved keys that are currently not supported for modification. Reserved "
+            f"keys used in this request: {', '.join(reserved)}",
+            "InvalidParameterValueException",
+        )
 
 
 def _logs(operation: str, params: Params) -> Iterator[Broken]:
@@ -199,8 +207,11 @@ def _ec2(operation: str, params: Params) -> Iterator[Broken]:
 def _ecr(operation: str, params: Params) -> Iterator[Broken]:
     tag = params.get("imageTag")
     if operation == "PutImage" and tag and not aws_names.IMAGE_TAG.fits(tag):
-        yield Broken("Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression "
-                     f"'{aws_names.IMAGE_TAG.pattern}''", "InvalidParameterException")  # fmt: skip
+        yield Broken(
+            "Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression "
+            f"'{aws_names.IMAGE_TAG.pattern}''",
+            "InvalidParameterException",
+        )
 
 
 def _events(operation: str, params: Params) -> Iterator[Broken]:
@@ -229,8 +240,10 @@ def _sns(operation: str, params: Params) -> Iterator[Broken]:
 
 def _sqs(operation: str, params: Params) -> Iterator[Broken]:
     if operation == "CreateQueue" and not aws_names.QUEUE.fits(params["QueueName"].removesuffix(".fifo")):
-        yield Broken("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
-                     "InvalidParameterValue")  # fmt: skip
+        yield Broken(
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+            "InvalidParameterValue",
+        )
 
 
 def _scheduler(operation: str, params: Params) -> Iterator[Broken]:

@@ -55,11 +55,15 @@ def _addresses_are_confirmed() -> None:
     def show(self: Any) -> ActionResult:
         result: Any = listing(self).result
         subscriptions = [
-            {"SubscriptionArn": PENDING if subscription.attributes.get(PENDING) else subscription.arn,
-             "Owner": subscription.owner, "Protocol": subscription.protocol, "Endpoint": subscription.endpoint,
-             "TopicArn": subscription.topic_arn}
+            {
+                "SubscriptionArn": PENDING if subscription.attributes.get(PENDING) else subscription.arn,
+                "Owner": subscription.owner,
+                "Protocol": subscription.protocol,
+                "Endpoint": subscription.endpoint,
+                "TopicArn": subscription.topic_arn,
+            }
             for subscription in result["Subscriptions"]
-        ]  # fmt: skip
+        ]
         return ActionResult({**result, "Subscriptions": subscriptions})
 
     def confirmed(self: Any) -> ActionResult:

@@ -451,9 +451,16 @@ def _objects_are_sent_and_copied_in_blocks() -> None:
         return _unread(found)[0]
 
     def upload_part_copy(
-        self: Any, dest_bucket_name: str, multipart_id: str, part_id: int, src_bucket_name: str, src_key_name: str,
-        src_version_id: str | None, start_byte: int | None, end_byte: int,
-    ) -> Any:  # fmt: skip
+        self: Any,
+        dest_bucket_name: str,
+        multipart_id: str,
+        part_id: int,
+        src_bucket_name: str,
+        src_key_name: str,
+        src_version_id: str | None,
+        start_byte: int | None,
+        end_byte: int,
+    ) -> Any:
         upload = self.get_bucket(dest_bucket_name).multiparts[multipart_id]
         value = source(self, src_bucket_name, src_key_name, src_version_id).value
         return upload.set_part(part_id, value if start_byte is None else value[start_byte : end_byte + 1])

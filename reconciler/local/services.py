@@ -96,24 +96,36 @@ class Service:
         settings = {name: value for name, value in self.settings.items() if value is not None}
         return {
             **settings,
-            "serviceArn": self.arn, "serviceName": self.name, "clusterArn": self.cluster.arn, "status": self.status,
-            "desiredCount": self.desired, "createdAt": self.created, "schedulingStrategy": "REPLICA",
+            "serviceArn": self.arn,
+            "serviceName": self.name,
+            "clusterArn": self.cluster.arn,
+            "status": self.status,
+            "desiredCount": self.desired,
+            "createdAt": self.created,
+            "schedulingStrategy": "REPLICA",
             "runningCount": sum(deployment.count("RUNNING") for deployment in self.deployments),
             "pendingCount": sum(deployment.count("PROVISIONING", "PENDING") for deployment in self.deployments),
             "deployments": [self._deployment(deployment) for deployment in self.deployments],
-            "events": list(self.events), "tags": list(self.tags),
-            "deploymentController": {"type": "ECS"}, "loadBalancers": [],
-        }  # fmt: skip
+            "events": list(self.events),
+            "tags": list(self.tags),
+            "deploymentController": {"type": "ECS"},
+            "loadBalancers": [],
+        }
 
     def _deployment(self, deployment: Deployment) -> dict[str, Any]:
         primary = deployment is self.deployments[0]
         return {
-            "id": deployment.id, "status": "PRIMARY" if primary else "ACTIVE", "createdAt": deployment.created,
-            "taskDefinition": deployment.settings["taskDefinition"], "desiredCount": self.desired if primary else 0,
-            "runningCount": deployment.count("RUNNING"), "pendingCount": deployment.count("PROVISIONING", "PENDING"),
-            "failedTasks": deployment.failures, "rolloutState": deployment.state,
+            "id": deployment.id,
+            "status": "PRIMARY" if primary else "ACTIVE",
+            "createdAt": deployment.created,
+            "taskDefinition": deployment.settings["taskDefinition"],
+            "desiredCount": self.desired if primary else 0,
+            "runningCount": deployment.count("RUNNING"),
+            "pendingCount": deployment.count("PROVISIONING", "PENDING"),
+            "failedTasks": deployment.failures,
+            "rolloutState": deployment.state,
             "rolloutStateReason": deployment.reason,
-        }  # fmt: skip
+        }
 
 
 class Services:

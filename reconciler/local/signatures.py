@@ -176,9 +176,16 @@ def _claim(environ: dict[str, Any], header: str, query_params: dict[str, str]) -
     names = tuple(query_params.get("X-Amz-SignedHeaders", "").lower().split(";"))
     token = query_params.get("X-Amz-Security-Token", "")
     return _Claim(
-        match["key"], match["day"], match["region"], match["service"], names, signature,
-        query_params.get("X-Amz-Date", ""), token, float(lasts),
-    )  # fmt: skip
+        match["key"],
+        match["day"],
+        match["region"],
+        match["service"],
+        names,
+        signature,
+        query_params.get("X-Amz-Date", ""),
+        token,
+        float(lasts),
+    )
 
 
 def _keys(claim: _Claim, find: FindKeys) -> Keys:

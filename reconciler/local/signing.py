@@ -28,9 +28,15 @@ def signed_headers(
 
 
 def request(
-    endpoint: str, keys: Keys, method: str, path: str, body: object = None, *, timeout: float = 30.0,
+    endpoint: str,
+    keys: Keys,
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    timeout: float = 30.0,
     headers: Mapping[str, str] | None = None,
-) -> tuple[int, Any]:  # fmt: skip
+) -> tuple[int, Any]:
     """(status, JSON answer) of a control request. Raises OSError, HTTPException, ValueError."""
     text = b"" if body is None else json.dumps(body).encode()
     all_headers = signed_headers(

@@ -36,7 +36,7 @@ from reconciler.kinds import (
     RoleSpec,
     SecurityGroupSpec,
     TaskDefinitionSpec,
-)  # fmt: skip
+)
 from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.ecr_repository import tag_mutability
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
@@ -78,10 +78,14 @@ def lower(
     names = Names(deploy, facts)
     roles = [*_task_roles(names), *_stop_role(names)]
     other_nodes = [
-        *_bucket(names, data), *_image(names, image), *parameters(names),
-        *_run(names, image, fallback, values, data, own_managed), *managed_instances(names), *service(names),
+        *_bucket(names, data),
+        *_image(names, image),
+        *parameters(names),
+        *_run(names, image, fallback, values, data, own_managed),
+        *managed_instances(names),
+        *service(names),
         *unattended(names),
-    ]  # fmt: skip
+    ]
     specs = [node.spec for node in (*roles, *other_nodes)]
     if image is None and deploy.image.uri is None:  # left as it is this time, and CI pushes it all the same
         specs.append(ImageSpec(name=names.repository))
@@ -100,9 +104,10 @@ def _allowing(names: Names, node: Node) -> Node:
 def writes_records(names: Names) -> bool:
     """Whether the file lets the program write the records of runs, by which `apply` decides what is to be run."""
     records = (
-        record_key("20000101-000000-00000000"), fingerprint_key("0" * 64),
+        record_key("20000101-000000-00000000"),
+        fingerprint_key("0" * 64),
         *(index_key("head.json.gz", scheduled) for scheduled in (False, True)),
-    )  # fmt: skip
+    )
     return any(_allows(names, "s3:PutObject", path) for path in records)
 
 

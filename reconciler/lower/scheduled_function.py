@@ -196,22 +196,32 @@ def statements(names: Names) -> list[dict[str, Any]]:
     metrics = [names.s3(metrics_key("*"))] if unattended else []
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
     base = [
-        _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"],
-               names.arn("logs", f"log-group:{names.watcher_log}:log-stream:*")),
-        _allow("Explain", ["logs:DescribeLogStreams", "logs:GetLogEvents"],
-               names.arn("logs", f"log-group:{deploy.logs.group}:log-stream:*")),
+        _allow(
+            "Log",
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            names.arn("logs", f"log-group:{names.watcher_log}:log-stream:*"),
+        ),
+        _allow(
+            "Explain",
+            ["logs:DescribeLogStreams", "logs:GetLogEvents"],
+            names.arn("logs", f"log-group:{deploy.logs.group}:log-stream:*"),
+        ),
         _allow("Record", ["s3:GetObject", "s3:PutObject"], objects),
         *([_allow("Metrics", "s3:GetObject", metrics)] if metrics else []),
         # So that S3 tells a record that isn't there from one that it may not read.
-        _allow("List", ["s3:ListBucket", *(["s3:ListBucketVersions"] if deploy.run.checkpoint else [])], names.s3(),
-               {"StringLike": {"s3:prefix": f"{RUNS}/*" if unattended else runs}}),
+        _allow(
+            "List",
+            ["s3:ListBucket", *(["s3:ListBucketVersions"] if deploy.run.checkpoint else [])],
+            names.s3(),
+            {"StringLike": {"s3:prefix": f"{RUNS}/*" if unattended else runs}},
+        ),
         _allow("See", ["ecs:DescribeTasks", "ecs:StopTask"], tasks, in_cluster),
         _allow("Find", "ecs:ListTasks", "*", in_cluster),
         _allow("Launch", "ecs:RunTask", [family, f"{family}:*", *repeat_families], in_cluster),
         _allow("PassRole", "iam:PassRole", roles, passed_to("ecs-tasks")),
         _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
         _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
-    ]  # fmt: skip
+    ]
     return [*base, *_checkpoints(names), *_workers(names), *_schedules(names), *_tell(names), *_key(names)]
 
 

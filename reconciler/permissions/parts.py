@@ -158,7 +158,7 @@ def _key(deploy: Deploy) -> bool:
 
 WRITE_RECORD = Part(
     ("engine.ownership_record",), (APPLY, DESTROY), ("ssm:PutParameter", "ssm:DeleteParameter"), (RECORD,)
-)  # fmt: skip
+)
 LOCK_PART = Part(
     ("engine.lock",), (APPLY, RUN, DESTROY), ("ssm:GetParametersByPath", "ssm:PutParameter", "ssm:DeleteParameter"),
     (LOCK,),
@@ -266,7 +266,7 @@ OTHERS: tuple[Part, ...] = (
     # Whether a run's record may be read, and whose a bucket is of which nothing may be read.
     Part(("engine.missing_permissions",), (), ("s3:GetObject", "s3:GetBucketVersioning", "s3:ListAllMyBuckets")),
     Part(("importer.inventory",), (), ("s3:ListBucket", "s3:GetObject", "ec2:DescribeVpcs", "ec2:DescribeSubnets")),
-)  # fmt: skip
+)
 # What is tried and done without where it is refused, so that no policy of ours has it; and what needs no permission.
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "kinds.ecs_cluster": ("ecs:DescribeCapacityProviders",),

@@ -120,18 +120,28 @@ def of_key(key: str, actions: Iterable[str], via: Condition) -> set[Grant]:
 def _values(names: Names) -> dict[str, str]:
     deploy = names.deploy
     return {
-        "deploy": deploy.name, "region": deploy.region, "bucket": names.bucket, "repository": names.repository,
-        "runs": RUNS, "cluster": str(deploy.cluster.name), "family": str(deploy.task.family),
+        "deploy": deploy.name,
+        "region": deploy.region,
+        "bucket": names.bucket,
+        "repository": names.repository,
+        "runs": RUNS,
+        "cluster": str(deploy.cluster.name),
+        "family": str(deploy.task.family),
         "again": again_family(str(deploy.task.family)),
-        "group": str(deploy.logs.group), "execution_role": str(deploy.task.execution_role.name),
-        "task_role": str(deploy.task.role.name), "stop_role": names.stop_role, "watcher": names.watcher,
+        "group": str(deploy.logs.group),
+        "execution_role": str(deploy.task.execution_role.name),
+        "task_role": str(deploy.task.role.name),
+        "stop_role": names.stop_role,
+        "watcher": names.watcher,
         "prefix": schedule_prefix(deploy.name),
         "cluster_arn": names.arn("ecs", f"cluster/{deploy.cluster.name}"),
-        "kms_key": deploy.data.bucket.kms_key or "", "topic": names.topic,
-        "webhook": webhook(deploy), "webhook_key": webhook_key(deploy),
+        "kms_key": deploy.data.bucket.kms_key or "",
+        "topic": names.topic,
+        "webhook": webhook(deploy),
+        "webhook_key": webhook_key(deploy),
         "vpc": names.facts.vpc or "*",
         "execution_policy": f"arn:{names.facts.partition}:iam::aws:policy/{EXECUTION_POLICY}",
-    }  # fmt: skip
+    }
 
 
 def _arn(resource: str, names: Names) -> str:

@@ -182,9 +182,14 @@ def _denied(
 ) -> list[tuple[str, str, bool]]:
     """(ARN, action, whether an organisation denies it) of what is denied."""
     results = aws.pages(
-        "iam", "SimulatePrincipalPolicy", "EvaluationResults", PolicySourceArn=principal_arn,
-        ActionNames=sorted(actions), ResourceArns=sorted(arns), ContextEntries=json.loads(context),
-    )  # fmt: skip
+        "iam",
+        "SimulatePrincipalPolicy",
+        "EvaluationResults",
+        PolicySourceArn=principal_arn,
+        ActionNames=sorted(actions),
+        ResourceArns=sorted(arns),
+        ContextEntries=json.loads(context),
+    )
     denials = []
     for evaluation in results:
         outside = not evaluation.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)

@@ -197,10 +197,19 @@ class Crew:
         """
         where = self.where
         request = run_worker(
-            self.run, number, launches, address, provider, team.size, self.overrides, cluster=where.cluster,
-            task_definition=team.definition, subnets=where.subnets, security_group=where.security_group,
+            self.run,
+            number,
+            launches,
+            address,
+            provider,
+            team.size,
+            self.overrides,
+            cluster=where.cluster,
+            task_definition=team.definition,
+            subnets=where.subnets,
+            security_group=where.security_group,
             public_ip=where.public_ip,
-        )  # fmt: skip
+        )
         try:
             answer = self.calls.call("ecs", "RunTask", **request)
         except self.calls.FAILURES as error:

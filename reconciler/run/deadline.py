@@ -57,6 +57,11 @@ class Deadline:
 
     def _schedule(self, aws: Aws, run: Run, ends: tuple[float, str], task: str) -> dict[str, Any]:
         return stop_schedule(
-            run.attempts[-1].token, ends, task, deploy=self.deploy, partition=aws.partition, role=self.role,
+            run.attempts[-1].token,
+            ends,
+            task,
+            deploy=self.deploy,
+            partition=aws.partition,
+            role=self.role,
             cluster=self.cluster,
-        )  # fmt: skip
+        )

@@ -67,17 +67,23 @@ def placed(run: Run, spec: TaskDefinitionSpec, today: TaskDefinitionSpec) -> Tas
     log = today.containers[0]
     box = _container(run, spec, log.name).model_copy(
         update={
-            "name": log.name, "log_driver": log.log_driver, "log_options": log.log_options,
+            "name": log.name,
+            "log_driver": log.log_driver,
+            "log_options": log.log_options,
             "stop_timeout": log.stop_timeout,
         }
-    )  # fmt: skip
+    )
     return spec.model_copy(
         update={
-            "containers": (box,), "execution_role": today.execution_role, "task_role": today.task_role,
-            "compatibilities": today.compatibilities, "extra": today.extra, "tags": today.tags,
+            "containers": (box,),
+            "execution_role": today.execution_role,
+            "task_role": today.task_role,
+            "compatibilities": today.compatibilities,
+            "extra": today.extra,
+            "tags": today.tags,
             "ephemeral_storage": spec.ephemeral_storage if "FARGATE" in today.compatibilities else None,
         }
-    )  # fmt: skip
+    )
 
 
 def _container(run: Run, spec: TaskDefinitionSpec, name: str) -> Container:

@@ -63,9 +63,17 @@ class Row:
     def of(cls, run: Run) -> Row:
         """The row of a run."""
         return cls(
-            run.id, run.state, run.created, ended(run), run.seconds, run.exit_code, run.cost, task_id(run.task_arn),
-            run.metrics, run.overrides.environment,
-        )  # fmt: skip
+            run.id,
+            run.state,
+            run.created,
+            ended(run),
+            run.seconds,
+            run.exit_code,
+            run.cost,
+            task_id(run.task_arn),
+            run.metrics,
+            run.overrides.environment,
+        )
 
     @property
     def size(self) -> int:
@@ -286,7 +294,7 @@ class Head:
                     for segment in segments
                 )
                 and _numbers([segment.until for segment in segments])
-            )  # fmt: skip
+            )
         except (KeyError, TypeError):
             raise Damaged from None
         if not right:
@@ -321,7 +329,7 @@ class Head:
 
         return replace(
             self, rows=others(self.rows), etags=others(self.etags), whole=others(self.whole), left=others(self.left)
-        )  # fmt: skip
+        )
 
     def with_runs(self, runs: Iterable[RecordedRun]) -> Head:
         """This head with what was read or written of runs: those that are over have a row, others are left."""

@@ -97,10 +97,11 @@ class Index:
                 head, listed = self.seen(head)
             # What was written since it was read is read again, and not put over what its writer put in.
             records = {
-                run.id: run for run in records.values()
+                run.id: run
+                for run in records.values()
                 if (not run.etag or listed.get(run.id, run.etag) == run.etag)
                 and (run.row is not None or run.id in given_ids or run.id not in head.rows)
-            }  # fmt: skip
+            }
             head = head.with_runs(records.values())
             newly_over = [run_id for run_id in head.left if run_id in over and run_id not in records]
             due = [

@@ -68,7 +68,7 @@ def base_of(deployment: Deployment) -> dict[str, Any]:
 
 def decide(
     deployment: Deployment, runs: Runs, overrides: Overrides = NONE, base: dict[str, Any] | None = None
-) -> Decision:  # fmt: skip
+) -> Decision:
     """What `run.when` and the record of runs say. Reads one object, and all records where that can't be read. base: as
     in `inputs_of`.
 
@@ -109,9 +109,12 @@ def latest(runs: Runs, mark: str, overrides: Overrides, inputs: dict[str, Any], 
 def place_of(deploy: Deploy) -> Place:
     """Where a deploy's tasks are."""
     return Place(
-        str(deploy.cluster.name), str(deploy.task.family), deploy.task.container, str(deploy.logs.group),
+        str(deploy.cluster.name),
+        str(deploy.task.family),
+        deploy.task.container,
+        str(deploy.logs.group),
         deploy.logs.stream_prefix,
-    )  # fmt: skip
+    )
 
 
 def launch_of(deployment: Deployment, attributes: Mapping[Address, Any], code_version: str) -> Launch:

@@ -297,7 +297,7 @@ def overrides_of(aws: Aws, launch: Launch, run: Run) -> Overrides | None:
 
 def _run_task(
     aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool
-) -> tuple[Mapping[str, Any] | None, str]:  # fmt: skip
+) -> tuple[Mapping[str, Any] | None, str]:
     """(the task, ""), or (None, why) when there is no room for it. Raises Forgotten; AwsError, ReconcilerError, and
     then nothing is left of what was made for it, unless nobody knows whether it was launched.
     """
@@ -361,7 +361,14 @@ def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> Mapping[str,
 def _request(launch: Launch, run: Run, attempt: Attempt) -> dict[str, Any]:
     group = launch.schedule if run.id.startswith(SCHEDULED) else ""
     return run_task(
-        attempt, run.id, group, launch.overrides(run), cluster=launch.cluster, task_definition=launch.task_definition,
-        subnets=launch.subnets, security_group=launch.security_group, public_ip=launch.public_ip,
+        attempt,
+        run.id,
+        group,
+        launch.overrides(run),
+        cluster=launch.cluster,
+        task_definition=launch.task_definition,
+        subnets=launch.subnets,
+        security_group=launch.security_group,
+        public_ip=launch.public_ip,
         exec_enabled=launch.exec_enabled,
-    )  # fmt: skip
+    )

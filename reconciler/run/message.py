@@ -106,9 +106,13 @@ def of_ended(deploy: str, run: Ended) -> Message:
     head = message(f"{deploy}: run {run.id} {run.state} {code}")
     lines = [head]
     facts: dict[str, Any] = {
-        "deploy": deploy, "run": run.id, "result": run.state, "exit_code": run.exit_code, "output": run.output,
+        "deploy": deploy,
+        "run": run.id,
+        "result": run.state,
+        "exit_code": run.exit_code,
+        "output": run.output,
         "task": run.task,
-    }  # fmt: skip
+    }
     if run.seconds is not None:
         lines.append(f"ran for {run.seconds:.0f} s")
         facts["seconds"] = round(run.seconds, 1)

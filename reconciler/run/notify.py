@@ -84,11 +84,19 @@ def of_run(deploy: str, run: Run, why: Diagnosis | None = None, *, paid: bool = 
     return of_ended(
         deploy,
         Ended(
-            id=run.id, state=run.state.value, exit_code=run.exit_code, output=run.output, task=run.task_arn,
-            seconds=run.seconds, cost=run.cost if paid else None, reason=KNOWN.hide(run.reason),
-            metrics=run.metrics, cause=cause, fix=fix,
+            id=run.id,
+            state=run.state.value,
+            exit_code=run.exit_code,
+            output=run.output,
+            task=run.task_arn,
+            seconds=run.seconds,
+            cost=run.cost if paid else None,
+            reason=KNOWN.hide(run.reason),
+            metrics=run.metrics,
+            cause=cause,
+            fix=fix,
         ),
-    )  # fmt: skip
+    )
 
 
 def of_sweep(deploy: str, sweep: str, runs: Sequence[Run], name: Callable[[Run], str]) -> Message:
@@ -99,9 +107,12 @@ def of_sweep(deploy: str, sweep: str, runs: Sequence[Run], name: Callable[[Run],
     if len(failed) > 20:
         lines.append(f"and {len(failed) - 20} more")
     facts = {
-        "deploy": deploy, "sweep": sweep, "result": "failed" if failed else "succeeded", "runs": len(runs),
+        "deploy": deploy,
+        "sweep": sweep,
+        "result": "failed" if failed else "succeeded",
+        "runs": len(runs),
         "failed": [run.id for run in failed],
-    }  # fmt: skip
+    }
     # The same runs are told of once, however many see them through.
     text = "\n".join(map(message, lines))
     return Message(min(run.id for run in runs), not failed, subject, text, facts)

@@ -19,9 +19,16 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def parse(
-    env: Sequence[str], cpu: str, memory: str, command: Sequence[str] | None, size: tuple[int, int],
-    reserved: Sequence[str] = EACH_RUN, managed: Requirements | None = None, *, fargate: bool = True,
-) -> Overrides:  # fmt: skip
+    env: Sequence[str],
+    cpu: str,
+    memory: str,
+    command: Sequence[str] | None,
+    size: tuple[int, int],
+    reserved: Sequence[str] = EACH_RUN,
+    managed: Requirements | None = None,
+    *,
+    fargate: bool = True,
+) -> Overrides:
     """From the words of the command line. size: CPU units and MiB of the file; reserved: variables that each task gets.
 
     managed: what its managed instances have, if it may run on one; fargate: whether it may run elsewhere.

@@ -72,9 +72,14 @@ class Again:
 
 
 def again(
-    rules: Retry, providers: Sequence[str], attempts: Sequence[Attempt], *, cost: float | None, now: float,
+    rules: Retry,
+    providers: Sequence[str],
+    attempts: Sequence[Attempt],
+    *,
+    cost: float | None,
+    now: float,
     size: tuple[int, int] | None = None,
-) -> Again | str:  # fmt: skip
+) -> Again | str:
     """What follows the last attempt: another, or why there is none.
 
     cost: of all attempts, in US dollars; None when unknown. size: of the last, CPU units and MiB; None when unknown.

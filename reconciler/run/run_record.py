@@ -34,9 +34,14 @@ class Runs(Store):
     """
 
     def __init__(
-        self, aws: Aws, bucket: str, tell: Callable[[str], None] = lambda text: None, keep: float | None = None, *,
+        self,
+        aws: Aws,
+        bucket: str,
+        tell: Callable[[str], None] = lambda text: None,
+        keep: float | None = None,
+        *,
         checkpoints: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(aws, bucket, tell, keep, checkpoints=checkpoints)
         self.aws = aws
         self.unreadable: dict[str, str] = {}  # why, by key

@@ -25,9 +25,18 @@ class Forgotten(Exception):
 
 
 def run_task(
-    attempt: Attempt, run_id: str, group: str, overrides: Mapping[str, Any], *, cluster: str, task_definition: str,
-    subnets: Sequence[str], security_group: str, public_ip: bool, exec_enabled: bool = False,
-) -> dict[str, Any]:  # fmt: skip
+    attempt: Attempt,
+    run_id: str,
+    group: str,
+    overrides: Mapping[str, Any],
+    *,
+    cluster: str,
+    task_definition: str,
+    subnets: Sequence[str],
+    security_group: str,
+    public_ip: bool,
+    exec_enabled: bool = False,
+) -> dict[str, Any]:
     """The parameters of RunTask. group: by which EventBridge's rule knows the task; empty for none.
 
     exec_enabled: a shell may be opened in it.
@@ -59,8 +68,9 @@ def task_overrides(
     if with_checkpoint:
         variables |= checkpoint.variables(run.output, attempt.number)
     container: dict[str, Any] = {
-        "name": name, "environment": [{"name": key, "value": variables[key]} for key in sorted(variables)],
-    }  # fmt: skip
+        "name": name,
+        "environment": [{"name": key, "value": variables[key]} for key in sorted(variables)],
+    }
     if overrides.command is not None:
         container["command"] = list(overrides.command)
     sizes = {"cpu": attempt.cpu or overrides.cpu, "memory": attempt.memory or overrides.memory}

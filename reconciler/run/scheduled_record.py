@@ -31,7 +31,9 @@ def new_run(watched: Watched, run_id: str, now: float) -> Run:
         state=State.LAUNCHING,
         created=now,
         inputs={
-            "cpu": watched.cpu, "memory": watched.memory, "architecture": watched.architecture,
+            "cpu": watched.cpu,
+            "memory": watched.memory,
+            "architecture": watched.architecture,
             "ephemeral_storage": watched.disk,
         },
         output=f"s3://{watched.bucket}/{output_prefix(run_id)}",
@@ -42,4 +44,4 @@ def new_run(watched: Watched, run_id: str, now: float) -> Run:
         log_prefix=watched.log_prefix,
         attempts=(Attempt(number=1, provider=watched.capacity[0], token=token(run_id, 1), launched=now),),
         schedule=watched.schedule,
-    )  # fmt: skip
+    )

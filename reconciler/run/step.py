@@ -199,9 +199,7 @@ def _following(run: Run, rules: Rules, now: float, *, recorded: bool) -> Launch 
     if end_time > now:
         end_time = 0.0 if recorded else now  # by a clock that is ahead, or by a record that may say anything
     cost = spent(run, rules.limits.region, now)
-    following = again(
-        rules.retry, rules.capacity, run.attempts, cost=cost, now=end_time, size=run.size_of(attempt)
-    )  # fmt: skip
+    following = again(rules.retry, rules.capacity, run.attempts, cost=cost, now=end_time, size=run.size_of(attempt))
     if isinstance(following, str):
         following = limit_text(run, rules.limits, now) if attempt.event is Event.MAX_COST else following
         return End(_over(run, state_after(run.event), following, cost))

@@ -24,7 +24,7 @@ Stopping = Literal["is-over", "stopped", "is-being-stopped"]
 
 def stop_run(
     aws: Aws, runs: Runs, place: Place, function: Function, run: Run, reason: str, *, deploy: str
-) -> tuple[Run, Stopping]:  # fmt: skip
+) -> tuple[Run, Stopping]:
     """Have a run stopped: its task by SIGTERM, and SIGKILL after the stop timeout; one that waits for a launch at once.
 
     It is recorded first, and over nothing that was written since the record was read. deploy: its name. Returns the run

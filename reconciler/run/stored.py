@@ -72,9 +72,14 @@ class Store:
     """
 
     def __init__(
-        self, calls: Any, bucket: str, tell: Callable[[str], None], keep: float | None = None, *,
+        self,
+        calls: Any,
+        bucket: str,
+        tell: Callable[[str], None],
+        keep: float | None = None,
+        *,
         checkpoints: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._calls, self.bucket, self.keep, self._checkpoints = calls, bucket, keep, checkpoints
         self._tell, self._messages = tell, set[str]()
         self._etags: dict[str, str] = {}  # of the records that were read or written here, by key

@@ -64,7 +64,7 @@ def launched_unseen(aws: Aws, place: Place, run: Run) -> Run | None:
 
 def brought_up_to_date(
     aws: Aws, place: Place, rules: Rules, runs: Sequence[Run | Row]
-) -> tuple[list[Run | Row], list[str]]:  # fmt: skip
+) -> tuple[list[Run | Row], list[str]]:
     """As `with_ends`, also for rows of the index: these are of runs that are over, and stay as they are."""
     updated, ended_ids = with_ends(aws, place, rules, [run for run in runs if isinstance(run, Run)])
     by_id = {run.id: run for run in updated}

@@ -115,7 +115,7 @@ def enough(usages: Sequence[Usage], size: tuple[int, int], took: Took) -> Enough
         return None
     costs = [
         task_cost(took.region, took.architecture, *candidate, took.seconds, took.storage) for candidate in (size, best)
-    ]  # fmt: skip
+    ]
     saves = None if costs[0] is None or costs[1] is None else costs[0] - costs[1]
     month = None if saves is None or took.runs is None else saves * took.runs
     return Enough(*best, saves, month)

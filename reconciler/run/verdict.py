@@ -35,16 +35,25 @@ class Verdict:
     def of(cls, attempt: Attempt) -> Verdict:
         """How an attempt ended, by its record."""
         return cls(
-            attempt.event or Event.LOST, attempt.exit_code, attempt.reason, started=attempt.started,
-            stopped=attempt.stopped, image=attempt.image,
-        )  # fmt: skip
+            attempt.event or Event.LOST,
+            attempt.exit_code,
+            attempt.reason,
+            started=attempt.started,
+            stopped=attempt.stopped,
+            image=attempt.image,
+        )
 
     def ends(self, attempt: Attempt) -> Attempt:
         """The attempt with this as the end of its task."""
         return replace(
-            attempt, event=self.event, exit_code=self.exit_code, reason=self.reason, started=self.started,
-            stopped=self.stopped, image=self.image,
-        )  # fmt: skip
+            attempt,
+            event=self.event,
+            exit_code=self.exit_code,
+            reason=self.reason,
+            started=self.started,
+            stopped=self.stopped,
+            image=self.image,
+        )
 
 
 def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> Verdict:

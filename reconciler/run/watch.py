@@ -89,9 +89,7 @@ def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str
             return list((answer or {}).get("tasks") or ())
 
 
-def watch_of(
-    aws: Aws, place: Place, attempt: Attempt, log: TaskLog, watcher: Watcher
-) -> Watch:  # fmt: skip
+def watch_of(aws: Aws, place: Place, attempt: Attempt, log: TaskLog, watcher: Watcher) -> Watch:
     """The watch of an attempt's task, which is found to be one before anything of it is shown. Raises NotOurs."""
     if not place.may_hold(attempt.task_arn):
         raise place.refusal(attempt)
@@ -247,7 +245,13 @@ class LastLines:
         ended = min(max(end.stopped or self.alive or now, self.alive), now)
         gap = None if log.last is None else 0.0 if end.stopped is None else end.stopped - log.last
         return LogEnd(
-            stopped=max(self.stopped_at, ended), ended=ended, ran=end.started is not None,
-            gap=gap if log.since is None else 0.0, unread=Unread.UNSAID, ahead=False, late=log.late, tardy=False,
+            stopped=max(self.stopped_at, ended),
+            ended=ended,
+            ran=end.started is not None,
+            gap=gap if log.since is None else 0.0,
+            unread=Unread.UNSAID,
+            ahead=False,
+            late=log.late,
+            tardy=False,
             explained=self.explains(list(log.recent)) if self.explains else None,
-        )  # fmt: skip
+        )

@@ -85,9 +85,15 @@ def send(url: str, body: bytes) -> None:
     try:
         pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
         answer = pool.request(
-            "POST", url, body=body, headers={"Content-Type": "application/json", "User-Agent": "reconciler"},
-            timeout=SECONDS, retries=False, redirect=False, preload_content=False,
-        )  # fmt: skip
+            "POST",
+            url,
+            body=body,
+            headers={"Content-Type": "application/json", "User-Agent": "reconciler"},
+            timeout=SECONDS,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
         status = answer.status
         with suppress(urllib3.exceptions.HTTPError, OSError):  # it has been said by now whether it was taken
             answer.read(ANSWER, decode_content=False)

@@ -59,9 +59,15 @@ def put_certificate(aws: Aws, deploy: str, run: Run) -> str:
     end = f"{datetime.fromtimestamp(aws.clock.now() + DAYS * 86_400, UTC):%Y-%m-%dT%H:%M:%S.000Z}"
     over = [{"Type": "Expiration", "Version": "1.0", "Attributes": {"Timestamp": end}}]
     aws.ensure(
-        "ssm", "PutParameter", Name=name, Value=pem, Type="SecureString", Description=f"TLS of run {run.id}",
-        Tier="Advanced", Policies=json.dumps(over),
-    )  # fmt: skip
+        "ssm",
+        "PutParameter",
+        Name=name,
+        Value=pem,
+        Type="SecureString",
+        Description=f"TLS of run {run.id}",
+        Tier="Advanced",
+        Policies=json.dumps(over),
+    )
     return name
 
 

@@ -101,10 +101,23 @@ def worker_command(run_id: str, address: str, number: int, launches: int, cpu: i
     """
     name = group_of(number) + (f"-{launches + 1}" if launches else "")
     return (
-        "worker", f"tls://{address}:{port_of(run_id)}", "--name", name, "--no-nanny", "--nworkers", "1",
-        "--nthreads", str(max(cpu // 1024, 1)), "--memory-limit", f"{memory}MiB", "--death-timeout", str(WAIT),
-        "--no-dashboard", "--dashboard-address", "127.0.0.1:0",
-    )  # fmt: skip
+        "worker",
+        f"tls://{address}:{port_of(run_id)}",
+        "--name",
+        name,
+        "--no-nanny",
+        "--nworkers",
+        "1",
+        "--nthreads",
+        str(max(cpu // 1024, 1)),
+        "--memory-limit",
+        f"{memory}MiB",
+        "--death-timeout",
+        str(WAIT),
+        "--no-dashboard",
+        "--dashboard-address",
+        "127.0.0.1:0",
+    )
 
 
 def launches_of(task: Mapping[str, Any]) -> int:
@@ -118,9 +131,20 @@ def launches_of(task: Mapping[str, Any]) -> int:
 
 
 def run_worker(
-    run: Run, number: int, launches: int, address: str, provider: str, size: Size, overrides: Overrides, *, cluster:
-    str, task_definition: str, subnets: Sequence[str], security_group: str, public_ip: bool,
-) -> dict[str, Any]:  # fmt: skip
+    run: Run,
+    number: int,
+    launches: int,
+    address: str,
+    provider: str,
+    size: Size,
+    overrides: Overrides,
+    *,
+    cluster: str,
+    task_definition: str,
+    subnets: Sequence[str],
+    security_group: str,
+    public_ip: bool,
+) -> dict[str, Any]:
     """The parameters of RunTask for a worker of a run's newest attempt. overrides: what is different for the run."""
     token = run.attempts[-1].token
     command = worker_command(run.id, address, number, launches, size.cpu, size.memory)
@@ -129,9 +153,16 @@ def run_worker(
         run, attempt, Overrides(overrides.environment, command=command), WORKER, with_checkpoint=False
     )
     request = run_task(
-        attempt, run.id, group_of(number), settings, cluster=cluster, task_definition=task_definition, subnets=subnets,
-        security_group=security_group, public_ip=public_ip,
-    )  # fmt: skip
+        attempt,
+        run.id,
+        group_of(number),
+        settings,
+        cluster=cluster,
+        task_definition=task_definition,
+        subnets=subnets,
+        security_group=security_group,
+        public_ip=public_ip,
+    )
     return request | {"clientToken": f"{token}-w{number}-{launches}{'s' if provider.endswith('SPOT') else ''}"}
 
 

@@ -48,7 +48,7 @@ def look_no_more(watched: Watched, run_id: str) -> None:
 
 def _schedule(
     watched: Watched, token: str, expression: str, event: Mapping[str, Any], why: str, **times: datetime
-) -> None:  # fmt: skip
+) -> None:
     there(
         "scheduler",
         "CreateSchedule",

@@ -182,9 +182,14 @@ def _deadline(watched: Watched, run: Run, task: str) -> dict[str, Any]:
     if ends is None:
         raise ValueError(run.id)  # of a deploy without limits
     return stop_schedule(
-        run.attempts[-1].token, ends, task, deploy=watched.deploy, partition=watched.partition,
-        role=watched.stop_role, cluster=watched.cluster,
-    )  # fmt: skip
+        run.attempts[-1].token,
+        ends,
+        task,
+        deploy=watched.deploy,
+        partition=watched.partition,
+        role=watched.stop_role,
+        cluster=watched.cluster,
+    )
 
 
 def _no_deadline(watched: Watched, attempt: Attempt) -> None:
@@ -205,10 +210,17 @@ def _run_task(watched: Watched, run: Run, overrides: Overrides) -> tuple[Any, st
             raise NotLaunched("its client was stopped before it had made what its workers need")
         family = f"{recorded}:{revision}"
     request = run_task(
-        attempt, run.id, "" if run.unattended else watched.schedule, settings, cluster=watched.cluster,
-        task_definition=family, subnets=watched.subnets, security_group=os.environ[GROUP],
-        public_ip=watched.public_ip, exec_enabled=watched.exec_enabled,
-    )  # fmt: skip
+        attempt,
+        run.id,
+        "" if run.unattended else watched.schedule,
+        settings,
+        cluster=watched.cluster,
+        task_definition=family,
+        subnets=watched.subnets,
+        security_group=os.environ[GROUP],
+        public_ip=watched.public_ip,
+        exec_enabled=watched.exec_enabled,
+    )
     try:
         answer = call("ecs", "RunTask", **request)
     except ClientError as error:

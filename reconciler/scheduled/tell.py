@@ -66,11 +66,19 @@ def tell(watched: Watched, run: Run, diagnosis: Diagnosis | None, call_id: str) 
     message = of_ended(
         watched.deploy,
         Ended(
-            id=run.id, state=run.state.value, exit_code=run.exit_code, output=run.output,
-            task=run.task_arn, seconds=run.seconds, cost=run.cost if in_aws() else None, reason=run.reason,
-            metrics=run.metrics, cause=diagnosis.cause if diagnosis else "", fix=diagnosis.fix if diagnosis else "",
+            id=run.id,
+            state=run.state.value,
+            exit_code=run.exit_code,
+            output=run.output,
+            task=run.task_arn,
+            seconds=run.seconds,
+            cost=run.cost if in_aws() else None,
+            reason=run.reason,
+            metrics=run.metrics,
+            cause=diagnosis.cause if diagnosis else "",
+            fix=diagnosis.fix if diagnosis else "",
         ),
-    )  # fmt: skip
+    )
     mark = _taken(watched, message, call_id) if message.wanted(watched.tell.on) else SETTLED
     if not isinstance(mark, Mark):
         return mark

@@ -63,23 +63,35 @@ def _newest(run: Run) -> Attempt:
 def _end(last: Attempt, now: float) -> LogEnd:
     end = now if last.stopped is None else min(last.stopped, now)
     return LogEnd(
-        stopped=end, ended=end, ran=last.started is not None, gap=None, unread=Unread.UNSAID, ahead=False, late=0.0,
-        tardy=False, explained=False,
-    )  # fmt: skip
+        stopped=end,
+        ended=end,
+        ran=last.started is not None,
+        gap=None,
+        unread=Unread.UNSAID,
+        ahead=False,
+        late=0.0,
+        tardy=False,
+        explained=False,
+    )
 
 
 def _looked(
     log: LogEnd, last: Attempt, events: Events, status: StreamStatus, *, explained: bool, tardy: bool
-) -> LogEnd:  # fmt: skip
+) -> LogEnd:
     """What is known after a look. status: by CloudWatch, before it was asked for the lines."""
     unread = unread_lines([status])
     newest = max((event["timestamp"] for event in events), default=None)
     gap = None if newest is None else (last.stopped or newest / 1000) - newest / 1000
     late = max(((event.get("ingestionTime", 0) - event["timestamp"]) / 1000 for event in events), default=0.0)
     return replace(
-        log, gap=gap, unread=unread, ahead=log.ahead or unread is Unread.MORE, late=max(late, 0.0), explained=explained,
+        log,
+        gap=gap,
+        unread=unread,
+        ahead=log.ahead or unread is Unread.MORE,
+        late=max(late, 0.0),
+        explained=explained,
         tardy=log.tardy or tardy,
-    )  # fmt: skip
+    )
 
 
 def _case(watched: Watched, run: Run, lines: Sequence[str]) -> Case:

@@ -114,14 +114,16 @@ def endpoints_needed(names: Names) -> list[str]:
     deploy, sources = names.deploy, [*secrets(names).values(), *certificates(names)]
     on_instances = deploy.managed_providers or deploy.own_providers
     needed = {
-        "ecr.api": bool(image_repository(names)), "ecr.dkr": bool(image_repository(names)), "logs": True,
+        "ecr.api": bool(image_repository(names)),
+        "ecr.dkr": bool(image_repository(names)),
+        "logs": True,
         "ssm": any(":ssm:" in source for source in sources),
         "secretsmanager": any(":secretsmanager:" in source for source in sources),
         "ssmmessages": deploy.run.exec,
         **dict.fromkeys(("ecs", "ecs-agent", "ecs-telemetry"), bool(on_instances)),
         "s3": True,
         f"the registry of {deploy.image.uri}": not image_repository(names),
-    }  # fmt: skip
+    }
     return [service for service, is_needed in needed.items() if is_needed]
 
 

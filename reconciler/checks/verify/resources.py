@@ -37,10 +37,11 @@ def task_definition(live: Live) -> Finding:
     spec, names = task.spec, live.names
     family = ok("active", f"{spec.name}:{task.attributes['revision']}")
     expected = {
-        "cpu": (spec.cpu, section.cpu), "memory": (spec.memory, section.memory),
+        "cpu": (spec.cpu, section.cpu),
+        "memory": (spec.memory, section.memory),
         "execution role": (spec.execution_role, names.iam(f"role/{section.execution_role.name}")),
         "task role": (spec.task_role, names.iam(f"role/{section.role.name}")),
-    }  # fmt: skip
+    }
     container = next((c for c in spec.containers if c.name == section.container), None)
     if container is None:
         return group(

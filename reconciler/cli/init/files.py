@@ -183,9 +183,15 @@ def dockerfile(program: str, requirements: str, packages: Sequence[str] = ()) ->
 
 
 def workflow(
-    answers: Answers, *, file: str, install: str, results: str, arm: bool, environment: str = "",
+    answers: Answers,
+    *,
+    file: str,
+    install: str,
+    results: str,
+    arm: bool,
+    environment: str = "",
     template: Path = WORKFLOW,
-) -> str:  # fmt: skip
+) -> str:
     """A workflow of GitHub Actions. file, results: relative to the repository. install: what pip installs, or empty."""
     arguments = _word(file) + (f" --env {_word(environment)}" if environment else "")
     values = {
