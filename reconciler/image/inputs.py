@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import posixpath
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ def read_inputs(
     parsed.number(target)
     check_json(parsed)
     ignore = _with_own_patterns(read_ignore(context, path) if _has_ignore(context, path) else None, leave_out)
-    entries = tuple(sorted(_walk(context, ignore), key=lambda entry: entry.path))
+    entries = tuple(sorted(_walk(context, ignore, dockerfile), key=lambda entry: entry.path))
     full = {entry.name: f"{entry.kind} {entry.sha256}" for entry in entries}
     full[dockerfile] = "file " + _sha(_bytes(text))
     full |= {f"(build argument {name})": _sha(_bytes(value)) for name, value in args.items()}
@@ -215,8 +216,9 @@ def _own_output() -> frozenset[tuple[int, int]]:
     return frozenset(files)
 
 
-def _walk(context: Path, ignore: Ignore) -> Iterator[Entry]:
+def _walk(context: Path, ignore: Ignore, dockerfile: str) -> Iterator[Entry]:
     waiting, own_output = [""], _own_output()
+    ignore_files = (".dockerignore", f"{posixpath.normpath(dockerfile)}.dockerignore")  # others are files as any
     while waiting:
         prefix = waiting.pop()
         try:
@@ -231,7 +233,7 @@ def _walk(context: Path, ignore: Ignore) -> Iterator[Entry]:
             if item.is_dir(follow_symlinks=False):
                 if not ignore.prunes(path):
                     waiting.append(path + "/")
-            elif path != ".dockerignore" and not path.endswith(".dockerignore") and not ignore.ignores(path):
+            elif path not in ignore_files and not ignore.ignores(path):
                 entry = _entry(Path(item.path), path, own_output)
                 if entry is not None:
                     yield entry

@@ -119,6 +119,18 @@ def test_own_ignore_file_of_a_dockerfile_wins(context: Path) -> None:
     assert [entry.path for entry in read_inputs(context).entries] == ["Dockerfile", "notes.txt"]
 
 
+@pytest.mark.parametrize("dockerfile", ["docker/Dockerfile", "./docker/../docker/Dockerfile"])
+def test_only_the_ignore_files_of_this_build_stay_out(context: Path, dockerfile: str) -> None:
+    before = {entry.path for entry in read_inputs(context).entries}
+    ignored = (context / ".dockerignore").read_text()
+    kept = {"app/.dockerignore", "app/seed.dockerignore", "Other.dockerignore", "docker/.dockerignore"}
+    for name in (*kept, "docker/Dockerfile", "docker/Dockerfile.dockerignore"):
+        (context / name).parent.mkdir(exist_ok=True)
+        (context / name).write_text("FROM scratch\n" if name.endswith("Dockerfile") else ignored)
+    inputs = read_inputs(context, dockerfile)
+    assert {entry.path for entry in inputs.entries} == before | kept | {"docker/Dockerfile"}
+
+
 def test_without_ignore_file_git_and_environments_stay_out(context: Path) -> None:
     (context / ".dockerignore").unlink()
     for folder in (".git", ".venv", "app/__pycache__", "results"):
