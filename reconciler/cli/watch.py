@@ -16,10 +16,11 @@ from reconciler.cli.task import copy_results, report, say_shown
 from reconciler.cli.task import watch as watch_task
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import exit_code, verdict
-from reconciler.core.errors import UserError
+from reconciler.core.errors import Denied, Unreachable, UserError
 from reconciler.run.job import launch_of, runs_of
 from reconciler.run.launch import overrides_of
 from reconciler.run.like import launch_like
+from reconciler.run.place import NotOurs
 from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
 from reconciler.run.unwatched_ends import is_launching, launched_unseen
@@ -54,11 +55,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     run = past.find(options.run)
     if run.state.over:
         if run.task_arn:
-            log, position = past.log(run), Shown(target.base, run.id)
-            if not options.from_start:
-                say_shown(terminal, target, run, position.resume(log))
-            log.read_all(lambda container, text, timestamp: terminal.say(f"  | {terminal.program(text)}"))
-            position.forget()
+            _show_log(past, run, terminal, from_start=options.from_start)
         copied = copy_results(terminal, target, deployment, runs, run) if run.state is State.SUCCEEDED else None
         report(terminal, target, deployment, run, copied=copied)
         code = exit_code(run)
@@ -91,3 +88,19 @@ def run(options: Arguments, terminal: Terminal) -> int:
     if options.json:
         terminal.json(Watched(verdict(run, code), run))
     return code
+
+
+def _show_log(past: Past, run: Run, terminal: Terminal, *, from_start: bool) -> None:
+    """Show the log of a run that is over, after what was shown before. That it can't be read, or may not be, is said:
+    its end is shown all the same.
+    """
+    position = Shown(past.target.base, run.id)
+    try:
+        log = past.log(run)
+        if not from_start:
+            say_shown(terminal, past.target, run, position.resume(log))
+        log.read_all(lambda container, text, timestamp: terminal.say(f"  | {terminal.program(text)}"))
+    except (NotOurs, Denied, Unreachable) as error:
+        terminal.note(f"the log can't be shown: {error}")
+        return
+    position.forget()

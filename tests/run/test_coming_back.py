@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.errors import Denied
 from tests.folder import Result
 from tests.run.conftest import BUCKET, SLEEPS, Gate, Lane, golden, records
 from tests.waiting import LONG, until, until_printed
@@ -122,7 +123,7 @@ def test_after_a_stop_apply_launches_anew(lane: Lane, gate: Gate, tmp_path: Path
     assert [(run["state"], run["exit_code"]) for run in records(lane)[:2]] == [("succeeded", 0), ("stopped", 137)]
 
 
-def test_looking_back(lane: Lane) -> None:
+def test_looking_back(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     lane.program("print('first line')\nprint('second line')\n# back\n")
     assert lane.run("apply", "--local").code == 0
     run_id = records(lane)[0]["id"]
@@ -140,6 +141,19 @@ def test_looking_back(lane: Lane) -> None:
     shown = lane.run("runs", "show", run_id, "--local").out
     assert "attempt 1 on FARGATE: success" in shown
     assert lane.run("stop", run_id, "--local").out == f"run {run_id} is over: succeeded\n"
+    for where in ("logs.TaskLog.read", "log_place.of_definition"):  # whoever may not read the log sees the end
+
+        def denied(*_: object) -> None:
+            raise Denied("logs", "GetLogEvents", "AccessDeniedException", "not for you")
+
+        with monkeypatch.context() as denying:
+            denying.setattr(f"reconciler.run.{where}", denied)
+            if where == "log_place.of_definition":  # which says where it was before the file was changed
+                lane.write("deploy.yaml", (lane.folder / "deploy.yaml").read_text() + "logs: {group: /ecs/elsewhere}\n")
+            watched = lane.run("watch", run_id, "--local")
+        assert (watched.code, f"Run {run_id} succeeded" in watched.out) == (0, True), watched.err
+        assert "the log can't be shown: " in watched.err
+        assert "not for you" in watched.err
 
 
 def test_a_run_that_waits_for_its_retry_can_be_stopped(lane: Lane, gate: Gate) -> None:
