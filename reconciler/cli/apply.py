@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -11,6 +12,7 @@ from reconciler.cli.answer import ABSENT
 from reconciler.cli.build_output import BuildOutput
 from reconciler.cli.failure import NOT_LAUNCHED, Verdict
 from reconciler.cli.live_line import LiveLine
+from reconciler.cli.locking import lock_of
 from reconciler.cli.options import Planning
 from reconciler.cli.program_name import program
 from reconciler.cli.render import plan_json, show_plan
@@ -24,7 +26,6 @@ from reconciler.cli.target import (
     command_line,
     data_lines,
     deployment_of,
-    locking,
     plan_options,
     target_of,
     warn,
@@ -38,7 +39,6 @@ from reconciler.core.plan import Options, Plan
 from reconciler.core.spec import Address
 from reconciler.engine import apply as engine
 from reconciler.engine.deployment import Deployment
-from reconciler.engine.lock import Lock
 from reconciler.image.scan import check
 from reconciler.run.job import launch_of
 from reconciler.run.run import Run
@@ -93,12 +93,12 @@ def run(options: Arguments, terminal: Terminal) -> int:
         saved.check_place(deployment)
     warn(terminal, deployment)
     allowed, work = _asked(options, target, deployment, terminal)
-    lock = Lock(
-        deployment.aws.unguarded(),
-        deployment.deploy.name,
-        locking("apply", options.file),
-        wait=options.wait_for_lock,
-        on_wait=lambda holder: terminal.note(f"waiting for the lock, held by {holder}"),
+    lock = lock_of(
+        target,
+        deployment.aws,
+        "apply",
+        options.wait_for_lock,
+        lambda holder: terminal.note(f"waiting for the lock, held by {holder}"),
     )
     try:
         applied = engine.apply(
@@ -216,11 +216,12 @@ class _Starting:
         from reconciler.local.process_engine import left_undone, made_for
 
         image_engine, chosen_engine = made_for(home / "images", digest), self.target.engine_choice
+        file = shlex.quote(str(self.target.file))
         if image_engine and chosen_engine in ("docker", "process") and image_engine != chosen_engine:
             raise UserError(
                 f"--engine {chosen_engine}: this image was made for {image_engine} by an earlier apply, and stays so "
                 "until what goes into it changes",
-                hint=f"to have it made anew, forget everything: {program()} local reset",
+                hint=f"to have it made anew, forget everything: {program()} local reset {file}",
             )
         if lines := left_undone(home / "images", digest):
             self.terminal.say(

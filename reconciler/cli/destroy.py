@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.cli.interrupt import command
+from reconciler.cli.locking import lock_of
 from reconciler.cli.options import InAws
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
-from reconciler.cli.target import Target, command_line, confirmed, deployment_of, locking, target_of, where_line
+from reconciler.cli.target import Target, command_line, confirmed, deployment_of, target_of, where_line
 from reconciler.cli.task import copy_results
 from reconciler.cli.terminal import Terminal, attended
 from reconciler.core.errors import Interrupted, ReconcilerError, UserError
@@ -17,7 +18,6 @@ from reconciler.core.plan import Options, Plan
 from reconciler.core.spec import Address
 from reconciler.engine import destroy as engine
 from reconciler.engine.deployment import Deployment
-from reconciler.engine.lock import Lock
 from reconciler.run.job import place_of, rules_of, runs_of
 from reconciler.run.run import Run
 from reconciler.run.unwatched_ends import with_ends
@@ -52,12 +52,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         deployment,
         Options(delete_data=options.delete_data, confirm=confirmed(options.confirm)),
         _Shown(terminal, target, deployment, ask=not options.yes, data=options.delete_data),
-        lock=Lock(
-            deployment.aws.unguarded(),
-            deployment.deploy.name,
-            locking("destroy", options.file),
-            wait=options.wait_for_lock,
-        ),
+        lock=lock_of(target, deployment.aws, "destroy", options.wait_for_lock),
         stop=target.stop,
         ask_iam=not options.skip_permission_check,
     )

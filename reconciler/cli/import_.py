@@ -6,6 +6,7 @@ Reads AWS, or Copilot's files, and writes that one file.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def _from_aws(options: Arguments, region: str, terminal: Terminal) -> int:
         name=str(out),
     )
     _write(out, typed_comments(imported.text))
-    _tell(terminal, imported, out, as_json=options.json)
+    _tell(terminal, imported, options)
     return 0
 
 
@@ -116,8 +117,7 @@ def _from_copilot(options: Arguments, region: str, terminal: Terminal) -> int:
             terminal.print(head)
         for line in lines:
             terminal.print(terminal.fold("  ", line))
-    option = f" --env {imported.environments[0]}" if imported.environments else ""
-    terminal.print(f"wrote {out}: {program()} plan {out}{option}")
+    terminal.print(f"wrote {out}: {_plan_command(options, imported.environments[:1])}")
     return 0
 
 
@@ -129,8 +129,9 @@ def _write(out: Path, text: str) -> None:
         raise UserError(f"{out} can't be written: {error.strerror}", hint="name another file: -o FILE") from None
 
 
-def _tell(terminal: Terminal, imported: Imported, out: Path, *, as_json: bool) -> None:
-    if as_json:
+def _tell(terminal: Terminal, imported: Imported, options: Arguments) -> None:
+    out = options.out
+    if options.json:
         resources = [Resource(address.kind, address.name) for address in imported.addresses]
         terminal.json(Written(str(out), resources, imported.differences, imported.notes))
         return
@@ -144,7 +145,13 @@ def _tell(terminal: Terminal, imported: Imported, out: Path, *, as_json: bool) -
             terminal.print(f"  {line}")
     else:
         terminal.say("its plan shows no differences")
-    terminal.print(f"wrote {out}: {program()} plan {out}")
+    terminal.print(f"wrote {out}: {_plan_command(options)}")
+
+
+def _plan_command(options: Arguments, environment: Sequence[str] = ()) -> str:
+    """What shows the plan of the new file. environment: of the file's, one or none."""
+    words = ["plan", str(options.out), *(word for name in environment for word in ("--env", name))]
+    return f"{program()} {shlex.join([*words, '--local'] if options.local else words)}"
 
 
 def _address(text: str) -> Address:

@@ -39,10 +39,10 @@ def come_back(target: Target, run: Run | None = None) -> str:
 
 
 def command(target: Target, verb: str, run_id: str) -> str:
-    """A command line about a run, or an `apply`, as a shell takes it."""
+    """A command line about a run, an `apply` or an `unlock`, as a shell takes it."""
     words = [verb, run_id] if run_id else [verb]
     if target.file != Path("deploy.yaml"):
-        words += [*([] if verb == "apply" else ["--file"]), str(target.file)]
+        words += [*([] if verb in ("apply", "unlock") else ["--file"]), str(target.file)]
     words += ["--env", target.environment] if target.environment else []
     words += ["--local"] if target.local else []
     return f"{program()} {shlex.join(words)}"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from reconciler.cli.answer import Answer
+from reconciler.cli.locking import lock_of
 from reconciler.cli.options import InAws
 from reconciler.cli.signals import on_interrupt
-from reconciler.cli.target import deployment_of, locking, target_of
+from reconciler.cli.target import deployment_of, target_of
 from reconciler.cli.terminal import Terminal
 from reconciler.core.spec import Address
-from reconciler.engine.lock import Lock
 from reconciler.engine.ownership_record import write_record
 from reconciler.importer.recover import Recovered, recover
 
@@ -46,9 +46,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     deploy, account = deployment.deploy, deployment.names.facts.account
     place = f"{deploy.name}: account {account}, {deploy.region}, {target.place}"
     terminal.say(terminal.fold("", place))
-    with Lock(
-        aws.unguarded(), deployment.deploy.name, locking("recover", options.file), wait=options.wait_for_lock
-    ).guarding(aws):
+    with lock_of(target, aws, "recover", options.wait_for_lock).guarding(aws):
         recovered = recover(deployment)
         if recovered.new or recovered.dropped:
             write_record(aws, deployment.deploy.name, recovered.record)

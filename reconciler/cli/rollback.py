@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Annotated
 
+from reconciler.cli.locking import lock_of
 from reconciler.cli.options import OfRun
 from reconciler.cli.past_runs import Past, whole_runs
 from reconciler.cli.render import plan_json, show_plan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
-from reconciler.cli.target import Target, command_line, deployment_of, locking, target_of, where_line
+from reconciler.cli.target import Target, command_line, deployment_of, target_of, where_line
 from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import AwsError, Interrupted, UserError
 from reconciler.core.graph import Graph, Node, resolve
@@ -24,7 +25,6 @@ from reconciler.core.plan import Options, Plan
 from reconciler.core.spec import Address, Observed, Ref
 from reconciler.engine import apply as engine
 from reconciler.engine.deployment import Deployment, used_by
-from reconciler.engine.lock import Lock
 from reconciler.image.in_use import digest_in, mark
 from reconciler.kinds import ServiceSpec, TaskDefinition, TaskDefinitionSpec
 from reconciler.kinds.ecs_task_definition import UNTIL, rollback_mark, rolled_back
@@ -82,12 +82,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         scope,
         Options(targets=frozenset(a for a in scope.graph.nodes if a.kind in (address.kind, ServiceSpec.kind))),
         _Shown(terminal, target, scope),
-        lock=Lock(
-            deployment.aws.unguarded(),
-            deployment.deploy.name,
-            locking("rollback", options.file),
-            wait=options.wait_for_lock,
-        ),
+        lock=lock_of(target, deployment.aws, "rollback", options.wait_for_lock),
         stop=target.stop,
         ask_iam=not options.skip_permission_check,
     )

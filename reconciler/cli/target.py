@@ -157,11 +157,6 @@ def command_line() -> str:
     return f"{program()} " + shlex.join(KNOWN.words(sys.argv[1:]))
 
 
-def locking(verb: str, file: Path) -> str:
-    """What a lock says of the command that holds it, for whoever waits: the verb and the file, without its values."""
-    return f"{verb} {file.name}"
-
-
 def where_line(deployment: Deployment, target: Target) -> str:
     """Which deploy, in which account and region, reached how."""
     environment = f" (environment {target.environment})" if target.environment else ""

@@ -58,8 +58,9 @@ class Lock:
     """The lock of one deploy, as a context manager. Raises Locked when it is held and `wait` seconds are over.
 
     A holder of this machine that is gone is waited for in any case, since its lock ends soon. on_wait is told the
-    holder once when there is one. The Aws given here is used for the lock alone: it must not be the one whose writes
-    the lock guards: that one is given to `guarding`.
+    holder once when there is one. unlock: the command that takes it from the holder, for whoever waits. The Aws given
+    here is used for the lock alone: it must not be the one whose writes the lock guards: that one is given to
+    `guarding`.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class Lock:
         *,
         wait: float = 0.0,
         on_wait: Callable[[Holder], None] = lambda holder: None,
+        unlock: str = "",
     ) -> None:
         self.aws, self.deploy, self.wait, self.on_wait = aws, deploy, wait, on_wait
+        self.unlock = unlock
         self.me = this_process(uuid.uuid4().hex, command, 0.0)
         self._number = 0
         self._gone = False
@@ -183,7 +186,7 @@ class Lock:
                     raise Locked(
                         f"{self.deploy!r} is locked by {top.holder}",
                         hint=f"wait for it with --wait-for-lock SECONDS. If it is gone for good: its lock ends in "
-                        f"{top.holder.expires - now:.0f} s, or now with: python -m reconciler unlock",
+                        f"{top.holder.expires - now:.0f} s" + (f", or now with: {self.unlock}" if self.unlock else ""),
                     )
             self.aws.clock.sleep(LOOK)
 

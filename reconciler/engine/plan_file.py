@@ -32,7 +32,7 @@ FORMAT = "reconciler-plan"
 VERSION = 1
 MOST = 64 * 1024 * 1024  # characters of a plan
 HEAD = f'{{\n  "format": "{FORMAT}"'
-AGAIN = "make a new one: python -m reconciler plan --out FILE"
+AGAIN = "make a new one: `plan --out`, with the file and the options of this one"
 
 
 class Allowed(BaseModel):

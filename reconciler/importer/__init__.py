@@ -11,6 +11,7 @@ differs is named in the file and to the one who asked.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,9 +81,10 @@ def import_deploy(
         f"{address} exists, but isn't in this file" for address in inventory.other_addresses if address not in planned
     ]
     tree.notes += [f"whether there are others of the kind {kind} may not be read" for kind in inventory.unread]
+    word = shlex.quote(name)
     header = [
         f"Imported from account {inventory.account}, {inventory.region}: what was set up under names with {prefix!r}.",
-        f"`python -m reconciler plan {name}` compares it with what is there; docs/deploy-yaml.md explains each field.",
+        f"`python -m reconciler plan {word}` compares it with what is there; docs/deploy-yaml.md explains each field.",
         "Until `apply --adopt` marks them as this deploy's, resources are used as they are and never changed.",
     ]
     if differences:

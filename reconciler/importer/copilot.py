@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,9 +112,10 @@ def remaining_problems(out: Path, environments: tuple[str, ...], environ: Mappin
 
 
 def _header(job: _Job, name: str, omissions: tuple[str, ...]) -> list[str]:
+    word = shlex.quote(printable(name))
     header = [
         f"Imported from AWS Copilot's {job.document.file}. docs/from-copilot.md says what becomes of each key.",
-        f"`python -m reconciler plan {printable(name)}` shows what would be made; Copilot's resources aren't changed.",
+        f"`python -m reconciler plan {word}` shows what would be made; Copilot's resources aren't changed.",
     ]
     return header if not omissions else [*header, "", "Not carried over:", *(f"  {line}" for line in omissions)]
 

@@ -80,7 +80,7 @@ HINTS: dict[str, str] = {
     "something still writes into it: stop that and run it again": EMPTIED,
     "a retention (object lock), MFA delete or a policy may hold them; end that, then run it again": EMPTIED,
     "run `plan` again": NAMED,
-    "make a new one: python -m reconciler plan --out FILE": MOVED,
+    "make a new one: `plan --out`, with the file and the options of this one": MOVED,
     "run the command for each": "tests/engine/test_environments.py::test_what_env_means",
     # With another policy, or other credentials.
     "\nall that it needs: python -m reconciler permissions --for {}": POLICY,
@@ -150,8 +150,6 @@ HINTS: dict[str, str] = {
     "{} needs ssm:GetParameters or secretsmanager:GetSecretValue on it (and kms:Decrypt for a key of your own); "
     "`apply` writes this policy for the ARNs under task.secrets": TAKEN,
     # Others.
-    "wait for it with --wait-for-lock SECONDS. If it is gone for good: its lock ends in {} s, or now with: python -m "
-    "reconciler unlock": NAMED,
     "protected by its tag reconciler:protect; `protect: false` and `apply --target {}` take that away":
         "tests/engine/test_protect.py::test_it_doesnt_end_when_it_leaves_the_file",
     "check the path; `init` writes a file": NAMED,
@@ -277,10 +275,10 @@ def test_the_commands_that_hints_name(project: Project) -> None:
 @pytest.mark.parametrize("file", ["deploy.yaml", "other.yaml", "my deploys/it's $one.yaml"])
 @pytest.mark.parametrize(
     ("verb", "run"),
-    [("apply", ""), ("runs", ""), ("watch", "20261129-1"), ("logs", "20261129-1"), ("stop", "20261129-1"),
-     ("diagnose", "20261129-1")],
+    [("apply", ""), ("unlock", ""), ("runs", ""), ("watch", "20261129-1"), ("logs", "20261129-1"),
+     ("stop", "20261129-1"), ("diagnose", "20261129-1")],
 )  # fmt: skip
-def test_a_command_about_a_run_does_what_it_says_whatever_the_file(verb: str, run: str, file: str) -> None:
+def test_a_command_does_what_it_says_whatever_the_file(verb: str, run: str, file: str) -> None:
     where: Any = SimpleNamespace(file=Path(file), environment="prod", local=Path("home"))
     words = shlex.split(command(where, verb, run).removeprefix(program()))
     read = parser().parse_args(words)

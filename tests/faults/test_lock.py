@@ -37,7 +37,7 @@ def put(lab: LabHandle, number: int, value: str) -> None:
 
 def take(lab: LabHandle, command: str = "apply", wait: float = 0.0) -> Lock:
     """A lock of a holder of its own."""
-    return Lock(lab.aws(clock=SkippingClock(step=0.005)), "demo", command, wait=wait)
+    return Lock(lab.aws(clock=SkippingClock(step=0.005)), "demo", command, wait=wait, unlock="unlock x.yaml")
 
 
 def test_it_needs_nothing_and_leaves_nothing(lab: LabHandle) -> None:
@@ -58,7 +58,7 @@ def test_it_says_who_since_when_from_where_and_what_to_do(lab: LabHandle) -> Non
     assert os.uname().nodename in text
     assert time.strftime("since %Y-%m-%d", time.gmtime()) in text
     assert "--wait-for-lock" in caught.value.hint
-    assert "unlock" in caught.value.hint
+    assert caught.value.hint.endswith(", or now with: unlock x.yaml")
     assert "ends in" in caught.value.hint
 
 

@@ -332,8 +332,12 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "Not carried over:\n  copilot/report/manifest.yml:5: sidecars (a task has one container)" in out
     assert ": task.environment.A: the variable NOWHERE is not defined" in out
     assert main(["import", "--copilot", ".", "--take", "job.report"]) == 2  # it is never overwritten
-    assert main(["import", "--copilot", "copilot/other", "-o", "other.yaml"]) == 0
-    assert not remaining_problems(Path("other.yaml"), (), {})
+    capsys.readouterr()
+    assert main(["import", "--copilot", "copilot/other", "-o", "the other.yaml", "--local"]) == 0
+    assert not remaining_problems(Path("the other.yaml"), (), {})
+    typed = "python -m reconciler plan 'the other.yaml'"
+    assert f"wrote the other.yaml: {typed} --local\n" in capsys.readouterr().out
+    assert f"`{typed}` shows what" in Path("the other.yaml").read_text()
     assert main(["import", "--copilot", ".", "--prefix", "x"]) == 2
     assert main(["import"]) == 2
     assert main(["import", "--copilot", "nowhere", "-o", "x.yaml"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -121,10 +122,15 @@ def test_what_may_not_be_listed_stays_as_it_was(applied: Project) -> None:
 
 
 def test_not_while_an_apply_is_under_way(applied: Project) -> None:
+    other_file = applied.folder / "the other's.yaml"
+    other_file.write_text((applied.folder / "deploy.yaml").read_text())
     with Lock(applied.lab.aws(), "tiny", "apply"):
-        ended = applied.run("recover")
-    assert ended.code == 1
+        ended, other = applied.run("recover"), applied.run("recover", other_file.name)
+    assert (ended.code, other.code) == (1, 1)
     assert "is locked by" in ended.err
+    assert "or now with: python -m reconciler unlock\n" in ended.err
+    words = shlex.split(other.err.rpartition("or now with: python -m reconciler ")[2])
+    assert words == ["unlock", other_file.name]
     assert record(applied) == set()
 
 
