@@ -59,9 +59,13 @@ def read(path: Path, how: Reading = AS_IT_IS, chunk: int = CHUNK) -> tuple[pd.Da
 def _either(reader: _Reader) -> tuple[pd.DataFrame, dict[str, int], bool]:
     """The rows as plain numbers, or else in the style in which all of them are written."""
     try:
-        return reader.rows()
+        plain = reader.rows()
     except _NotPlain:
         return reader.rows(reader.style())
+    rows = plain[0]
+    if numerals.may_mark_thousands([rows[name] for name in NUMBERS if name in rows]):
+        reader.style().refuse_thousands()
+    return plain
 
 
 def _ends_within_line(path: Path) -> bool:

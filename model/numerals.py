@@ -6,6 +6,7 @@ What a mark means is decided for the file as a whole, from every value of every 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,8 @@ class Style:
         self._marked: tuple[object, str, str] | None = None
         self._units: dict[str, set[str]] = {}
         self._large: dict[str, tuple[object, str]] = {}
+        self._points: dict[str, set[str]] = {}
+        """What `_point` says of each column's numbers."""
 
     def see(self, values: pd.Series, name: str, title: str) -> None:
         """Take note of a piece of the column `name`."""
@@ -49,10 +52,32 @@ class Style:
             self._units.setdefault(name, set()).add(unit if not multiple else unit + "*")
             for mark, form in _FORMS.items():
                 self._misfits[mark] += not form.fullmatch(core)
+            self._points.setdefault(name, set()).add(_point(core))
             if self._marked is None and re.search(r"[.,]", core):
                 self._marked = (line, short(text), title)
             if not multiple and len(re.sub(r"\D.*$", "", core.replace(",", "").replace(".", ""))) > 3:
                 self._large.setdefault(name, (line, short(text)))
+
+    def refuse_thousands(self) -> None:
+        """Refuse numbers that are plain, and yet seem to be whole ones whose thousands are marked with points.
+
+        All with a point have three digits after it, all without are below 1,000, and a column has both: decimals that
+        are written out have a point in each number, and others have fewer than three digits in some.
+
+        Raises:
+            InputError: they seem so.
+        """
+        kinds = self._points.values()
+        if (
+            self._marked
+            and not any("other" in kind for kind in kinds)
+            and any({"thousands", "hundreds"} <= kind for kind in kinds)
+        ):
+            line, text, title = self._marked
+            raise InputError(
+                f"line {line}, column {title}: {text!r} may be a decimal number or have thousands marked, and so may "
+                "all others with a point, beside whole numbers below 1,000: write numbers as 1234.5"
+            )
 
     @property
     def mark(self) -> str:
@@ -97,6 +122,28 @@ class Style:
                 f"line {line}, column {title}: {text!r} has no K, M or B as other values have: write numbers"
             )
         return numbers
+
+
+def _point(core: str) -> str:
+    """What a number may be in a file in which points mark thousands; a zero may be anything."""
+    if re.fullmatch(r"[-+]?[1-9]\d{0,2}\.\d{3}", core):
+        return "thousands"
+    return "hundreds" if re.fullmatch(r"[-+]?[1-9]\d{0,2}", core) else "zero" if core == "0" else "other"
+
+
+def may_mark_thousands(columns: Sequence[pd.Series]) -> bool:
+    """Whether numbers, read as decimals, are such that their texts must be seen to know it: see `refuse_thousands`."""
+    both = last_digit = False
+    for column in columns:
+        values = np.abs(column.to_numpy()[np.isfinite(column.to_numpy())])
+        thousandths = np.rint(values * 1000)
+        parts = values != np.floor(values)
+        small = (values < 1000) & ((values >= 1) | (values == 0)) & (np.abs(values * 1000 - thousandths) < 1e-6)
+        if not small.all():
+            return False
+        both |= bool(parts.any() and (~parts & (values > 0)).any())
+        last_digit |= bool((thousandths[parts] % 10 != 0).any())
+    return both and last_digit
 
 
 def _texts(values: pd.Series) -> pd.Series:
