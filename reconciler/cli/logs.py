@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +14,7 @@ from reconciler.cli.past_runs import Past, past_of
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
+from reconciler.core.durations import seconds_of
 from reconciler.core.errors import Denied, Interrupted, UserError
 from reconciler.core.workers import SCHEDULER, WORKER, group_of, number_of
 from reconciler.run.crew import workers_of
@@ -23,8 +23,6 @@ from reconciler.run.run import Run
 from reconciler.run.state import State, state_after
 from reconciler.run.watch import LastLines, watch_of
 from reconciler.run.workers import size_of
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ def explained(past: Past, run: Run, lines: Sequence[str]) -> bool:
 def _since(text: str, now: float) -> float | None:
     if not text:
         return None
-    match = re.fullmatch(r"(\d{1,9})([smhd])", text)
-    if match is None:
+    seconds = seconds_of(text)
+    if seconds is None:
         raise UserError(f"--since {text}: not a span of time", hint="write for instance 10m, 2h or 1d")
-    return max(now - int(match[1]) * UNITS[match[2]], 0.0)
+    return max(now - seconds, 0.0)

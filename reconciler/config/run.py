@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -12,19 +11,15 @@ from reconciler.config.service import Provider
 from reconciler.config.sweep import Sweep
 from reconciler.config.task_size import Memory
 from reconciler.config.workers import Workers
-
-DAY = 86_400
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
+from reconciler.core.durations import DAY, seconds_of
 
 
 def _duration(value: Any) -> Any:
     """Seconds, of a number or of text such as `90m`."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    seconds = seconds_of(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    if seconds is None:
         raise bad("{value} is not a duration", "write seconds, or text such as 90m, 2h or 1d")
-    match = re.fullmatch(r"\s*(\d+)\s*([smhd]?)\s*", str(value))
-    if match is None:
-        raise bad("{value} is not a duration", "write seconds, or text such as 90m, 2h or 1d")
-    return int(match[1]) * UNITS[match[2] or "s"]
+    return seconds
 
 
 _Text = Annotated[str, Field(pattern=r"^\s*[0-9]+\s*[smhd]?\s*$")]

@@ -17,12 +17,13 @@ from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.parameters import Parameter, Parameters
 from reconciler.config.parameters import filled as filled_parameters
 from reconciler.config.place import CapacityWeight, Cluster, Network, SecurityGroup, group_texts
-from reconciler.config.run import DAY, Retry, Run, Runs
+from reconciler.config.run import Retry, Run, Runs
 from reconciler.config.service import Service, provider_name
 from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository
 from reconciler.config.sweep import RandomSweep, Range, Sweep
 from reconciler.config.task import WRITE, ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
 from reconciler.config.unattended import Notify, Schedule, Webhook
+from reconciler.core.durations import DAY
 from reconciler.core.fargate import FARGATE, LONGEST_STOP, SPOT
 from reconciler.core.log_driver import BLOCKING, BUFFER, MODE, NON_BLOCKING
 from reconciler.core.managed_instances import MANAGED, MANAGED_SPOT, Requirements, requirements

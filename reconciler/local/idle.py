@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+
+from reconciler.core.durations import DAY, UNITS, seconds_of
 
 IDLE = "RECONCILER_LOCAL_IDLE"
 DEFAULT = "8h"
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-SPAN = re.compile(r"(\d{1,6})\s*([smhd]?)")
+LONGEST = 36_500 * DAY  # as in deploy.yaml
 
 
 class BadSpan(ValueError):
@@ -18,10 +18,10 @@ class BadSpan(ValueError):
 def idle_seconds(environment: Mapping[str, str]) -> float:
     """Seconds without use after which it ends; 0 for never. Raises BadSpan."""
     text = environment.get(IDLE, "").strip() or DEFAULT
-    match = SPAN.fullmatch(text)
-    if match is None:
+    seconds = seconds_of(text)
+    if seconds is None or seconds > LONGEST:
         raise BadSpan(f"{IDLE}={text!r} is not a duration: write 90m, 8h or 2d, or 0 for no limit")
-    return float(match[1]) * UNITS[match[2]]
+    return float(seconds)
 
 
 def spelled(seconds: float) -> str:

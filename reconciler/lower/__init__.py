@@ -11,13 +11,13 @@ from typing import Any
 from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
 from reconciler.config.resource_names import Names as Names
-from reconciler.config.run import DAY
 from reconciler.config.service import provider_name
 from reconciler.config.task import TaskRole
 from reconciler.core.attached import OpenSpec
 from reconciler.core.canonical import strings
 from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
+from reconciler.core.durations import DAY
 from reconciler.core.fargate import FARGATE
 from reconciler.core.given_data import GivenData
 from reconciler.core.graph import Graph, Node

@@ -134,6 +134,7 @@ def test_looking_back(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     lane.client("logs").put_log_events(logGroupName="/ecs/tiny", logStreamName=stream, logEvents=old)
     assert lane.run("logs", run_id, "--local").out.splitlines() == ["an old line", "first line", "second line"]
     assert lane.run("logs", run_id, "--since", "1h", "--local").out.splitlines() == ["first line", "second line"]
+    assert lane.run("logs", run_id, "--since", "3600", "--local").out.splitlines() == ["first line", "second line"]
     assert lane.run("logs", run_id, "--since", "0s", "--local").err == f"run {run_id} has no log lines since then\n"
     assert lane.run("logs", run_id, "--since", "999999999d", "--local").out.startswith("an old line\n")
     for span in ("soon", "9" * 400 + "d"):
