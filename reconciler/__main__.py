@@ -17,8 +17,6 @@ def main() -> int:
     # Modules and service models are very many objects and none is garbage: looking through them takes longer than a
     # plan's reads. So what is loaded before a command's work is left out of it.
     gc.set_threshold(100_000, 50, 100)
-    # pydantic would look through every installed package for plugins.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         if _helped(sys.argv[1:]):
             return 0

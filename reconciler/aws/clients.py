@@ -91,7 +91,6 @@ class Clients:
         except (UserError, NoRole) as error:
             self._refusal = error
             raise
-        from botocore import __version__ as botocore_version
         from botocore.config import Config
 
         from reconciler.aws.foreign import head, refuse
@@ -108,8 +107,7 @@ class Clients:
             connect_timeout=self._patience or 10,
             read_timeout=self._patience or 60,
             s3=s3 or None,
-            # Said as a whole, since botocore would put its own together anew, twice for each request.
-            user_agent=f"reconciler/{__version__} Botocore/{botocore_version}",
+            user_agent_extra=f"reconciler/{__version__}",
         )
         name = "s3" if service in UNSIGNED_CONTENT else service
         with understood():

@@ -48,7 +48,6 @@ from reconciler.permissions.preflight import principal
 IMAGE = ImageSpec.kind
 NO_OPTIONS = Options()
 MANY = 8  # resources from which on what one answer has for several of them is worth asking for
-SERVICES = ("sts", "ec2", "ecs", "iam", "s3", "ssm", "ecr", "logs")  # that a plan asks, in the order of its questions
 
 
 @dataclass(frozen=True)
@@ -248,11 +247,8 @@ def prepare(
         reads.append(partial(_image, deploy, base, own_files))
     if skip_image:
         reads.append(partial(_present, aws, deploy))
-    # Making a client takes the processor as long as an answer takes to come, so the others are made meanwhile.
-    clients = aws.start(lambda: [aws.client(service) for service in SERVICES])
     with all_that_is_missing(aws, deploy, command):
         facts, uploads, given, given_data, *optional = aws.together(*reads)
-    clients.result()
     assert isinstance(facts, Facts)
     names = Names(deploy, facts)
     given_data = [checked(names, source) for source in given_data]
