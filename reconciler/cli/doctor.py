@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +11,19 @@ from reconciler.aws.calls import Aws
 from reconciler.aws.clients import new_session
 from reconciler.checks import doctor, github_token, gitlab_token
 from reconciler.checks.findings import Finding, State, ng, skip
-from reconciler.cli.findings import Checks, as_json, counts, show, summary
+from reconciler.cli.findings import Examined, report
 from reconciler.cli.options import OfFile as Arguments
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy
 from reconciler.core.errors import UserError
 from reconciler.core.job_token import in_github, in_gitlab
 
-
-@dataclass(frozen=True)
-class Examined(Checks):
-    """What a deployment needs of this machine."""
-
-
 ANSWERS = (Examined,)
 
 
 def run(options: Arguments, terminal: Terminal) -> int:
     """Look at everything. Returns 0, or 1 when something is wrong."""
-    findings = examine(options.file, options.environment)
-    if options.json:
-        terminal.json(Examined(not counts(findings)[State.NG], as_json(findings)))
-    else:
-        show(terminal, findings)
-        terminal.say(summary(findings))
-    return 1 if counts(findings)[State.NG] else 0
+    return report(terminal, examine(options.file, options.environment), as_json=options.json)
 
 
 def examine(file: Path, environment: str = "") -> list[Finding]:

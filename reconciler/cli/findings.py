@@ -40,17 +40,28 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Checks(Answer):
-    """What was looked at."""
+class Examined(Answer):
+    """What was looked at, and what was found."""
 
     ok: Annotated[bool, "whether nothing is NG"]
     checks: Annotated[Sequence[Check], "in order of importance"]
 
 
-def as_json(findings: Iterable[Finding]) -> list[Check]:
+def report(terminal: Terminal, findings: Sequence[Finding], *, as_json: bool) -> int:
+    """Print them, as text or as JSON. Returns the exit code: 0, or 1 when something is NG."""
+    wrong = counts(findings)[State.NG]
+    if as_json:
+        terminal.json(Examined(not wrong, checks_of(findings)))
+    else:
+        show(terminal, findings)
+        terminal.say(summary(findings))
+    return 1 if wrong else 0
+
+
+def checks_of(findings: Iterable[Finding]) -> list[Check]:
     """The findings as --json prints them."""
     return [
-        Check(finding.subject, finding.state, finding.says, finding.fix, as_json(finding.inside))
+        Check(finding.subject, finding.state, finding.says, finding.fix, checks_of(finding.inside))
         for finding in findings
     ]
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from reconciler.checks import verify
-from reconciler.checks.findings import State
 from reconciler.checks.verify.live import Live
-from reconciler.cli.findings import Checks, as_json, counts, show, summary
+from reconciler.cli.findings import Examined, report
 from reconciler.cli.options import InAws as Arguments
 from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
 from reconciler.config.resource_names import Facts, Names
 from reconciler.lower.account import check_account
-
-
-@dataclass(frozen=True)
-class Examined(Checks):
-    """What was looked at in the account."""
-
 
 ANSWERS = (Examined,)
 
@@ -33,9 +24,4 @@ def run(options: Arguments, terminal: Terminal) -> int:
         names = Names(deploy, Facts(aws.account, aws.partition, vpc, ()))
         terminal.say(terminal.fold("", f"{deploy.name}: account {aws.account}, {deploy.region}, {target.place}"))
         findings = verify.examine(Live(aws, deploy, names, target.base))
-    if options.json:
-        terminal.json(Examined(not counts(findings)[State.NG], as_json(findings)))
-    else:
-        show(terminal, findings)
-        terminal.say(summary(findings))
-    return 1 if counts(findings)[State.NG] else 0
+    return report(terminal, findings, as_json=options.json)
