@@ -243,7 +243,10 @@ def _data(options: Arguments, folder: Path, facts: ProjectFacts, output: Written
     elif files_ > 1:
         output.notes.append(f"{files_} files are the data, and the first, {names[0]}, is S3_KEY: look at `data:`")
     if out:
-        output.notes.append(f"{len(out)} more files look like data and aren't in deploy.yaml: {_first_names(out)}")
+        output.notes.append(
+            f"{len(out)} more files look like data and aren't in deploy.yaml: {_first_names(out)} (another file has "
+            "the key, or none can be made of the name: `{file: NAME, key: KEY}` gives one)"
+        )
     build = (folder / facts.dockerfiles[0]).read_text(encoding="utf-8", errors="replace") if facts.dockerfiles else ""
     if other_names := [name for name in facts.possible_data if not copies(build, name)]:
         output.notes.append(f"left out of `data:`, where those belong that are data: {_first_names(other_names)}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from zlib import crc32
 
 from reconciler.cli.program_name import typed_comments
-from reconciler.config.storage import DataFile
+from reconciler.config.storage import WILD, DataFile
 from reconciler.core.errors import UserError
 from reconciler.core.given_data import SCHEME
 from reconciler.core.text import dumps, line
@@ -61,7 +61,7 @@ class Answers:
 def deploy_yaml(answers: Answers) -> str:
     """deploy.yaml: what was asked for, and what is worth knowing early."""
     account = f'account: "{answers.account}"' if answers.account else '# account: "123456789012"'
-    data = _scalar(answers.data[0]) if len(answers.data) == 1 else f"[{', '.join(map(_scalar, answers.data))}]"
+    data = _entry(answers.data[0]) if len(answers.data) == 1 else f"[{', '.join(map(_entry, answers.data))}]"
     data_use = "read as it is" if answers.data and answers.data[0].startswith(SCHEME) else "uploaded"
     parts = [
         f"# yaml-language-server: $schema={SCHEMA}",
@@ -87,7 +87,7 @@ def deploy_yaml(answers: Answers) -> str:
         "  max_duration: 2h # a task is stopped after this long, even when nobody watches it",
     ]
     if answers.repository:
-        branch = "" if answers.branch == "main" else f"\n    branch: {_scalar(answers.branch)}"
+        branch = "" if answers.branch == "main" else f"\n    branch: {_found(answers.branch)}"
         parts += [
             "",
             "ci: # GitHub Actions of this repository: `apply` on the branch, `plan` in pull requests; no stored key",
@@ -99,7 +99,7 @@ def deploy_yaml(answers: Answers) -> str:
             "    drift: true # a nightly `plan`, which keeps an issue while something differs",
         ]
     if answers.project:
-        branch = "" if answers.branch == "main" else f"\n    branch: {_scalar(answers.branch)}"
+        branch = "" if answers.branch == "main" else f"\n    branch: {_found(answers.branch)}"
         url = f"\n    url: {answers.url}" if answers.url else ""
         if not answers.repository:
             parts += ["", "ci: # GitLab CI/CD of this project: `apply` on the branch; no stored key"]
@@ -119,8 +119,8 @@ def _image(answers: Answers) -> str:
     if answers.uri:
         return f"image: {{uri: {_scalar(answers.uri)}}} # used as it is; nothing is built"
     if answers.dockerfile == "Dockerfile":
-        return f"image: {_scalar(answers.image)} # the folder with the Dockerfile"
-    inside = f"context: {_scalar(answers.image)}, dockerfile: {_scalar(answers.dockerfile)}"
+        return f"image: {_found(answers.image)} # the folder with the Dockerfile"
+    inside = f"context: {_found(answers.image)}, dockerfile: {_found(answers.dockerfile)}"
     return f"image: {{{inside}}} # the build context, and the Dockerfile in it"
 
 
@@ -285,6 +285,16 @@ def _value(text: str) -> str:
 def _quoted(text: str) -> str:
     """`text` in YAML's double quotes, which know every escape of JSON's."""
     return dumps(text, ascii_only=False)
+
+
+def _entry(text: str) -> str:
+    """An entry of `data:`: a name that was found, or a pattern or an address, as they were asked for."""
+    return _scalar(text) if text.startswith(SCHEME) or WILD.search(text) else _found(text)
+
+
+def _found(name: str) -> str:
+    """The name of something that is there: what looks like a variable in it is none."""
+    return _scalar(name.replace("${", "$${"))
 
 
 def _scalar(text: str) -> str:

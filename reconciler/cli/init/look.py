@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from reconciler import version as git
+from reconciler.config.names import OBJECT_KEY
 from reconciler.config.storage import DataFile
 from reconciler.core.errors import UserError
 from reconciler.image.dockerfile import form, instructions
@@ -89,7 +90,8 @@ def _program(near: Sequence[str]) -> str:
 
 
 def entries(folder: Path, data: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What `data:` is to name so that all of these files are uploaded, and those whose key another has already.
+    """What `data:` is to name so that all of these files are uploaded, and those whose key another has already, or of
+    whose name no key can be made.
 
     Few files are named one by one; of many, those below one folder are that folder, or patterns where it has programs.
     """
@@ -102,7 +104,7 @@ def entries(folder: Path, data: Sequence[str]) -> tuple[tuple[str, ...], tuple[s
     for group in groups.values():
         for entry, files in _together(folder, group) if len(group) > FEW and len(data) > NAMED else _alone(group):
             key = str(DataFile(file=entry).filled().key)
-            if key in entry_by_key:
+            if key in entry_by_key or OBJECT_KEY.problem(key):
                 out += files
             else:
                 entry_by_key[key] = entry

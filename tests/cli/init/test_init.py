@@ -221,6 +221,33 @@ def test_of_many_data_files_with_one_key_the_others_are_named(
     assert [file.file for file in load(fresh.folder / "deploy.yaml", environ={}).data.files] == data
 
 
+ODD = ["p ${HOME} #: {a}.csv", "数据.csv", "line\nfeed.csv", "order\u202e.csv", "$${x}.csv"]
+
+
+@pytest.mark.parametrize("names", [ODD, [*ODD, "a.csv"]])
+def test_data_whose_name_can_be_no_key_is_left_out_and_named(names: list[str], fresh: Project) -> None:
+    for name in (*names, "Dockerfile"):
+        fresh.write(name, "FROM x\n")
+    ended = fresh.ok("init")
+    assert "5 more files look like data and aren't in deploy.yaml" in ended.out
+    assert "{file: NAME, key: KEY}" in " ".join(ended.out.split())
+    assert [file.file for file in load(fresh.folder / "deploy.yaml", environ={}).data.files] == names[5:]
+
+
+def test_names_that_were_found_stay_as_they_are(fresh: Project) -> None:
+    fresh.write("${HOME}.Dockerfile", "FROM x\n")
+    fresh.ok("init", "--data", str(fresh.folder))
+    assert load(fresh.folder / "deploy.yaml", environ={}).image.dockerfile == "${HOME}.Dockerfile"
+
+
+def test_a_name_with_a_variable_that_was_asked_for_is_not_another(fresh: Project) -> None:
+    for name in ("${HOME}.csv", "Dockerfile"):
+        fresh.write(name, "FROM x\n")
+    ended = fresh.run("init", "--data", str(fresh.folder / "${HOME}.csv"))
+    assert ended.code == 2
+    assert "can't be its key" in ended.err
+
+
 @pytest.mark.parametrize(
     ("there", "others"),
     [
