@@ -127,11 +127,29 @@ def _table(path: Path, how: Reading) -> tuple[Layout, Callable[[bool], Iterator[
         if frame[column].dtype.kind in "Mm" or isinstance(frame[column].dtype, pd.DatetimeTZDtype):
             frame[column] = _as_text(frame[column])
     rows = frame.head(header.SAMPLE).astype(object)
-    layout = header.of_table(names, rows.where(rows.notna(), "").astype(str).to_numpy().tolist())
-    for column in (*layout.times, *([layout.clock] if layout.clock is not None else [])):
-        if frame[column].dtype.kind in "iu":
+    rows = rows.where(rows.notna(), "")
+    texts = [_decoded(rows[column]) for column in rows]
+    empty = pd.Series("", rows.index)
+    sample = pd.concat([empty if column is None else column for column in texts], axis=1)
+    layout = header.of_table(names, sample.to_numpy().tolist())
+    times = (*layout.times, *([layout.clock] if layout.clock is not None else []))
+    for column in (*times, *layout.positions.values()):
+        if column in times and frame[column].dtype.kind in "iu":
             frame[column] = frame[column].astype(str)
+        if frame[column].dtype.kind == "O" and _decoded(frame[column]) is None:
+            raise InputError(
+                f"column {names[column]}: its values are bytes that are no text (as of float16, which can't be read): "
+                "write numbers as float64"
+            )
     return layout, lambda _texts: iter([frame])
+
+
+def _decoded(values: pd.Series) -> pd.Series | None:
+    """The values as texts; None if there are bytes that are none, such as UUIDs and hashes."""
+    try:
+        return values.astype(str)
+    except UnicodeDecodeError:
+        return None
 
 
 def _as_text(times: pd.Series) -> pd.Series:

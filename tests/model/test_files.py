@@ -290,6 +290,7 @@ READ: dict[str, Content] = {
     "parquet-date-and-hour": parquet(lambda: frame().drop(columns="datetime").assign(
         date=[f"{b.at:%Y-%m-%d}" for b in BARS], hour=[b.at.hour for b in BARS])),
     "parquet-nameless-index": parquet(lambda: frame().set_index("datetime").rename_axis(None), index=True),
+    "parquet-with-bytes": pyarrow_parquet(lambda: frame().assign(id=[bytes([254, i % 256]) for i in range(N)])),
     "parquet-latest-first": pyarrow_parquet(lambda: frame()[::-1]),
     "parquet-epoch": parquet(lambda: frame().rename(columns={"datetime": "t"}).assign(t=[b.s * 1000 for b in BARS])),
     # forms of time
@@ -419,6 +420,8 @@ REFUSED: dict[str, tuple[Content, str]] = {
     "times-that-disagree": (csv("unix,date,open,high,low,close,volume", lambda b:
                                 f"{b.s},{b.at + dt.timedelta(hours=1):{ISO}},{b.ohlc},{b.v}"),
                             "line 2: the columns 'unix' and 'date' both mean time.*keep one"),
+    "parquet-float16": (pyarrow_parquet(lambda: frame().astype({"close": "float16"})),
+                        "column close: its values are bytes that are no text .*float16.*write numbers as float64"),
     "two-tickers": (csv("Price,Close,Close\nTicker,BTC-USD,ETH-USD\nDatetime,,", lambda b: f"{b.at:{ISO}},{b.c},1"),
                     "BTC-USD, ETH-USD side by side"),
     "two-symbols": (csv("symbol," + H, lambda b: f"BTC,{b.at:{ISO}},{b.ohlc},{b.v}\nETH,{b.at:{ISO}},3,4,2,3,1"),
