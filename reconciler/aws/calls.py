@@ -29,7 +29,16 @@ from reconciler.aws.pace import Pace
 from reconciler.aws.together import Shared, Together
 from reconciler.config.regions import partition_of
 from reconciler.core.clock import Clock, SystemClock, interrupted
-from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, Interrupted, ReconcilerError, Unreachable
+from reconciler.core.errors import (
+    AlreadyThere,
+    AwsError,
+    Denied,
+    EmbeddedAwsEnded,
+    Gone,
+    Interrupted,
+    ReconcilerError,
+    Unreachable,
+)
 from reconciler.core.pages import Endless, pages
 
 if TYPE_CHECKING:
@@ -62,6 +71,7 @@ class Aws:
     """AWS for one account, region and purpose. Safe to use from many threads.
 
     As a context manager, or with `close`, it leaves no thread and no connection. patience: seconds for an answer.
+    unanswered: what it means that a call isn't answered.
     """
 
     FAILURES = (AwsError, Endless)  # what calls raise, and reading the pages of their answers
@@ -78,6 +88,7 @@ class Aws:
         before_write: Callable[[], None] = lambda: None,
         on_wait: Callable[[Waiting], None] = lambda waiting: None,
         on_call: Callable[[Call], None] = lambda call: None,
+        unanswered: Callable[[Unreachable], AwsError] = lambda error: error,
     ) -> None:
         self.region = region
         self.read_only = read_only
@@ -85,6 +96,7 @@ class Aws:
         self.before_write = before_write
         self.on_wait = on_wait
         self.on_call = on_call
+        self.unanswered = unanswered
         self._clients = Clients(region, session, endpoint_url, _writes, lambda: self.before_write(), patience)
         self.shared = Shared()
         self._together = Together(CONNECTIONS)
@@ -306,6 +318,10 @@ class Aws:
 
         def again(error: BaseException) -> bool:
             if not isinstance(error, Failed):
+                return False
+            if isinstance(error.error, Unreachable):
+                error.error = self.unanswered(error.error)
+            if isinstance(error.error, EmbeddedAwsEnded):
                 return False
             if error.rule.fault is Fault.BROKEN:
                 return twice or error.error.code == NOT_SENT or not operation.startswith(ONCE)

@@ -10,6 +10,7 @@ from reconciler.cli.program_name import program
 from reconciler.cli.signals import received
 from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal, attended
+from reconciler.core.errors import EmbeddedAwsEnded, ReconcilerError
 from reconciler.engine.deployment import Deployment
 from reconciler.run.run import Run
 
@@ -36,6 +37,13 @@ def come_back(target: Target, run: Run | None = None) -> str:
     if run is None:
         return f"see them: {command(target, 'runs', '')}"
     return f"follow it again: {command(target, 'watch', run.id)}\nend it: {command(target, 'stop', run.id)}"
+
+
+def way_on(error: ReconcilerError, target: Target, run: Run) -> str:
+    """How to go on with a run of which sight was lost: there is none to come back to where all has ended."""
+    if isinstance(error, EmbeddedAwsEnded):
+        return f"launch it again: {command(target, 'apply', '')}"
+    return come_back(target, run)
 
 
 def command(target: Target, verb: str, run_id: str) -> str:

@@ -18,7 +18,7 @@ from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.under_way import say_others
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
 from reconciler.config.sweep import Sweep
-from reconciler.core.errors import AwsError, Interrupted, ReconcilerError
+from reconciler.core.errors import AwsError, EmbeddedAwsEnded, Interrupted, ReconcilerError
 from reconciler.core.plain_json import Rows, plain
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
@@ -186,7 +186,8 @@ class SweepWork:
                 self._interrupted(fleet)
             except ReconcilerError as error:
                 self.terminal.status("")
-                hint = "running tasks continue; run the same command again for the rest"
+                tasks = "" if isinstance(error, EmbeddedAwsEnded) else "running tasks continue; "
+                hint = f"{tasks}run the same command again for the rest"
                 raise RunFailed(f"lost sight of {self.id}: {error}", hint=hint) from None
             self.terminal.status("")
             message = of_sweep(self.deployment.deploy.name, self.id, list(ended_runs.values()), self.name)

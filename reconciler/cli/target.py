@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from reconciler.cli.program_name import program
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Deploy, load
 from reconciler.config.task import WRITE
-from reconciler.core.errors import Interrupted, UserError
+from reconciler.core.errors import AwsError, Interrupted, Unreachable, UserError
 from reconciler.core.job_token import in_gitlab
 from reconciler.core.plan import Options
 from reconciler.core.secret import KNOWN
@@ -78,7 +79,17 @@ class Target:
             clock=StoppableClock(self.stop),
             on_wait=terminal.log.waiting if terminal.log else Patience(terminal).tell,
             on_call=terminal.log.call if terminal.log else lambda call: None,
+            unanswered=self._unanswered,
         )
+
+    @cached_property
+    def _unanswered(self) -> Callable[[Unreachable], AwsError]:
+        """What it means that a call isn't answered."""
+        if self.local is None:
+            return lambda error: error
+        from reconciler.local.ended import unanswered
+
+        return unanswered(self.local)
 
     def engine(self, aws: Aws, image: ImageSpec | None, *, command: Sequence[str] = ()) -> Engine:
         """What builds images. image: the one to build; command: what the run has instead of the file's.

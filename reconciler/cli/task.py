@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from reconciler.aws.calls import Aws
 from reconciler.cli import github
 from reconciler.cli.diagnose import SHOWN, diagnose, diagnosis_of, show
-from reconciler.cli.interrupt import choose, come_back, command
+from reconciler.cli.interrupt import choose, come_back, command, way_on
 from reconciler.cli.log_lines import readable
 from reconciler.cli.log_position import Shown
 from reconciler.cli.target import Target
@@ -207,7 +207,7 @@ def watch(
     except ReconcilerError as error:
         screen.keep()
         terminal.status("")
-        raise RunFailed(f"lost sight of run {run.id}: {error}", hint=come_back(target, run)) from None
+        raise RunFailed(f"lost sight of run {run.id}: {error}", hint=way_on(error, target, run)) from None
     terminal.status("")
     Shown(target.base, run.id).forget()
     if end.reported_run is None:
@@ -283,7 +283,7 @@ def _interrupted(
         raise
     except ReconcilerError as error:
         message = f"run {run.id} isn't known to be stopped: {error}"
-        raise RunFailed(message, hint=come_back(target, run)) from None
+        raise RunFailed(message, hint=way_on(error, target, run)) from None
 
 
 def _stop(target: Target, deployment: Deployment, runs: Runs, run_id: str) -> NoReturn:

@@ -6,7 +6,8 @@
     │   ├── Denied               1   a permission is missing
     │   ├── AlreadyThere         1   it exists
     │   ├── Gone                 1   it doesn't exist
-    │   └── Unreachable          1   no answer
+    │   ├── Unreachable          1   no answer
+    │   └── EmbeddedAwsEnded     1   no answer any more (--local)
     ├── MissingPermissions       1   permissions are missing: all of them, told before anything was changed
     ├── PlanDrift                1   the world moved between the plan and the act
     ├── NotSettled               1   AWS took longer than the budget
@@ -85,6 +86,10 @@ class Gone(AwsError):
 
 class Unreachable(AwsError):
     """AWS could not be reached, or hung up, so that nobody knows whether it did what was asked."""
+
+
+class EmbeddedAwsEnded(AwsError):
+    """The embedded AWS has ended, and with it the tasks that it ran: no wait brings an answer."""
 
 
 def from_aws(error: ReconcilerError) -> AwsError | None:

@@ -93,7 +93,7 @@ def ensure_running(home: Path, say: Callable[[str], None] = lambda text: None) -
 
 def status(home: Path) -> LocalAws | None:
     """The running embedded AWS of `home`, or None. Takes a few milliseconds. Raises LocalError for an unsafe folder."""
-    record = _read_record(home)
+    record = read_record(home)
     if record is None:
         return None
     keys = Keys(record["access_key_id"], record["secret_access_key"])
@@ -119,7 +119,7 @@ def stop(home: Path) -> bool:
     if not home.is_dir():
         return False
     with _locked(home):
-        record = _read_record(home)
+        record = read_record(home)
         alive = record is not None and is_ours(record["pid"]) and birth(record["pid"]) == record["birth"] != ""
         if record is not None and alive:
             _end_process(record["pid"], record["birth"])
@@ -200,7 +200,7 @@ def _locked(home: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _read_record(home: Path) -> dict[str, Any] | None:
+def read_record(home: Path) -> dict[str, Any] | None:
     """What server.json says; None for one that others can read, which no server here has made: its secret is none."""
     _check(home)
     try:

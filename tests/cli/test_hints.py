@@ -107,7 +107,7 @@ HINTS: dict[str, str] = {
     "look at it: aws s3 cp {} -\nto run again what it is the record of: aws s3 rm {}":
         "tests/run/test_forged.py::test_a_record_that_cannot_be_read_is_said_and_nothing_is_trained_again",
     "run the same command again for the rest\n{}": SWEEP,
-    "running tasks continue; run the same command again for the rest": SWEEP,
+    "{}run the same command again for the rest": SWEEP,
     "{} ended with nobody watching; `watch` shows and records it":
         "tests/run/test_coming_back.py::test_a_task_that_ended_while_nobody_looked",
     "`apply` launches one": UNLAUNCHED,
@@ -161,6 +161,7 @@ HINTS: dict[str, str] = {
     "  {} apply{}           make it and run it": NAMED,
     "`apply --local` starts it": LOCAL,
     "not running; `apply --local` starts it": LOCAL,
+    "`local status` says whether the embedded AWS runs": LOCAL,
     'eval "$(python -m reconciler local env)" gives this shell the key of the embedded AWS': LOCAL,
     "in a checkout: `make demo`, then .venv/bin/python -m reconciler; else pip install '.[local]' there":
         "tests/cli/test_system.py::test_a_python_without_the_packages",

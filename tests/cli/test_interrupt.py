@@ -1,8 +1,9 @@
-"""Ctrl-C while AWS can't be reached: the task continues, and the command says how to come back to it."""
+"""Ctrl-C, and losing sight of a run, while AWS can't be reached: the command says how to come back to it."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -14,11 +15,12 @@ from reconciler.cli.sweep import SweepWork
 from reconciler.cli.task import watch
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import RunFailed
-from reconciler.core.errors import Interrupted, ReconcilerError, Unreachable
+from reconciler.core.errors import EmbeddedAwsEnded, Interrupted, ReconcilerError, Unreachable
 from reconciler.run.run import Run
 from reconciler.run.state import State
 
 ID = "20260102-030405-aaaaaaaa"
+RUN = Run(id=ID, fingerprint="a" * 64, created=5.0, inputs={}, output="", cluster="c", state=State.RUNNING)
 COME_BACK = f"follow it again: python -m reconciler watch {ID} --local\nend it: python -m reconciler stop {ID} --local"
 SEE_THEM = "run the same command again for the rest\nsee them: python -m reconciler runs --local"
 
@@ -41,6 +43,12 @@ def here(tmp_path: Path) -> tuple[Any, Any]:
     return target, SimpleNamespace(aws=SimpleNamespace(clock=clock, region="us-east-1"), names=None)
 
 
+def following(monkeypatch: pytest.MonkeyPatch, finish: Callable[..., NoReturn]) -> None:
+    """Have a run be followed by this."""
+    monkeypatch.setattr(task, "supervisor", lambda *_: SimpleNamespace(finish=finish))
+    monkeypatch.setattr(task, "follower", lambda *_: SimpleNamespace(function=SimpleNamespace(name="f")))
+
+
 @pytest.mark.parametrize(
     ("option", "kind", "says", "code"),
     [
@@ -53,15 +61,25 @@ def test_a_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     target, deployment = here
-    monkeypatch.setattr(task, "supervisor", lambda *_: SimpleNamespace(finish=interrupt))
-    monkeypatch.setattr(task, "follower", lambda *_: SimpleNamespace())
+    following(monkeypatch, interrupt)
     runs: Any = SimpleNamespace(get=away)
-    run = Run(id=ID, fingerprint="a" * 64, created=5.0, inputs={}, output="", cluster="c", state=State.RUNNING)
     with pytest.raises(ReconcilerError) as left:
-        watch(Terminal(quiet=True), target, deployment, runs, SimpleNamespace(), run, option)  # type: ignore[arg-type]
+        watch(Terminal(quiet=True), target, deployment, runs, SimpleNamespace(), RUN, option)  # type: ignore[arg-type]
     assert type(left.value) is kind
     assert str(left.value).startswith(says)
     assert (left.value.exit_code, left.value.hint) == (code, COME_BACK)
+
+
+def test_no_way_back_is_named_to_what_has_ended(here: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*_: Any) -> NoReturn:
+        raise EmbeddedAwsEnded("ecs", "DescribeTasks", "unreachable", "the embedded AWS has ended")
+
+    target, deployment = here
+    following(monkeypatch, end)
+    runs: Any = SimpleNamespace(get=away)
+    with pytest.raises(RunFailed, match=f"lost sight of run {ID}: .*the embedded AWS has ended") as left:
+        watch(Terminal(quiet=True), target, deployment, runs, SimpleNamespace(), RUN)  # type: ignore[arg-type]
+    assert left.value.hint == "launch it again: python -m reconciler apply --local"
 
 
 @pytest.mark.parametrize(
