@@ -77,7 +77,7 @@ def main(arguments: Sequence[str], on_loaded: Callable[[], None] = lambda: None)
         if os.environ.get("RECONCILER_DEBUG"):
             terminal.trace(error)
         if excused := excuse(error):
-            return _report_error(module, terminal, excused, bare=isinstance(error, ModuleNotFoundError))
+            return _report_error(module, terminal, excused)
         terminal.crash(error)
         return _failed(module, terminal, 1, ReconcilerError(f"unexpected {type(error).__name__}: {error}"))
 
@@ -90,17 +90,14 @@ def _learn(arguments: Sequence[str]) -> None:
         KNOWN.environment(os.environ)
 
 
-def _report_error(module: str, terminal: Terminal, error: ReconcilerError, *, bare: bool = False) -> int:
-    """Say what went wrong. Returns the exit code. bare: nothing more can be imported."""
+def _report_error(module: str, terminal: Terminal, error: ReconcilerError) -> int:
+    """Say what went wrong. Returns the exit code."""
     terminal.error(error)
-    if bare:
-        if terminal.as_json:
-            terminal.json({"version": 1, "error": str(error), "exit_code": error.exit_code, "hint": error.hint})
-        return error.exit_code
     if module in ("plan", "apply") and os.environ.get("GITHUB_ACTIONS") == "true":
-        from reconciler.cli import github
+        with contextlib.suppress(ModuleNotFoundError):  # that one may be what went wrong
+            from reconciler.cli import github
 
-        github.failed(terminal, module, error)
+            github.failed(terminal, module, error)
     return _failed(module, terminal, error.exit_code, error)
 
 

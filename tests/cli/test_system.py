@@ -87,8 +87,11 @@ def test_a_python_without_the_packages(folder: Path) -> None:
     message, line = err.splitlines()
     assert message.startswith("error: pydantic isn't installed in the Python that runs this, /")
     assert (code, out, line) == (2, "", f"  {hint}")
-    told = json.loads(shell("r plan --json", folder, "-S")[1])
-    assert (told["version"], told["exit_code"], told["hint"]) == (1, 2, hint)
+    told = {"version": 1, "error": message.removeprefix("error: "), "exit_code": 2, "hint": hint}
+    assert json.loads(shell("r plan --json", folder, "-S")[1]) == told
+    verdict = {"result": "wrong-input", "exit_code": 2, "task_exit_code": None}
+    code, out, err = shell("GITHUB_ACTIONS=true r apply --json", folder, "-S")
+    assert (code, json.loads(out), err.splitlines()) == (2, {**told, "verdict": verdict}, [message, line])
 
 
 @pytest.mark.parametrize(
