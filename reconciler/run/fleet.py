@@ -7,10 +7,12 @@ run.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Unreachable
@@ -20,6 +22,7 @@ from reconciler.run.hand_over import Function, given_over
 from reconciler.run.launch import Launch
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
+from reconciler.run.outage import outlast
 from reconciler.run.run import Run
 from reconciler.run.run_task import program_of
 from reconciler.run.state import State
@@ -30,6 +33,7 @@ from reconciler.run.supervise import LOOK, Supervisor
 from reconciler.run.verdict import Verdict
 from reconciler.run.watch import AT_ONCE, LastLines, Watcher, describe
 
+T = TypeVar("T")
 TICK = 0.5  # seconds between looks
 INDEXED = 10.0  # seconds between two times that the index of runs is written
 RATE = 20  # launches a second: what ECS allows for Fargate
@@ -136,7 +140,7 @@ class Fleet:
             batch.append(self._queue.popleft())
         self._room -= len(batch)
         batch = self._with_budgets(batch)
-        self._go_on(self.aws.each(self._start, batch))
+        self._go_on(self.aws.each(lambda run: self._outlasted(lambda: self._start(run)), batch))
 
     def _with_budgets(self, batch: list[Run]) -> list[Run]:
         """Runs that are about to be launched, each with its part of what is left."""
@@ -155,8 +159,14 @@ class Fleet:
             budgeted.append(run)
         return budgeted
 
+    def _outlasted(self, ask: Callable[[], T]) -> T:
+        return outlast(self.aws, ask, self.seer.runs.say)
+
     def _start(self, run: Run) -> tuple[Run, Seen]:
-        """Launch it, where that is what comes next: somebody else may have seen it through meanwhile."""
+        """Launch it, where that is what comes next: somebody else may have seen it through meanwhile.
+
+        May be done again, since the record says what was done.
+        """
         run = self._newest(run)
         decision = self.seer.decide(run)
         seen = Seen(known_at=self.aws.clock.now())
@@ -190,7 +200,8 @@ class Fleet:
             try:
                 run = self.seer.written(run, decision)
             except Changed:  # somebody else goes on with it: of an end its record says whether it was written
-                return self._newest(run if isinstance(decision, step.End) else decision.run), seen, 0.0
+                known = run if isinstance(decision, step.End) else decision.run
+                return self._outlasted(lambda: self._newest(known)), seen, 0.0
             return run, seen, decision.at if isinstance(decision, step.Retry) else None
         return run, seen, 0.0 if isinstance(decision, step.Launch) else None
 
@@ -207,12 +218,14 @@ class Fleet:
             self._seen[run.id], decision = seen, self.seer.decide(run, seen)
             if isinstance(decision, step.Stop):
                 request = {"task": task_id(run.task_arn), "reason": decision.reason}
-                self.aws.find("ecs", "StopTask", cluster=self.launch.cluster, **request)
+                with contextlib.suppress(Unreachable):  # the next look says it
+                    self.aws.find("ecs", "StopTask", cluster=self.launch.cluster, **request)
             elif not isinstance(decision, step.Wait):
                 del self._seen[run.id]  # with all that ECS said of its task
                 ends.append((self.active.pop(run.id), seen))
         if (deadline := self.launch.deadline) is not None:
-            self.aws.each(lambda pair: deadline.remove(self.aws, pair[0].attempts[-1]), ends)
+            remove = partial(deadline.remove, self.aws)
+            self.aws.each(lambda pair: self._outlasted(lambda: remove(pair[0].attempts[-1])), ends)
         self._go_on(ends)
 
     def _describe(self) -> list[Mapping[str, Any]]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied, Gone, ReconcilerError
 from reconciler.core.function_settings import EXACT
 from reconciler.run.hand_over import Function, given_over
 from reconciler.run.launch import Launch
+from reconciler.run.outage import outlast
 from reconciler.run.retry import Again
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
@@ -26,6 +27,7 @@ from reconciler.run.supervise import Screen, log_of
 from reconciler.run.verdict import Verdict
 from reconciler.run.watch import LastLines, Silent, watch_of
 
+T = TypeVar("T")
 POLL, SLOW = 0.2, 2.0  # seconds between looks at the record, growing to
 LATE = 30.0  # seconds for which the function may have done nothing before it is called again
 LONGEST_CALL = 900.0  # seconds: what Lambda allows
@@ -108,7 +110,7 @@ class Follower:
         AwsError.
         """
         try:
-            self.function.go_on(self.aws, run, self.overrides)
+            self._outlasted(lambda: self.function.go_on(self.aws, run, self.overrides))
         except (Gone, Denied) as error:
             why = f"the function {self.function.name} can't be called: {error}"
             if run.schedule and isinstance(error, Denied):
@@ -146,12 +148,15 @@ class Follower:
             late += "; should it stay there, `apply` with the options that it was given launches it"
         return late
 
+    def _outlasted(self, ask: Callable[[], T]) -> T:
+        return outlast(self.aws, ask, self.runs.say)
+
     def _gone_on(self, run: Run, screen: Screen | None) -> Run:
         """The run once the function has gone on with it."""
         clock, pause = self.aws.clock, POLL
         due, called_at = clock.now() + LATE, 0.0
         while True:
-            current = self.runs.get(run.id)
+            current = self._outlasted(lambda: self.runs.get(run.id))
             if current is not None and not (current.unattended or current.schedule or current.state.over):
                 raise Changed(run.id)  # a client has taken it back
             if current is not None and newest(run, current) != run:

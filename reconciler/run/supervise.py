@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, Denied, ReconcilerError, Unreachable
@@ -19,6 +19,7 @@ from reconciler.run.crew import Crew
 from reconciler.run.launch import Launch, start
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog, WorkerLogs
+from reconciler.run.outage import OUTAGE, outlast
 from reconciler.run.place import NotOurs
 from reconciler.run.retry import Again, Attempt
 from reconciler.run.run import Run
@@ -27,9 +28,10 @@ from reconciler.run.state import State
 from reconciler.run.step import Seen, newest
 from reconciler.run.stored import Changed, Unreadable
 from reconciler.run.verdict import Verdict
-from reconciler.run.watch import OUTAGE, LastLines, Silent, Watcher, watch_of
+from reconciler.run.watch import LastLines, Silent, Watcher, watch_of
 from reconciler.run.workers import size_of as workers_of
 
+T = TypeVar("T")
 LOOK = 2.0  # seconds of a pause between two looks at the record
 
 
@@ -134,7 +136,7 @@ class Supervisor:
                 announced = last.number
                 screen.retry(decision.following)
             if isinstance(decision, step.Launch):
-                run, seen = self.launch(launch, decision)
+                run, seen = self._launched(launch, decision)
             else:
                 run, seen = self._waited(decision), None
 
@@ -145,7 +147,7 @@ class Supervisor:
         if run.state.over:
             return None  # as it is recorded
         expected = replace(decision.run, state=run.state)
-        current = newest(expected, self.runs.get(run.id))
+        current = newest(expected, self._outlasted(lambda: self.runs.get(run.id)))
         return None if current == expected else current
 
     def _waited(self, decision: step.Retry) -> Run:
@@ -167,6 +169,24 @@ class Supervisor:
             if remaining <= LOOK or current != run:
                 return current
 
+    def _launched(self, launch: Launch, decision: step.Launch) -> tuple[Run, Seen | None]:
+        """What `launch` gives. After an outage the record says what was done; seen: None where nothing was launched."""
+        again = False
+
+        def launched() -> tuple[Run, Seen | None]:
+            nonlocal again
+            if not again:
+                again = True
+                return self.launch(launch, decision)
+            run = newest(decision.run, self.runs.get(decision.run.id))
+            following = self.decide(run)
+            return self.launch(launch, following) if isinstance(following, step.Launch) else (run, None)
+
+        return self._outlasted(launched)
+
+    def _outlasted(self, ask: Callable[[], T]) -> T:
+        return outlast(self.aws, ask, self.runs.say)
+
     def launch(self, launch: Launch, decision: step.Launch) -> tuple[Run, Seen]:
         """Launch what is to be launched. Raises AwsError, ReconcilerError."""
         if decision.following and not self.again:
@@ -182,20 +202,21 @@ class Supervisor:
             return run
         run = decision.run
         if isinstance(decision, step.End):
-            run = replace(run, metrics=self.runs.metrics(run)) if run.state is State.SUCCEEDED else run
+            if run.state is State.SUCCEEDED:
+                run = replace(run, metrics=self._outlasted(lambda: self.runs.metrics(decision.run)))
             run = self.before_end(run)
             # Before the end is written down, so that whoever comes after a stop between the two does it.
             self.runs.end_checkpoint(run)
             self.end_workers(run)
             if self.rules.retry.out_of_memory:
-                self.runs.keep_size(run)
+                self._outlasted(lambda: self.runs.keep_size(decision.run))
         self._put(run)
         return run
 
     def _put(self, run: Run) -> None:
         """Write it down. Where the bucket was deleted meanwhile, what is known of the end is still to be shown."""
         try:
-            self.runs.put(run)
+            self._outlasted(lambda: self.runs.put(run))
         except AwsError as error:
             if error.code != "NoSuchBucket":
                 raise
@@ -223,8 +244,8 @@ class Supervisor:
         watch.tend = tend
         end = watch.follow()
         end = crew.with_why(end) if crew else end
-        if launch.deadline:
-            launch.deadline.remove(self.aws, attempt)
+        if (deadline := launch.deadline) is not None:
+            self._outlasted(lambda: deadline.remove(self.aws, attempt))
         self._read_rest(run, LastLines(log, watcher, end, stopped_at=watch.stopped_at, alive=watch.alive))
         return Seen(end=end)
 
@@ -251,7 +272,7 @@ class Supervisor:
         attempt = end.ends(run.attempts[-1])
         run = replace(run.with_attempt(attempt), exit_code=end.exit_code, reason=end.reason)
         try:
-            current = newest(run, self.runs.get(run.id))
+            current = newest(run, self._outlasted(lambda: self.runs.get(run.id)))
         except Unreadable:
             return  # what follows the end says so
         if current.attempts == run.attempts and not current.state.over and not current.unattended:

@@ -6,6 +6,7 @@ CloudWatch shows lines some time after they were written, so that the log is rea
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from reconciler.core.errors import Denied, Interrupted, Unreachable
 from reconciler.core.run_paths import task_id
 from reconciler.run.last_lines import QUIET, LogEnd, Unread, wait_until
 from reconciler.run.logs import TaskLog
+from reconciler.run.outage import outlast
 from reconciler.run.place import Place
 from reconciler.run.retry import Attempt
 from reconciler.run.step import Seen, end_of
@@ -25,7 +27,6 @@ SLOW = 0.4
 PATIENCE = 1.0  # seconds of a wait for the last lines before it is told
 ASK = 1.0  # seconds between questions for what CloudWatch has
 AT_ONCE = 100  # tasks that DescribeTasks takes
-OUTAGE = 900.0  # seconds for which AWS may be out of reach
 
 
 class Watcher(Protocol):
@@ -74,19 +75,9 @@ class Silent:
 
 def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str], None]) -> list[Mapping[str, Any]]:
     """Those of these tasks, at most a hundred, that ECS knows. Waits while AWS can't be reached. Raises AwsError."""
-    began, announced = aws.clock.now(), False
-    while True:
-        try:
-            answer = aws.find("ecs", "DescribeTasks", cluster=cluster, tasks=[task_id(arn) for arn in arns])
-        except Unreachable as error:
-            if aws.clock.now() - began > OUTAGE:
-                raise
-            if not announced:
-                trouble(f"AWS can't be reached; running tasks continue: {error.reason}")
-                announced = True
-            aws.clock.sleep(SLOW)
-        else:
-            return list((answer or {}).get("tasks") or ())
+    tasks = [task_id(arn) for arn in arns]
+    answer = outlast(aws, lambda: aws.find("ecs", "DescribeTasks", cluster=cluster, tasks=tasks), trouble)
+    return list((answer or {}).get("tasks") or ())
 
 
 def watch_of(aws: Aws, place: Place, attempt: Attempt, log: TaskLog, watcher: Watcher) -> Watch:
@@ -147,7 +138,8 @@ class Watch:
                 self.alive = looked
             new = read(self.log, self.watcher)
             if reason := self.to_stop(task, clock.now()):
-                self.aws.find("ecs", "StopTask", cluster=self.cluster, task=self._id, reason=reason)
+                with contextlib.suppress(Unreachable):  # the next look says it
+                    self.aws.find("ecs", "StopTask", cluster=self.cluster, task=self._id, reason=reason)
             self.tend(task)
             self.watcher.tick()
             pause = POLL if new else min(pause * 1.3, SLOW)

@@ -16,13 +16,14 @@ from reconciler.core.function_settings import Retry
 from reconciler.run.cap import Limits
 from reconciler.run.fleet import Fleet
 from reconciler.run.launch import Launch, new_run
+from reconciler.run.outage import OUTAGE
 from reconciler.run.retry import Event
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import Rules
 from reconciler.run.supervise import Supervisor
-from reconciler.run.watch import OUTAGE, describe
+from reconciler.run.watch import describe
 from tests.lab_client import SkippingClock
 from tests.local_fixtures import REGION, EmbeddedAws, unique
 from tests.local_fixtures import embedded_aws as embedded_aws

@@ -24,6 +24,7 @@ from reconciler.run.cap import Limits
 from reconciler.run.fleet import Fleet
 from reconciler.run.follow import LATE, LONGEST_CALL, Follower
 from reconciler.run.hand_over import Function, check_no_secret, given_over
+from reconciler.run.outage import OUTAGE
 from reconciler.run.place import Place
 from reconciler.run.retry import Again, Attempt, Event
 from reconciler.run.run import Overrides, Run
@@ -34,7 +35,7 @@ from reconciler.run.step import Rules, newest
 from reconciler.run.stopping import stop_run
 from reconciler.run.stored import Changed
 from reconciler.run.supervise import LOOK, Supervisor, log_of
-from reconciler.run.watch import OUTAGE, Silent
+from reconciler.run.watch import Silent
 
 MARK = "a" * 64
 ID = f"20260102-030405-{MARK[:8]}"
