@@ -1,9 +1,9 @@
 """Destroy as a library call: read, plan, show and ask, lock, plan again, execute, forget.
 
-    destroy(here, allowed, events, lock=lock)
+    destroy(deployment, options, events, lock=lock)
 
 It prints nothing; `events.planned` shows the plan and asks, and ends it by raising. Where there is more once it has the
-lock, which it may have waited for, that is shown and asked for too.
+lock, which it may have waited for, or what was shown has changed, that is shown and asked for too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 
+from reconciler.core.drift import Shown, larger
 from reconciler.core.errors import Interrupted
 from reconciler.core.plan import Options, Plan
 from reconciler.core.run_paths import schedule_prefix
@@ -56,8 +57,10 @@ def destroy(
         # Only what was shown, and of that what is still there and still ours. What is held back is told of.
         seen = deployment.observe(options, again=True)
         new_plan = deployment.plan_destroy(seen, options)
-        if new_deletions := _does(new_plan) - _does(plan):
-            events.warned(f"{len(new_deletions)} more to delete than before: somebody made them meanwhile")
+        shown = {step.address: step for step in plan.steps}
+        if larger_steps := [step for step in new_plan.steps if larger(Shown(shown.get(step.address)), step)]:
+            names = ", ".join(str(step.address) for step in larger_steps)
+            events.warned(f"made or changed by somebody since the list was shown: {names}")
             events.planned(new_plan)
             _check(deployment, new_plan, events, ask_iam=ask_iam)
         plan = new_plan

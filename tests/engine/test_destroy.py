@@ -48,10 +48,32 @@ def test_behind_an_apply_it_looks_again(project: Project, before: bool) -> None:
         ended = project.run("destroy", "--yes", "--wait-for-lock", "100")
         other.result()
     assert ended.code == 0, ended.out + ended.err
-    assert "warning: 1 more to delete than before: somebody made them meanwhile" in ended.err
+    assert "warning: made or changed by somebody since the list was shown: cluster.tiny" in ended.err
     assert "- cluster" in ended.out.partition("Destroyed")[0]
     assert lab.client("ecs").describe_clusters(clusters=["tiny"])["clusters"][0]["status"] == "INACTIVE"
     assert f"Destroyed {2 if before else 1} resources" in ended.out
+
+
+def test_what_has_changed_since_it_was_shown_is_asked_for_again(project: Project) -> None:
+    """Only what is there was compared: a resource that had become another's in all but its name was just deleted."""
+    project.ok("apply", "--target", "log-group./ecs/tiny")
+    lab = project.lab
+    lock = Lock(lab.aws(), "tiny", "apply")
+
+    def changes() -> None:
+        until(lambda: len(lab.log("ssm", "GetParametersByPath")) > 4, "that it waits for the lock")
+        lab.client("logs").put_retention_policy(logGroupName="/ecs/tiny", retentionInDays=3653)
+        lock.__exit__()
+
+    with ThreadPoolExecutor(1) as threads:
+        lock.__enter__()
+        lab.zero()
+        other = threads.submit(changes)
+        ended = project.run("destroy", "--yes", "--wait-for-lock", "100")
+        other.result()
+    assert ended.code == 0, ended.out + ended.err
+    assert "warning: made or changed by somebody since the list was shown: log-group./ecs/tiny" in ended.err
+    assert ended.out.count("Plan: 1 to delete.") == 2
 
 
 @pytest.mark.parametrize("workers", [True, False])
