@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import enum
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,10 +25,23 @@ pd.set_option("mode.string_storage", "python")
 
 CHUNK = 500_000
 """Lines that are read at once."""
+TAIL = 2**16
+"""Bytes at the end of a file in which lines are compared with the last one."""
+LINES_BEFORE, MIN_BEFORE = 1000, 100
+"""So many lines at most, and at least."""
 NUMBERS = (*PRICES, "volume", "trades", "taker_base", "tick_volume")
 TEXTS = ("symbol", "interval", "zone")
 UTC = re.compile(r"(?:etc/)?(?:utc|gmt|z|zulu|universal)?\s*(?:[-+]?0{1,2}(?::?00)?(?:\.0+)?)?", re.IGNORECASE)
 """What a column of zones says where times are in UTC."""
+
+
+class Cut(enum.Enum):
+    """Whether a file was cut within its last line."""
+
+    NOT = 0
+    MAYBE = 1
+    """The line has no end; it was cut if it lacks a field."""
+    SURE = 2
 
 
 class _NotPlain(Exception):
@@ -53,7 +67,10 @@ def read(path: Path, how: Reading = AS_IT_IS, chunk: int = CHUNK) -> tuple[pd.Da
     def chunks(texts: bool) -> Iterator[pd.DataFrame]:
         return _chunks(path, layout, encoding, how, chunk, texts)
 
-    return _either(_Reader(layout, chunks, how, path.name, _ends_within_line(path) and encoding == "utf-8-sig"))
+    cut = Cut.NOT
+    if encoding == "utf-8-sig" and _ends_within_line(path):
+        cut = Cut.SURE if _ends_within_number(path, layout.separator) else Cut.MAYBE
+    return _either(_Reader(layout, chunks, how, path.name, cut))
 
 
 def _either(reader: _Reader) -> tuple[pd.DataFrame, dict[str, int], bool]:
@@ -77,6 +94,22 @@ def _ends_within_line(path: Path) -> bool:
         size = file.tell()
         file.seek(max(0, size - 1))
         return size > 0 and file.read(1) not in (b"\n", b"\r")
+
+
+def _ends_within_number(path: Path, separator: str) -> bool:
+    """Whether the last number of a file that ends within a line has lost decimals, as those of the lines before show.
+
+    Where all of these have as many, one less is enough; else two less than any has, since a zero at the end may be left
+    away, and a last bar that is whole must stay.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL))
+        lines = file.read().decode("utf-8", "replace").splitlines()[1:]
+    *before, last = (line.rpartition(separator)[2].strip() for line in lines[-LINES_BEFORE:] or [""])
+    if len(before) < MIN_BEFORE or not re.fullmatch(r"\d+[.,]?\d*", last):
+        return False
+    decimals = {len(number[2]) if (number := re.fullmatch(r"(\d+)[.,](\d+)", text)) else 0 for text in before}
+    return len(re.split("[.,]", last + ".")[1]) <= min(decimals) - (1 if len(decimals) == 1 else 2)
 
 
 def _chunks(path: Path, layout: Layout, encoding: str, how: Reading, chunk: int, texts: bool) -> Iterator[pd.DataFrame]:
@@ -171,10 +204,10 @@ class _Reader:
         chunks: Callable[[bool], Iterator[pd.DataFrame]],
         how: Reading,
         name: str,
-        ends_within_line: bool = False,
+        cut: Cut = Cut.NOT,
     ) -> None:
         self.layout, self.chunks, self.how, self.name = layout, chunks, how, name
-        self.ends_within_line = ends_within_line
+        self.cut = cut
         self.repairs: dict[str, int] = {}
 
     def rows(self, style: Style | None = None) -> tuple[pd.DataFrame, dict[str, int], bool]:
@@ -238,7 +271,8 @@ class _Reader:
         if waiting is None or waiting.empty:
             return
         last = waiting.iloc[-1]
-        if last[["time0", *PRICES, "volume"]].isna().any() and self.ends_within_line:
+        lacks = last[["time0", *PRICES, "volume"]].isna().any()
+        if self.cut is Cut.SURE or (lacks and self.cut is Cut.MAYBE):
             waiting = waiting.iloc[:-1]
             self.repairs["cut_last_line"] = 1
         if len(waiting):

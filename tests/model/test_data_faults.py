@@ -80,6 +80,28 @@ def test_a_file_cut_in_its_last_line(load: Load) -> None:
     assert len(loaded.bars) == ROWS
 
 
+@pytest.mark.parametrize(
+    ("form", "last", "cut"),
+    [
+        ("{:.6f}", "612.704671", 0),
+        ("{:.6f}", "612.7", 1),
+        ("{:.6f}", "61", 1),
+        ("{:.6f}", "612.", 1),
+        ("{:.5g}", "612", 0),  # others have one decimal or two: zeros at the end are left away
+        ("{:.7g}", "612.71", 0),
+        ("{:.7g}", "61", 1),
+        ("{:.0f}", "6", 0),  # nothing shows it
+    ],
+)
+def test_a_file_cut_in_its_last_number(load: Load, form: str, last: str, cut: int) -> None:
+    """A volume that lost digits was taken for a whole one."""
+    lines = [HEADER, *(line(i, v=form.format(601.234567 + i % 90 * 1.101)) for i in range(ROWS - 1))]
+    for end in ("", "\n"):
+        loaded = load([*lines, line(ROWS - 1, v=last)], end=end)
+        expected = 0 if end else cut
+        assert (loaded.repairs["cut_last_line"], len(loaded.bars)) == (expected, ROWS - expected)
+
+
 def test_high_and_low_swapped(load: Load) -> None:
     loaded = load(replaced(80, line(78, h=49_000, l=52_000)))
     assert loaded.repairs["swapped_high_low"] == 1
