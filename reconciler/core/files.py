@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+FULL_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))  # why a file can't be written: there is no room
 MOST = 1 << 24  # bytes: more than any Dockerfile or list of patterns has
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.core.errors import PlanDrift, UserError
-from reconciler.core.files import read_file
+from reconciler.core.files import FULL_DISK, read_file
 from reconciler.image.dockerfile import Dockerfile, check_json, parse_dockerfile
 from reconciler.image.dockerignore import Ignore, parse_ignore, read_ignore
 
@@ -144,7 +144,21 @@ def changed(when: str) -> PlanDrift:
 
 
 def snapshot(inputs: Inputs, folder: Path) -> None:
-    """Copy the context as it was hashed to an empty folder. Raises PlanDrift if a file has changed since."""
+    """Copy the context as it was hashed to an empty folder. Raises PlanDrift if a file has changed since; UserError if
+    the disk has no room.
+    """
+    try:
+        _copy_context(inputs, folder)
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise UserError(
+            f"there is no room for the image's files in {folder}: {error.strerror}",
+            hint="make room on that disk, or list what the image doesn't need in .dockerignore",
+        ) from None
+
+
+def _copy_context(inputs: Inputs, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for entry in inputs.entries:
         source, target = inputs.context / entry.path, folder / entry.path
@@ -158,6 +172,8 @@ def snapshot(inputs: Inputs, folder: Path) -> None:
                 copied_sha = _copy(source, target)
                 target.chmod(0o755 if entry.kind == "program" else 0o644)
         except OSError as error:
+            if error.errno in FULL_DISK:
+                raise
             raise changed(f"while the image was made: {source} ({error.strerror})") from None
         if copied_sha != entry.sha256:
             raise changed(f"while the image was made: {source}")

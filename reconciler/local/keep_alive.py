@@ -9,7 +9,6 @@ crashes, or a thread never ends, where a body is shorter than it says.
 from __future__ import annotations
 
 import contextlib
-import errno
 import re
 import socket
 from collections.abc import Callable, Iterable
@@ -17,6 +16,7 @@ from typing import Any, cast
 
 from werkzeug.serving import WSGIRequestHandler
 
+from reconciler.core.files import FULL_DISK
 from reconciler.local import server_log
 from reconciler.local.received import Received
 
@@ -29,7 +29,6 @@ MOST_TRAILERS = 64
 MOST_UNPROVED = 2**20  # bytes of a body, which are read before its signature can be checked
 MOST_UNREAD, HANG_UP_SECONDS = 2**16, 1.0
 UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 class BadBody(Exception):
@@ -53,7 +52,7 @@ class KeepAliveHandler(WSGIRequestHandler):
                 self._refuse(environ, str(error).encode(), "text/plain")
                 return
             except OSError as error:
-                if error.errno not in FULL:
+                if error.errno not in FULL_DISK:
                     raise
                 reason = f"{error.strerror}: uploads are written to {body.folder}. Make room there."
                 text = f"<Error><Code>InsufficientStorage</Code><Message>{reason}</Message></Error>"

@@ -31,8 +31,8 @@ from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 from moto.utilities.utils import md5_hash
 from werkzeug.datastructures import Headers
 
+from reconciler.core.files import FULL_DISK
 from reconciler.local.correction import Correction
-from reconciler.local.keep_alive import FULL
 from reconciler.local.received import Received
 
 LEAST = 2**12  # bytes; what is shorter needs no less room on a disk, and stays in memory
@@ -265,7 +265,7 @@ def _new(fill: Callable[[FileIO], Sequence[Piece]]) -> Content:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in FULL_DISK:
             raise DiskFull(error.strerror) from None
         raise
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -149,6 +150,23 @@ def test_snapshot_is_what_was_hashed(context: Path, tmp_path: Path) -> None:
     assert (copied / "link").readlink() == Path("__main__.py")
     assert (copied / "__main__.py").stat().st_mode & 0o777 == 0o755
     assert (copied / "__main__.py").read_text() == "print('hello')\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+@pytest.mark.parametrize("where", ["a file", "a folder"])
+def test_a_full_disk_is_no_change_of_an_input(
+    number: int, where: str, context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
+        if path == tmp_path / ("copy/app" if where == "a folder" else "copy/app/__main__.py"):
+            raise OSError(number, os.strerror(number))
+
+    inputs, writes = read_inputs(context), {"a file": "chmod", "a folder": "mkdir"}
+    (tmp_path / "copy" / "app").mkdir(parents=True)
+    monkeypatch.setattr(Path, writes[where], full)
+    with pytest.raises(UserError, match="no room for the image's files") as refused:
+        snapshot(inputs, tmp_path / "copy")
+    assert f"{tmp_path / 'copy'}: {os.strerror(number)}" in str(refused.value)
 
 
 def test_change_under_way_is_noticed(context: Path, tmp_path: Path) -> None:
