@@ -65,6 +65,8 @@ def run(options: Arguments, terminal: Terminal) -> int:
     out = options.out
     if out.exists():
         raise UserError(f"{out} exists already, and is never overwritten", hint="name another file: -o FILE")
+    if not out.parent.is_dir():
+        raise UserError(f"-o {out}: there is no folder {out.parent}", hint="make it first")
     region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     if problem := REGION.problem(region):
         raise UserError(f"--region {region}: {problem}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import yaml
 
+from reconciler.cli import import_
 from reconciler.config.loader import load
 from reconciler.core.errors import UserError
 from reconciler.importer.copilot import FromCopilot, import_job, job_of, remaining_problems
@@ -341,6 +343,20 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert main(["import", "--copilot", ".", "--prefix", "x"]) == 2
     assert main(["import"]) == 2
     assert main(["import", "--copilot", "nowhere", "-o", "x.yaml"]) == 2
+
+
+@pytest.mark.parametrize("source", [["--prefix", "x", "--local"], ["--copilot", "."]])
+def test_the_folder_of_the_new_file_is_not_made(
+    source: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def reach(*_: object, **__: object) -> NoReturn:
+        pytest.fail("an embedded AWS was started in a folder that isn't there")
+
+    monkeypatch.setattr(import_, "reach", reach)
+    monkeypatch.chdir(tmp_path)
+    assert main(["import", *source, "-o", "nowhere/deploy.yaml"]) == 2
+    assert capsys.readouterr().err == "error: -o nowhere/deploy.yaml: there is no folder nowhere\n  make it first\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("take", [("a.b", "c.d"), ("cluster.x",), ("job",), ("job.",)])
