@@ -36,8 +36,7 @@ class Shown:
 
     def keep(self, log: TaskLog) -> None:
         """Remember how far the log was shown. A folder that can't be written costs the lines being shown again."""
-        lines = {name: max(stream.lines_read, stream.skip) for name, stream in log.streams.items()}
-        text = json.dumps(self._read() | {log.task_id: lines})
+        text = json.dumps(self._read() | {log.task_id: log.position})
         part = self._file.with_suffix(".part")
         if not self._safe or part.is_symlink():
             return

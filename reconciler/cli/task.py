@@ -77,7 +77,10 @@ class Screen:
 
     def reads(self, log: TaskLog) -> None:
         """Say where it is, where there is a console, and go on after the lines that were shown before."""
-        self.log = log
+        previous, self.log = self.log, log
+        if previous is not None and previous.task_id == log.task_id:
+            log.resume(previous.position)  # somebody else decides about its run now, and it is read on here
+            return
         if self.target.endpoint is None and console(self.aws.region):
             stream = next(iter(log.streams.values()))
             self.terminal.say(f"  {log_link(self.aws.region, log.group, stream.name)}")

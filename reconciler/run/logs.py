@@ -67,6 +67,11 @@ class TaskLog:
             stream.skip = skip.get(name, 0)
 
     @property
+    def position(self) -> dict[str, int]:
+        """How many lines of each container's stream were handed on, or left out as shown before; for `resume`."""
+        return {name: max(stream.lines_read, stream.skip) for name, stream in self.streams.items()}
+
+    @property
     def seen(self) -> int:
         """Lines read so far."""
         return sum(stream.lines_read for stream in self.streams.values())

@@ -215,6 +215,7 @@ def test_a_client_that_drove_it_finds_that_the_function_does_now(lane: Lane, gat
     out, err = driving.communicate(timeout=LONG)
     (lane.folder / ".dockerignore").unlink()
     assert (driving.returncode, "which manages it" in err) == (4, True), out + err
+    assert out.count("| begun") == 2, "each attempt's once"
     (run,) = records(lane)
     assert (run["id"], run["unattended"], [attempt["exit_code"] for attempt in run["attempts"]]) == (
         result.out.strip(), True, [4, 4],
