@@ -14,6 +14,7 @@ from reconciler.cli.past_runs import past_of, whole_runs
 from reconciler.cli.runs import Arguments
 from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
+from reconciler.run.catalog import Catalog
 
 FINGERPRINT = "9e3779b1" * 8  # of the second record of `bench.runs_lab`
 
@@ -27,7 +28,7 @@ def main() -> int:
     past = past_of(target_of(options), Terminal())
     if sys.argv[1] == "look-up":
         return int(past.runs.latest(FINGERPRINT) is None)
-    catalog = past.runs.catalog()
+    catalog = Catalog(past.runs)
     runs = catalog.newest(HISTORY)
     # One with metrics, as the run has that has just ended.
     with_metrics = whole_runs(catalog.whole_runs([run for run in runs if run.metrics][:1]))

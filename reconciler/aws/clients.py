@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from reconciler import __version__
-from reconciler.aws.credentials import NoRole, ask_for_code, check
+from reconciler.aws.credentials import LOOPBACK, NoRole, ask_for_code, check
 from reconciler.aws.failures import of_configuration
 from reconciler.core.clock import moment_of
 from reconciler.core.errors import UserError
@@ -23,7 +23,6 @@ TRANSFER = "s3-transfer"  # the S3 client of boto3's transfer manager
 UPLOAD = "s3-upload"  # the S3 client of uploads by one call
 # Whose calls have a checksum, which is signed: so that their content isn't hashed once more for the signature.
 UNSIGNED_CONTENT = (TRANSFER, UPLOAD)
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Operations that answer in pages, and that botocore has no paginator for.
 UNLISTED = {"DescribeCapacityProviders": [("nextToken", "nextToken")]}
 # That are open at a time, and so requests in flight: at 40 ms a request, as many as one process can make and read.

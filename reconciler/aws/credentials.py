@@ -15,6 +15,7 @@ from reconciler.aws.failures import of_configuration, unread, variables
 from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.core.job_token import AUDIENCE
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CONTAINER_URIS = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")  # the first counts
 PARTS = (("access_key", "access key"), ("secret_key", "secret access key"), ("token", "session token"))
 

@@ -24,8 +24,7 @@ from botocore.config import Config
 from botocore.credentials import CredentialProvider, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reconciler.aws.clients import LOOPBACK
-from reconciler.aws.credentials import NoRole, of_credentials
+from reconciler.aws.credentials import LOOPBACK, NoRole, of_credentials
 from reconciler.core.errors import UserError
 from reconciler.core.job_token import (
     ALLOW,

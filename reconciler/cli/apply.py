@@ -16,7 +16,7 @@ from reconciler.cli.locking import lock_of
 from reconciler.cli.options import Planning
 from reconciler.cli.program_name import program
 from reconciler.cli.render import plan_json, show_plan
-from reconciler.cli.run_work import ThisRun, Work, work_of
+from reconciler.cli.run_work import ThisRun, Work
 from reconciler.cli.saved_plan import SavedPlan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
@@ -33,6 +33,7 @@ from reconciler.cli.target import (
 )
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
+from reconciler.cli.which_work import work_of
 from reconciler.core.errors import Interrupted, UserError
 from reconciler.core.plain_json import plain
 from reconciler.core.plan import Options, Plan

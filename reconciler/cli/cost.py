@@ -16,6 +16,7 @@ from reconciler.config.data_tree import files_of
 from reconciler.core import prices
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.managed_instances import MANAGED_SPOT
+from reconciler.run.catalog import Catalog
 from reconciler.run.cost import GB, Amounts, Line, a_month, month_lines, run_lines, tasks, total, why_no_sum
 from reconciler.run.state import State
 
@@ -172,7 +173,7 @@ def _stored(dollars: float) -> str:
 def _last_good(past: Past) -> list[float]:
     """How long the last runs took that succeeded."""
     durations: list[float] = []
-    for batch in past.runs.catalog().batches():
+    for batch in Catalog(past.runs).batches():
         good = (run.seconds for run in past.ends(batch) if run.state is State.SUCCEEDED)
         durations += [duration for duration in good if duration is not None]
         if len(durations) >= LAST:

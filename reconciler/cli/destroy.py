@@ -18,6 +18,7 @@ from reconciler.core.plan import Options, Plan
 from reconciler.core.spec import Address
 from reconciler.engine import destroy as engine
 from reconciler.engine.deployment import Deployment
+from reconciler.run.catalog import Catalog
 from reconciler.run.job import place_of, rules_of, runs_of
 from reconciler.run.run import Run
 from reconciler.run.unwatched_ends import with_ends
@@ -115,7 +116,7 @@ class _Shown(Steps):
     def _under_way(self) -> list[Run]:
         """The runs that aren't over by the record, as they are now. Raises AwsError."""
         deployment, deploy = self.deployment, self.deployment.deploy
-        return with_ends(deployment.aws, place_of(deploy), rules_of(deploy), self.runs.catalog().unfinished())[0]
+        return with_ends(deployment.aws, place_of(deploy), rules_of(deploy), Catalog(self.runs).unfinished())[0]
 
     def executing(self) -> None:
         """The plan ends with an empty line already."""

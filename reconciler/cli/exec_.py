@@ -29,6 +29,7 @@ from reconciler.config.regions import partition_of
 from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.core.job_token import without_tokens
 from reconciler.core.run_paths import is_sweep_id, task_id
+from reconciler.run.catalog import Catalog
 from reconciler.run.launch import known_task
 from reconciler.run.run import Run
 from reconciler.run.run_task import program_of
@@ -99,7 +100,7 @@ def _under_way(past: Past, name: str) -> Run:
         return past.ended(name)
     runs = [
         run
-        for run in whole_runs(past.ends(past.runs.catalog().unfinished()))
+        for run in whole_runs(past.ends(Catalog(past.runs).unfinished()))
         if not run.state.over and name in ("", run.sweep)
     ]
     if len(runs) == 1:

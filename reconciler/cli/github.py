@@ -24,6 +24,7 @@ from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
 from reconciler.engine.execute import Outcome
 from reconciler.image.kind import ImageSpec
+from reconciler.run.catalog import Catalog
 from reconciler.run.job import place_of, runs_of
 from reconciler.run.log_place import log_place
 from reconciler.run.run import Run
@@ -69,7 +70,7 @@ def applied(
         _summary(terminal, markdown.ended(deployment.deploy.name, answer))
         return
     try:
-        past = runs_of(deployment.aws, deployment.names, terminal.note).catalog().newest(HISTORY)
+        past = Catalog(runs_of(deployment.aws, deployment.names, terminal.note)).newest(HISTORY)
     except ReconcilerError:
         past = []  # the picture of earlier runs is an extra
     why = None

@@ -14,7 +14,8 @@ from reconciler.core.errors import UserError
 from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment
 from reconciler.run.job import Decision, latest
-from reconciler.run.launch import Launch, new_run
+from reconciler.run.launch import new_run
+from reconciler.run.launch_settings import Launch
 from reconciler.run.like import Earlier, launch_like, overrides_of_new, prepare, read_earlier
 from reconciler.run.run import Overrides
 from reconciler.run.run_record import Runs

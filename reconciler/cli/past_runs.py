@@ -14,6 +14,7 @@ from reconciler.core.errors import UserError
 from reconciler.core.run_paths import is_run_id
 from reconciler.lower import Names
 from reconciler.lower.account import check_account
+from reconciler.run.catalog import Catalog
 from reconciler.run.index import Row
 from reconciler.run.job import place_of, rules_of, runs_of
 from reconciler.run.log_place import log_place
@@ -54,7 +55,7 @@ class Past:
         """
         if is_run_id(run_id) and (exact := self.runs.kept(run_id)) is not None:
             return exact
-        catalog = self.runs.catalog()
+        catalog = Catalog(self.runs)
         if run_id:
             ids = catalog.ids(run_id)[:SEVERAL]
             runs = [run for run in self.aws.each(self.runs.readable, ids) if run is not None]

@@ -28,6 +28,7 @@ from reconciler.engine.deployment import Deployment, used_by
 from reconciler.image.in_use import digest_in, mark
 from reconciler.kinds import ServiceSpec, TaskDefinition, TaskDefinitionSpec
 from reconciler.kinds.ecs_task_definition import UNTIL, rollback_mark, rolled_back
+from reconciler.run.catalog import Catalog
 from reconciler.run.earlier import check_image, check_launchable, definition_of, first_of, pinned, placed
 from reconciler.run.job import runs_of
 from reconciler.run.run import Run
@@ -156,7 +157,7 @@ def _keep_images(deployment: Deployment, terminal: Terminal, definition: TaskDef
 def _last_good(past: Past, deployment: Deployment, own_definition: Live) -> Run:
     """The newest run that succeeded with another definition than the file's. Raises UserError."""
     looked_at = {own_definition.attributes["arn"]}
-    catalog = past.runs.catalog()
+    catalog = Catalog(past.runs)
     good = ([run for run in batch if run.state is State.SUCCEEDED] for batch in catalog.batches())
     for run in islice(chain.from_iterable(whole_runs(catalog.whole_runs(batch)) for batch in good), LOOKED):
         if run.task_definition in looked_at:

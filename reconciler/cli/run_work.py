@@ -8,31 +8,26 @@ from typing import Protocol
 
 from reconciler.cli.failure import Verdict
 from reconciler.cli.interrupt import come_back
-from reconciler.cli.sweep import Ended, SweepWork
+from reconciler.cli.sweep import Ended
 from reconciler.cli.target import Target
 from reconciler.cli.task import report, watch
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.under_way import say_others
 from reconciler.cli.verdict import verdict
-from reconciler.core.errors import AwsError, UserError
-from reconciler.core.plain_json import plain
-from reconciler.core.run_paths import each_run
-from reconciler.core.secret import KNOWN
-from reconciler.core.workers import VARIABLES
+from reconciler.core.errors import AwsError
 from reconciler.engine.deployment import Deployment
-from reconciler.run.certificate import check_can_make
 from reconciler.run.hand_over import check_no_secret, given_over
-from reconciler.run.job import Decision, decide, follower, function_of, place_of, rules_of, runs_of, supervisor
-from reconciler.run.launch import Launch, new_run, prepared
+from reconciler.run.job import Decision, decide, follower, function_of, place_of, rules_of, supervisor
+from reconciler.run.launch import new_run, prepared
+from reconciler.run.launch_settings import Launch
 from reconciler.run.left_certificates import delete_left
 from reconciler.run.like import launch_like
-from reconciler.run.overrides import check_length, parse
+from reconciler.run.overrides import check_length
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import newest
 from reconciler.run.stored import Changed
-from reconciler.run.sweep import chosen, combinations, copies
 
 
 @dataclass(frozen=True)
@@ -70,61 +65,6 @@ class Work(Protocol):
 
     def ended(self, code: int) -> Ended:
         """How the work ended, for --json. code: what the command ends with."""
-
-
-def work_of(target: Target, deployment: Deployment, this_run: ThisRun, terminal: Terminal) -> Work:
-    """What the file and the command line ask for. Raises UserError."""
-    task, runs = deployment.deploy.task, runs_of(deployment.aws, deployment.names, terminal.note)
-    own_variables = (*each_run(deployment.deploy.run.checkpoint), *(VARIABLES if deployment.deploy.run.workers else ()))
-    managed = [provider in deployment.deploy.managed_providers for provider in deployment.deploy.run.capacity]
-    overrides = parse(
-        this_run.env,
-        this_run.cpu,
-        this_run.memory,
-        this_run.command,
-        (task.cpu, task.memory),
-        own_variables,
-        deployment.deploy.requirements if any(managed) else None,
-        fargate=not all(managed),
-    )
-    KNOWN.learn_all(plain(overrides))
-    secret = {
-        name for name, parameter in deployment.deploy.parameters.items() if parameter.give_as == "secret"
-    } | task.secrets.keys()
-    sweep, unattended = deployment.deploy.run.sweep, deployment.deploy.run.unattended
-    on_interrupt, count = this_run.on_interrupt, this_run.count
-    if this_run.detach and not unattended:
-        raise UserError(
-            "--detach: nobody would manage the run",
-            hint="write in deploy.yaml run: {unattended: true}, which has a function of the deploy do it",
-        )
-    if unattended and count is not None:
-        raise UserError("--count: its tasks are launched by this command, and the file says run.unattended")
-    if deployment.deploy.run.workers:
-        check_can_make()
-        if count is not None:
-            raise UserError("--count: its tasks have no workers yet, and the file says run.workers")
-    if unattended:
-        check_no_secret(overrides, runs.bucket)
-    if this_run.like:
-        from reconciler.cli.like import LikeWork
-
-        return LikeWork(
-            target, deployment, runs, terminal, on_interrupt, overrides, this_run.like, detach=this_run.detach
-        )
-    if clashes := sorted(secret & overrides.environment.keys()):
-        raise UserError(
-            f"--env {clashes[0]}: it is given to the task as a secret, and ECS takes the secret's value",
-            hint=f"write in deploy.yaml parameters: {{{clashes[0]}: {{give_as: environment, …}}}}",
-        )
-    if count is not None:
-        return SweepWork(target, deployment, runs, terminal, on_interrupt, overrides, copies(count), count, None)
-    if sweep is not None:
-        sweep_combinations = chosen(combinations(sweep), overrides.environment)
-        return SweepWork(
-            target, deployment, runs, terminal, on_interrupt, overrides, sweep_combinations, sweep.max_parallel, sweep
-        )
-    return SingleWork(target, deployment, runs, terminal, on_interrupt, overrides, detach=this_run.detach)
 
 
 class SingleWork:

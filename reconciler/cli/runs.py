@@ -19,6 +19,7 @@ from reconciler.cli.used import attempt_line, enough_for, measured, run_lines
 from reconciler.config import Deploy
 from reconciler.core.errors import Denied, UserError
 from reconciler.core.secret import KNOWN
+from reconciler.run.catalog import Catalog
 from reconciler.run.crew import how_workers_are
 from reconciler.run.diagnosis import cut
 from reconciler.run.index import Row
@@ -140,7 +141,7 @@ def say_workers(terminal: Terminal, aws: Aws, cluster: str, run: Run | Row) -> N
 
 
 def _list(terminal: Terminal, past: Past, options: Arguments) -> None:
-    catalog = past.runs.catalog()
+    catalog = Catalog(past.runs)
     runs = past.ends(catalog.newest(options.limit or NEWEST, whole=options.json))
     if options.json:
         terminal.json(Listed(whole_runs(runs), unreadable_json(past.runs)))
@@ -260,7 +261,7 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[
 
 
 def _best(terminal: Terminal, past: Past, metric: str, options: Arguments) -> None:
-    catalog = past.runs.catalog()
+    catalog = Catalog(past.runs)
     best = catalog.with_metric(metric, options.limit or BEST, lowest=options.lowest)
     if not best:
         raise UserError(f"no run has the metric {metric!r}", hint="`runs show` lists the metrics of a run")

@@ -16,6 +16,7 @@ from reconciler.cli.target import data_lines, deployment_of, target_of, where_li
 from reconciler.cli.terminal import Terminal
 from reconciler.core.plan import Action, Step
 from reconciler.engine.lock import current_holder
+from reconciler.run.catalog import Catalog
 from reconciler.run.index import Row
 from reconciler.run.job import place_of, rules_of, runs_of
 from reconciler.run.run import Run
@@ -80,7 +81,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
 
 def _past(runs: Runs, *, as_json: bool) -> tuple[int, list[Run | Row]]:
     """How many runs there are, and the newest of them. as_json: whole."""
-    catalog = runs.catalog()
+    catalog = Catalog(runs)
     newest = catalog.newest(NEWEST if as_json else RUNS, whole=as_json)
     return max(catalog.count, len(newest)), newest
 

@@ -27,7 +27,8 @@ from reconciler.run.fingerprint import fingerprint
 from reconciler.run.fleet import Fleet
 from reconciler.run.hand_over import given_over
 from reconciler.run.job import Decision, base_of, decide, function_of, supervisor
-from reconciler.run.launch import Launch, new_run
+from reconciler.run.launch import new_run
+from reconciler.run.launch_settings import Launch
 from reconciler.run.notify import of_sweep
 from reconciler.run.place import NotOurs
 from reconciler.run.run import Overrides, Run

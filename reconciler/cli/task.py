@@ -22,7 +22,7 @@ from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.diagnosis import Diagnosis, cut
 from reconciler.run.follow import Follower
 from reconciler.run.job import follower, function_of, left_to_function, place_of, supervisor
-from reconciler.run.launch import Launch
+from reconciler.run.launch_settings import Launch
 from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
 from reconciler.run.results import NOTE, Copied, fetch, is_whole, shown

@@ -11,6 +11,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.secret import KNOWN
 from reconciler.engine.deployment import Deployment
+from reconciler.run.catalog import Catalog
 from reconciler.run.index import ended
 from reconciler.run.job import place_of, rules_of
 from reconciler.run.retry import LONGEST
@@ -31,7 +32,7 @@ def say_others(
     command sees through.
     """
     try:
-        unfinished = runs.catalog(scheduled=False).unfinished(MOST, own_ids)
+        unfinished = Catalog(runs, scheduled=False).unfinished(MOST, own_ids)
         client_runs = [run for run in unfinished if not run.unattended]
         current_runs, unseen = with_ends(
             deployment.aws, place_of(deployment.deploy), rules_of(deployment.deploy), client_runs

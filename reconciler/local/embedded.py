@@ -43,11 +43,11 @@ from reconciler.local.ecs_services import ServiceOperations  # noqa: E402
 from reconciler.local.ecs_tasks import TaskOperations  # noqa: E402
 from reconciler.local.functions import Functions  # noqa: E402
 from reconciler.local.identities import Identities, Identity  # noqa: E402
+from reconciler.local.json_answer import json_answer  # noqa: E402
 from reconciler.local.keep_alive import KeepAliveHandler  # noqa: E402
 from reconciler.local.kept import Kept  # noqa: E402
 from reconciler.local.keys import Keys  # noqa: E402
 from reconciler.local.schedules import Schedules  # noqa: E402
-from reconciler.local.server import json_answer  # noqa: E402
 from reconciler.local.task import Task  # noqa: E402
 from reconciler.local.task_events import TaskEvents  # noqa: E402
 

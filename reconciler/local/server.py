@@ -27,6 +27,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from reconciler.local import server_log
 from reconciler.local.guard import refusal
 from reconciler.local.idle import idle_seconds, spelled
+from reconciler.local.json_answer import json_answer
 from reconciler.local.keep_alive import KeepAliveHandler
 from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof, new_keys, same, server_proof
 from reconciler.local.processes import birth
@@ -165,13 +166,6 @@ class Handler(KeepAliveHandler):
                 self.__class__ = handler_class  # type: ignore[assignment]  # a sibling with the same attributes
                 return self.make_environ()
         return super().make_environ()
-
-
-def json_answer(start: StartResponse, status: str, value: object, *headers: tuple[str, str]) -> list[bytes]:
-    """A whole JSON answer. value: bytes are JSON already."""
-    body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    start(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers])
-    return [body]
 
 
 def write_record(home: Path, port: int, keys: Keys) -> None:

@@ -10,16 +10,13 @@ import contextlib
 import heapq
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from reconciler.core.run_paths import moment, record_key
 from reconciler.run.index import Head, Row, Rows, Segment, expired
 from reconciler.run.index_store import AT_ONCE, Index
 from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
 from reconciler.run.stored import Unreadable, from_json
-
-if TYPE_CHECKING:
-    from reconciler.run.run_record import Runs
 
 AHEAD = 20  # runs that are looked at together
 RUNNING = 10  # newest runs that were under way at the last look, and are looked at again for `best`
@@ -154,6 +151,13 @@ class Catalog:
         waiting = {run_id for part in self._parts for run_id in part.unsettled}.difference(but)
         ids = sorted(waiting, key=moment, reverse=True)
         return [run for run in self._read(ids[:most]) if not run.state.over]
+
+    def newest_of(self, fingerprint: str) -> Run | None:
+        """The newest run with this fingerprint, found in the records: for when `Runs.latest` raises Unreadable."""
+        for run_id in self.ids(fingerprint[:8]):
+            if (run := self._runs.readable(run_id)) and run.fingerprint == fingerprint:
+                return run
+        return None
 
     def ids(self, part_of_id: str) -> list[str]:
         """The ids in which this text is, or whose newest task it is, the newest first."""

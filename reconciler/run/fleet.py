@@ -19,7 +19,7 @@ from reconciler.core.errors import Unreachable
 from reconciler.core.run_paths import task_id
 from reconciler.run import cap, step
 from reconciler.run.hand_over import Function, given_over
-from reconciler.run.launch import Launch
+from reconciler.run.launch_settings import Launch
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
 from reconciler.run.outage import outlast

@@ -14,7 +14,7 @@ from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied, Gone, ReconcilerError
 from reconciler.core.function_settings import EXACT
 from reconciler.run.hand_over import Function, given_over
-from reconciler.run.launch import Launch
+from reconciler.run.launch_settings import Launch
 from reconciler.run.outage import outlast
 from reconciler.run.retry import Again
 from reconciler.run.run import Overrides, Run

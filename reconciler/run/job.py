@@ -16,12 +16,14 @@ from reconciler.kinds.ecs_task_definition import ASIDE
 from reconciler.lower import Names
 from reconciler.lower.scheduled_function import cap_of, retry_of
 from reconciler.run.cap import Limits
+from reconciler.run.catalog import Catalog
 from reconciler.run.crew import end_of_run
 from reconciler.run.deadline import Deadline
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
 from reconciler.run.follow import Follower
 from reconciler.run.hand_over import Function
-from reconciler.run.launch import CODE_VERSION, Launch
+from reconciler.run.launch import CODE_VERSION
+from reconciler.run.launch_settings import Launch
 from reconciler.run.place import Place
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
@@ -97,7 +99,7 @@ def latest(runs: Runs, mark: str, overrides: Overrides, inputs: dict[str, Any], 
     try:
         last = runs.latest(mark)
     except Unreadable as error:
-        last = runs.newest_of(mark)
+        last = Catalog(runs).newest_of(mark)
         runs.say(f"{error}" + (f"; run {last.id} has the same inputs" if last else ""))
         if last is None and give_up:
             place = f"s3://{runs.bucket}/{error.key}"

@@ -11,21 +11,19 @@ import contextlib
 import itertools
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, Interrupted, ReconcilerError, Unreachable
-from reconciler.core.fargate import FARGATE
-from reconciler.core.function_settings import Retry
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id
 from reconciler.core.secret import KNOWN
 from reconciler.run import worker_definitions
 from reconciler.run.cap import TOO_LITTLE, pays
-from reconciler.run.crew import CONFLICT, Where, code_of, delete_certificate, end_of_run
-from reconciler.run.deadline import Deadline
+from reconciler.run.crew import CONFLICT, code_of, delete_certificate, end_of_run
+from reconciler.run.launch_settings import Launch
 from reconciler.run.log_place import of_definition
 from reconciler.run.overrides import check_length
 from reconciler.run.own_definition import has_own
@@ -42,66 +40,16 @@ from reconciler.run.run_task import (
     is_old,
     read_overrides,
     run_task,
-    task_overrides,
     why_none,
 )
 from reconciler.run.state import State
 from reconciler.run.step import LAUNCHED_BEFORE, Seen, accounts_for, given_up, why_unaccounted
 from reconciler.run.stored import Changed
 from reconciler.run.verdict import Verdict
-from reconciler.run.workers import Size
 from reconciler.run.workers import size_of as workers_of
 
 CODE_VERSION = "CODE_VERSION"  # the variable with the commit of deploy.yaml
 NO_DEADLINE = "its deadline (run.max_duration, run.max_cost) was refused"
-
-
-@dataclass(frozen=True)
-class Launch:
-    """What every task of a deploy is launched with. task_definition: ARN; environment: beside that of the run."""
-
-    deploy: str
-    cluster: str
-    task_definition: str
-    container: str
-    subnets: tuple[str, ...]
-    security_group: str
-    public_ip: bool
-    log_group: str
-    log_prefix: str
-    environment: Mapping[str, str]
-    deadline: Deadline | None = None
-    schedule: str = ""  # the name of the deploy's, which starts runs by itself; empty without one
-    checkpoint: bool = False  # whether the attempts of a run hand one on
-    exec_enabled: bool = False  # whether a shell may be opened in its tasks
-    retry: Retry | None = None  # where a run that is out of memory goes on with more
-    workers: tuple[str, ...] = ()  # where its workers run, in this order; empty without any
-    worker_size: Size | None = None  # how many and how large, for a run that has no definitions yet
-
-    @property
-    def place(self) -> Place:
-        """Where its tasks are."""
-        family = self.task_definition.rpartition("/")[2].partition(":")[0]
-        return Place(self.cluster, family, self.container, self.log_group, self.log_prefix)
-
-    def with_definition_of(self, run: Run) -> Launch:
-        """The same with a run's own definition, which names the container as the file did then."""
-        return replace(self, task_definition=run.task_definition, container=run.container or self.container)
-
-    @property
-    def of_workers(self) -> Where:
-        """Where its workers are."""
-        providers = self.workers or FARGATE[:1]
-        return Where(self.cluster, self.subnets, self.security_group, self.public_ip, providers)
-
-    def given(self, run: Run) -> Overrides:
-        """What is different for a run's tasks: by what was asked for it, and by each launch."""
-        return replace(run.overrides, environment={**self.environment, **run.overrides.environment})
-
-    def overrides(self, run: Run) -> dict[str, Any]:
-        """What is different for the task of a run's newest attempt, or of its first, as RunTask takes it."""
-        attempt = run.attempts[-1] if run.attempts else Attempt(1, "", "", 0.0)
-        return task_overrides(run, attempt, self.given(run), self.container, with_checkpoint=self.checkpoint)
 
 
 def new_run(

@@ -23,7 +23,8 @@ from reconciler.lower import may_read
 from reconciler.run.data_versions import OldData, copy, moved, moved_text, old_data
 from reconciler.run.earlier import check_image, definition_of, first_of, pinned, placed
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
-from reconciler.run.launch import CODE_VERSION, Launch
+from reconciler.run.launch import CODE_VERSION
+from reconciler.run.launch_settings import Launch
 from reconciler.run.own_definition import has_own, register
 from reconciler.run.own_definition import own as own_definition
 from reconciler.run.run import Overrides, Run

@@ -14,7 +14,6 @@ from reconciler.aws.calls import Aws
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.run_paths import fingerprint_key, is_run_id, moment, record_key
 from reconciler.core.secret import KNOWN
-from reconciler.run.catalog import Catalog
 from reconciler.run.index import Head, RecordedRun, ended, expired
 from reconciler.run.index_store import LONGEST, TRIES, Index
 from reconciler.run.run import Run
@@ -74,15 +73,6 @@ class Runs(Store):
         run = self.get(run_id)
         return None if run is not None and self._expired(run) else run
 
-    def newest_of(self, fingerprint: str) -> Run | None:
-        """The newest run with this fingerprint, found in the records of all runs: for when `latest` raises Unreadable.
-        Raises AwsError.
-        """
-        for run_id in self.catalog().ids(fingerprint[:8]):
-            if (run := self.readable(run_id)) and run.fingerprint == fingerprint:
-                return run
-        return None
-
     def body(self, run: Run) -> bytes:
         """A run as it is written: with a mark for each secret."""
         return to_json(run, self._marked)
@@ -99,12 +89,6 @@ class Runs(Store):
             for attempt, texts in zip(record["attempts"], marked.pop("attempts"), strict=True)
         ]
         return {**record, **marked, "attempts": attempts}
-
-    def catalog(self, *, scheduled: bool = True) -> Catalog:
-        """All runs: what the index has of them, and the records of those that it doesn't have. scheduled: those of the
-        schedule, too. Raises AwsError.
-        """
-        return Catalog(self, scheduled=scheduled)
 
     def readable(self, name: str) -> Run | None:
         """The run in this folder, if there is one that can be read and hasn't expired; else it is in `unreadable`."""

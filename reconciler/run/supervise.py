@@ -16,7 +16,8 @@ from reconciler.core.errors import AwsError, Denied, ReconcilerError, Unreachabl
 from reconciler.core.fargate import FARGATE
 from reconciler.run import step
 from reconciler.run.crew import Crew
-from reconciler.run.launch import Launch, start
+from reconciler.run.launch import start
+from reconciler.run.launch_settings import Launch
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog, WorkerLogs
 from reconciler.run.outage import OUTAGE, outlast

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from reconciler.aws.calls import Aws
 from reconciler.core.container import Container
@@ -25,12 +24,10 @@ from reconciler.core.workers import (
 from reconciler.kinds import TaskDefinition, TaskDefinitionSpec
 from reconciler.run.certificate import DAYS, new_certificate
 from reconciler.run.crew import WORKERS_TAG
+from reconciler.run.launch_settings import Launch
 from reconciler.run.own_definition import own, register
 from reconciler.run.run import Run
 from reconciler.run.workers import Size, scheduler_command
-
-if TYPE_CHECKING:
-    from reconciler.run.launch import Launch
 
 NO_PAUSE = {"DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False", "DASK_LOGGING__DISTRIBUTED": "warning"}
 DASK = ("python", "-m", "dask")

@@ -13,7 +13,8 @@ from reconciler.core.managed_instances import requirements
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ObjectSpec, TaskDefinitionSpec
 from reconciler.run.fingerprint import fingerprint, run_inputs
-from reconciler.run.launch import Launch, new_run
+from reconciler.run.launch import new_run
+from reconciler.run.launch_settings import Launch
 from reconciler.run.overrides import parse
 from reconciler.run.run import Overrides
 from reconciler.run.run_record import Runs

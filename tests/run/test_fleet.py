@@ -14,8 +14,10 @@ from reconciler.config import schema
 from reconciler.core.errors import Unreachable
 from reconciler.core.function_settings import Retry
 from reconciler.run.cap import Limits
+from reconciler.run.catalog import Catalog
 from reconciler.run.fleet import Fleet
-from reconciler.run.launch import Launch, new_run
+from reconciler.run.launch import new_run
+from reconciler.run.launch_settings import Launch
 from reconciler.run.outage import OUTAGE
 from reconciler.run.retry import Event
 from reconciler.run.run import Run
@@ -66,7 +68,7 @@ def test_each_task_is_stopped_at_its_deadline(embedded_aws: EmbeddedAws) -> None
     assert [(run.state, run.event, run.exit_code) for run in ended] == [(State.FAILED, Event.TIMEOUT, 143)] * 2
     assert notes.most == 2
     assert [run.id for run in ended] == [run.id for run in wanted]
-    assert {run.id: run.state for run in runs.catalog().newest(9)} == {run.id: State.FAILED for run in wanted}
+    assert {run.id: run.state for run in Catalog(runs).newest(9)} == {run.id: State.FAILED for run in wanted}
 
 
 def test_aws_out_of_reach_is_waited_for_but_not_for_ever() -> None:

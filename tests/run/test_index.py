@@ -17,7 +17,7 @@ from reconciler.aws.calls import Aws
 from reconciler.cli.past_runs import Past
 from reconciler.core.errors import UserError
 from reconciler.core.run_paths import index_key, output_prefix, record_key, token
-from reconciler.run.catalog import LOST
+from reconciler.run.catalog import LOST, Catalog
 from reconciler.run.index import (
     KEPT,
     LARGEST,
@@ -136,22 +136,22 @@ def asked(s3: FakeS3) -> int:
 def test_a_hundred_thousand_runs_take_few_requests(many: FakeS3) -> None:
     many.calls.clear()
     began = time.process_time()
-    newest = record(many).catalog().newest(20, whole=True)
+    newest = Catalog(record(many)).newest(20, whole=True)
     assert ids(newest) == ids(run(number) for number in range(99_999, 99_979, -1))
     assert all(isinstance(shown, Run) for shown in newest)
     assert asked(many) == 4, "two heads, and a page of the records of each"
-    catalog = record(many).catalog()
+    catalog = Catalog(record(many))
     assert catalog.count == ALL
     best = catalog.with_metric("loss", 10, lowest=True)
     assert ids(best) == ids(run(number) for number in sorted(range(ALL), key=LOSSES.__getitem__)[:10])
     assert asked(many) <= 9
     assert [shown.id for shown in catalog.whole_runs(best)] == ids(best)
     assert asked(many) == 10, "each record, where all of a run is asked for"
-    catalog = record(many).catalog()
+    catalog = Catalog(record(many))
     assert catalog.ids(run(5).id[9:]) == [run(5).id]
     assert catalog.ids(f"{777:032x}") == [run(777).id], "by its task"
     assert asked(many) <= 9
-    by_fingerprint = record(many).newest_of(run(4_321).fingerprint)
+    by_fingerprint = Catalog(record(many)).newest_of(run(4_321).fingerprint)
     assert by_fingerprint is not None
     assert by_fingerprint.id == run(4_321).id
     assert asked(many) <= 10
@@ -163,7 +163,7 @@ def test_what_a_run_costs_to_record_does_not_grow(many: FakeS3) -> None:
     many.calls.clear()
     put(many, run(200_000))
     assert many.calls == {"PutObject": 4, "GetObject": 1, "ListObjectsV2": 1}
-    assert ids(record(many).catalog().newest(2)) == [run(200_000).id, run(99_999).id]
+    assert ids(Catalog(record(many)).newest(2)) == [run(200_000).id, run(99_999).id]
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_rows_become_segments_and_these_are_merged(s3: FakeS3, small: tuple[int,
     assert index.write(head, "")
     for number in range(count - kept, count):
         s3.write(record_key(run(number).id), b"changed")
-    catalog = record(s3).catalog()
+    catalog = Catalog(record(s3))
     assert catalog.count == count
     ids_of_rows = [row.id for batch in catalog.batches() for row in batch]
     assert ids_of_rows == ids(run(n) for n in reversed(range(count)) if n < count - kept), (
@@ -213,7 +213,7 @@ def test_runs_with_many_metrics_make_no_object_that_nobody_reads(
     assert index.write(head, "")
     asked(s3)
     told: list[str] = []
-    catalog = record(s3, told=told).catalog()
+    catalog = Catalog(record(s3, told=told))
     assert catalog.count == len(runs)
     assert ids(catalog.with_metric("m3", 999, lowest=True)) == ids(runs)
     assert asked(s3) == 4 + len(head.segments), "none was read by its record"
@@ -250,7 +250,7 @@ def test_two_writers_lose_nothing(s3: FakeS3, at: int, scheduled: bool) -> None:
     put(s3, run(11, scheduled=scheduled))
     put(s3, run(12, scheduled=scheduled))
     s3.calls.clear()
-    assert ids(record(s3).catalog().newest(9)) == ids(run(n, scheduled=scheduled) for n in (12, 11, 10, 2, 1, 0))
+    assert ids(Catalog(record(s3)).newest(9)) == ids(run(n, scheduled=scheduled) for n in (12, 11, 10, 2, 1, 0))
     assert asked(s3) == 4, "each is in the index"
 
 
@@ -266,30 +266,30 @@ def test_who_loses_every_time_leaves_it_to_the_next(s3: FakeS3) -> None:
     s3.before = always
     put(s3, run(1))
     s3.before = lambda operation: None
-    assert ids(record(s3).catalog().newest(9)) == ids([run(1), run(0)])
+    assert ids(Catalog(record(s3)).newest(9)) == ids([run(1), run(0)])
 
 
 def test_a_writer_that_was_killed_leaves_no_gap(s3: FakeS3) -> None:
     put(s3, run(0))
     put(s3, run(1), run(2, state=State.RUNNING), later=True)
     s3.calls.clear()
-    assert ids(record(s3).catalog().newest(9)) == ids([run(2), run(1), run(0)])
+    assert ids(Catalog(record(s3)).newest(9)) == ids([run(2), run(1), run(0)])
     assert asked(s3) == 6, "two of them by their records"
     put(s3, run(3))
     s3.calls.clear()
-    assert ids(record(s3).catalog().newest(9)) == ids([run(3), run(2), run(1), run(0)])
+    assert ids(Catalog(record(s3)).newest(9)) == ids([run(3), run(2), run(1), run(0)])
     assert asked(s3) == 5, "what isn't over is read"
-    assert ids(record(s3).catalog().unfinished()) == [run(2).id]
+    assert ids(Catalog(record(s3)).unfinished()) == [run(2).id]
     put(s3, run(2))
     s3.calls.clear()
-    assert len(record(s3).catalog().newest(9)) == 4
+    assert len(Catalog(record(s3)).newest(9)) == 4
     assert asked(s3) == 4
 
 
 def test_those_of_the_schedule_are_left_out_before_they_are_counted(s3: FakeS3) -> None:
     put(s3, run(0, state=State.RUNNING), *(run(n, state=State.RUNNING, scheduled=True) for n in (1, 2)), later=True)
-    assert ids(record(s3).catalog().unfinished(1)) == [run(2, scheduled=True).id]
-    assert ids(record(s3).catalog(scheduled=False).unfinished(1)) == [run(0).id]
+    assert ids(Catalog(record(s3)).unfinished(1)) == [run(2, scheduled=True).id]
+    assert ids(Catalog(record(s3), scheduled=False).unfinished(1)) == [run(0).id]
 
 
 def test_what_a_sweep_that_was_killed_left_out_is_put_in_by_the_next(s3: FakeS3) -> None:
@@ -309,7 +309,7 @@ def test_what_a_sweep_that_was_killed_left_out_is_put_in_by_the_next(s3: FakeS3)
     following.put(run(3))
     following.flush()
     s3.calls.clear()
-    assert ids(record(s3).catalog().with_metric("rows", 9, lowest=True)) == ids(map(run, range(4)))
+    assert ids(Catalog(record(s3)).with_metric("rows", 9, lowest=True)) == ids(map(run, range(4)))
     assert asked(s3) == 4
 
 
@@ -329,8 +329,8 @@ def test_a_large_sweep_under_way_is_one_page(s3: FakeS3, small: tuple[int, int])
         sweep.put(run(number))
     sweep.flush()
     put(s3, run(900))
-    assert record(s3).catalog().count == 3 * kept + 1
-    assert ids(record(s3).catalog().with_metric("rows", 999, lowest=True)) == ids(map(run, (*range(2 * kept), 900)))
+    assert Catalog(record(s3)).count == 3 * kept + 1
+    assert ids(Catalog(record(s3)).with_metric("rows", 999, lowest=True)) == ids(map(run, (*range(2 * kept), 900)))
 
 
 def test_one_under_way_for_long_is_not_forgotten(s3: FakeS3, small: tuple[int, int]) -> None:
@@ -338,9 +338,9 @@ def test_one_under_way_for_long_is_not_forgotten(s3: FakeS3, small: tuple[int, i
     put(s3, run(0, state=State.RUNNING), later=True)
     put(s3, *(run(number) for number in range(1, small[0] + 5)), later=True)
     put(s3, run(small[0] + 5))
-    assert ids(record(s3).catalog().unfinished()) == [run(0).id]
+    assert ids(Catalog(record(s3)).unfinished()) == [run(0).id]
     put(s3, run(0), later=True)
-    assert run(0).id in ids(record(s3).catalog().with_metric("rows", 1, lowest=True))
+    assert run(0).id in ids(Catalog(record(s3)).with_metric("rows", 1, lowest=True))
 
 
 def test_a_lost_index_is_made_from_the_records(s3: FakeS3) -> None:
@@ -349,16 +349,16 @@ def test_a_lost_index_is_made_from_the_records(s3: FakeS3) -> None:
         s3.remove(index_key(HEAD, scheduled))
     told: list[str] = []
     kept = record(s3, told=told)
-    assert kept.catalog().count == 35
-    assert len(kept.catalog().newest(99, whole=True)) == 35
+    assert Catalog(kept).count == 35
+    assert len(Catalog(kept).newest(99, whole=True)) == 35
     assert told == []
     put(s3, run(40))
     s3.calls.clear()
-    assert len(record(s3).catalog().newest(99)) == 36
+    assert len(Catalog(record(s3)).newest(99)) == 36
     assert asked(s3) == 2 + 2 + 5, "the other's waits for whoever writes it"
     assert record(s3).rebuild() == 36
     s3.calls.clear()
-    assert len(record(s3).catalog().newest(99)) == 36
+    assert len(Catalog(record(s3)).newest(99)) == 36
     assert asked(s3) == 4
 
 
@@ -369,8 +369,8 @@ def test_an_index_made_anew_has_nothing_that_was_deleted(s3: FakeS3, small: tupl
     s3.remove(record_key(run(2).id))
     kept = record(s3)
     assert kept.rebuild() == sum(small) + more - 1
-    assert kept.catalog().count == sum(small) + more - 1
-    assert run(2).id not in {row.id for batch in kept.catalog().batches() for row in batch}
+    assert Catalog(kept).count == sum(small) + more - 1
+    assert run(2).id not in {row.id for batch in Catalog(kept).batches() for row in batch}
 
 
 def test_an_index_made_anew_has_what_others_have_put_into_a_segment_meanwhile(
@@ -391,9 +391,9 @@ def test_an_index_made_anew_has_what_others_have_put_into_a_segment_meanwhile(
 
     s3.before = somebody
     record(s3).rebuild()
-    assert ids(record(s3).catalog().newest(999)) == ids(run(number) for number in reversed(range(sealed + 3 * kept)))
+    assert ids(Catalog(record(s3)).newest(999)) == ids(run(number) for number in reversed(range(sealed + 3 * kept)))
     asked(s3)
-    assert ids(record(s3).catalog().with_metric("rows", 999, lowest=True)) == ids(map(run, range(sealed + 3 * kept)))
+    assert ids(Catalog(record(s3)).with_metric("rows", 999, lowest=True)) == ids(map(run, range(sealed + 3 * kept)))
     assert asked(s3) < 9
 
 
@@ -405,7 +405,7 @@ def test_one_that_a_clock_of_the_future_has_looked_at_is_looked_at_again(s3: Fak
     assert head is not None
     assert index.write(replace(head, left=dict.fromkeys(head.left, time.time() + 1e8)), etag)
     put(s3, *(run(number) for number in range(20)), later=True)
-    assert run(0).id in ids(record(s3).catalog().with_metric("rows", 99, lowest=True))
+    assert run(0).id in ids(Catalog(record(s3)).with_metric("rows", 99, lowest=True))
     put(s3, run(31))
     head, _ = index.load()
     assert head is not None
@@ -416,7 +416,7 @@ def test_that_all_records_are_read_is_said(s3: FakeS3, monkeypatch: pytest.Monke
     put(s3, *(run(number) for number in range(12)), later=True)
     monkeypatch.setattr("reconciler.run.catalog.AT_ONCE", 11)
     told: list[str] = []
-    assert len(record(s3, told=told).catalog().with_metric("rows", 99, lowest=True)) == 12
+    assert len(Catalog(record(s3, told=told)).with_metric("rows", 99, lowest=True)) == 12
     assert "the records of 12 runs are read" in told[0]
 
 
@@ -424,9 +424,9 @@ def test_a_run_that_is_put_again_is_there_once(s3: FakeS3, small: tuple[int, int
     """In a segment and in the head, since why it failed was found later."""
     put(s3, *(run(number) for number in range(sum(small) + 5)))
     put(s3, run(0, why="no rows"))
-    best = record(s3).catalog().with_metric("rows", 3, lowest=True)
+    best = Catalog(record(s3)).with_metric("rows", 3, lowest=True)
     assert ids(best) == ids(run(number) for number in range(3))
-    assert [row.id for batch in record(s3).catalog().batches() for row in batch].count(run(0).id) == 1
+    assert [row.id for batch in Catalog(record(s3)).batches() for row in batch].count(run(0).id) == 1
 
 
 def test_what_another_wrote_is_not_put_back(s3: FakeS3, small: tuple[int, int]) -> None:
@@ -444,7 +444,7 @@ def test_what_another_wrote_is_not_put_back(s3: FakeS3, small: tuple[int, int]) 
 
     s3.before = somebody
     put(s3, run(30))
-    assert run(0).id in ids(record(s3).catalog().with_metric("rows", 99, lowest=True))
+    assert run(0).id in ids(Catalog(record(s3)).with_metric("rows", 99, lowest=True))
 
 
 def test_runs_from_before_the_index_come_into_it_bit_by_bit(s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,9 +458,9 @@ def test_runs_from_before_the_index_come_into_it_bit_by_bit(s3: FakeS3, monkeypa
         writer.put(run(number))
         message = told.pop() if told else ""
         assert (f"{left} runs aren't in the index of runs yet" in message) if left else not message
-        assert len(record(s3).catalog().newest(99)) == 50 + number - 59
+        assert len(Catalog(record(s3)).newest(99)) == 50 + number - 59
     s3.calls.clear()
-    assert len(record(s3).catalog().newest(99)) == 53
+    assert len(Catalog(record(s3)).newest(99)) == 53
     assert asked(s3) == 4
 
 
@@ -470,7 +470,7 @@ def test_an_older_index_put_back_is_noticed(s3: FakeS3) -> None:
     old = s3.objects[head]
     put(s3, run(6), run(5, state=State.FAILED), *(run(number) for number in range(7, 20)))
     s3.write(head, old)
-    newest = record(s3).catalog().newest(99)
+    newest = Catalog(record(s3)).newest(99)
     assert {row.id: row.state for row in newest} == {
         run(n).id: State.FAILED if n == 5 else State.SUCCEEDED for n in range(20)
     }
@@ -482,11 +482,11 @@ def test_a_record_that_was_changed_or_deleted_is_what_counts(s3: FakeS3) -> None
     s3.write(record_key(run(3).id), kept.body(replace(run(3), state=State.FAILED, exit_code=7)))
     s3.write(record_key(run(2).id), b"{")
     s3.remove(record_key(run(1).id))
-    catalog = kept.catalog()
+    catalog = Catalog(kept)
     newest = catalog.newest(9)
     assert [(row.id, row.exit_code) for row in newest] == [(run(4).id, 0), (run(3).id, 7), (run(0).id, 0)]
     assert kept.unreadable == {record_key(run(2).id): "it isn't JSON"}
-    assert run(3).id not in ids(kept.catalog().with_metric("nothing", 9, lowest=True))
+    assert run(3).id not in ids(Catalog(kept).with_metric("nothing", 9, lowest=True))
 
 
 def test_a_lost_segment_is_read_from_the_records(s3: FakeS3, small: tuple[int, int]) -> None:
@@ -501,8 +501,8 @@ def test_a_lost_segment_is_read_from_the_records(s3: FakeS3, small: tuple[int, i
     s3.remove(index_key(segment.name, scheduled=False))
     told: list[str] = []
     kept = record(s3, told=told)
-    assert ids(kept.catalog().with_metric("rows", 3, lowest=True)) == ids(runs[:3])
-    assert [row.id for batch in kept.catalog().batches() for row in batch] == ids(reversed(runs))
+    assert ids(Catalog(kept).with_metric("rows", 3, lowest=True)) == ids(runs[:3])
+    assert [row.id for batch in Catalog(kept).batches() for row in batch] == ids(reversed(runs))
     assert told == [LOST.format("a part")]
 
 
@@ -566,11 +566,11 @@ def test_what_is_no_index_is_none_and_the_records_are_read(s3: FakeS3, case: str
     put(s3, run(0), run(1))
     s3.write(index_key(HEAD, scheduled=False), body)
     told: list[str] = []
-    assert ids(record(s3, told=told).catalog().newest(9)) == ids([run(1), run(0)])
+    assert ids(Catalog(record(s3, told=told)).newest(9)) == ids([run(1), run(0)])
     assert "the head of the index of runs can't be read" in told[0]
     put(s3, run(2))
     s3.calls.clear()
-    assert len(record(s3).catalog().newest(9)) == 3
+    assert len(Catalog(record(s3)).newest(9)) == 3
     assert asked(s3) == 4, "whoever writes next makes it anew"
 
 
@@ -584,14 +584,14 @@ def test_what_expired_is_gone_from_all_of_it(s3: FakeS3) -> None:
     assert kept.latest(new.fingerprint) is not None
     assert kept.kept(old.id) is None, "nor is it found by its whole id"
     assert kept.kept(new.id) == record(s3).kept(new.id) == new
-    assert ids(kept.catalog().newest(9)) == [new.id]
-    assert ids(kept.catalog().with_metric("rows", 9, lowest=True)) == [new.id]
+    assert ids(Catalog(kept).newest(9)) == [new.id]
+    assert ids(Catalog(kept).with_metric("rows", 9, lowest=True)) == [new.id]
     segments = (Segment("segment-x", 5, old.id, now - 90_000), Segment("segment-y", 5, old.id, now - 80_000))
     assert ids([]) == [*Head(segments).kept(86_400.0, now).rows]
     assert [segment.name for segment in Head(segments).kept(86_400.0, now).segments] == ["segment-y"]
     under_way = run(1, state=State.RUNNING)
     put(s3, under_way, later=True)
-    assert under_way.id in ids(kept.catalog().newest(9)), "whose record is old, and whose end isn't known"
+    assert under_way.id in ids(Catalog(kept).newest(9)), "whose record is old, and whose end isn't known"
 
 
 def test_a_run_is_found_by_what_the_index_has(s3: FakeS3) -> None:

@@ -25,7 +25,8 @@ from reconciler.core.workers import certificates_path, secret_name
 from reconciler.local.parameter_expiry import is_over
 from reconciler.run.cap import SLACK, Limits
 from reconciler.run.deadline import Deadline
-from reconciler.run.launch import NO_DEADLINE, Launch, new_run, prepared, start
+from reconciler.run.launch import NO_DEADLINE, new_run, prepared, start
+from reconciler.run.launch_settings import Launch
 from reconciler.run.left_certificates import delete_left
 from reconciler.run.like import launch_like
 from reconciler.run.own_definition import has_own

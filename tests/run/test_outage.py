@@ -15,7 +15,7 @@ from reconciler.run.deadline import Deadline
 from reconciler.run.fleet import Fleet
 from reconciler.run.follow import Follower
 from reconciler.run.hand_over import Function
-from reconciler.run.launch import Launch
+from reconciler.run.launch_settings import Launch
 from reconciler.run.outage import OUTAGE, outlast
 from reconciler.run.retry import Event
 from reconciler.run.run import Run

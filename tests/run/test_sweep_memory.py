@@ -28,7 +28,7 @@ from reconciler.run import job
 from reconciler.run.cap import Limits
 from reconciler.run.fingerprint import fingerprint
 from reconciler.run.fleet import RATE
-from reconciler.run.launch import Launch
+from reconciler.run.launch_settings import Launch
 from reconciler.run.run import Overrides
 from reconciler.run.run_record import Runs
 from reconciler.run.step import Rules

@@ -17,7 +17,7 @@ from reconciler.core.prices import hourly
 from reconciler.core.workers import CERTIFICATES, PORTS, mark_of, number_of, port_of
 from reconciler.kinds import TaskDefinitionSpec
 from reconciler.run.cap import Limits, price_of
-from reconciler.run.launch import Launch
+from reconciler.run.launch_settings import Launch
 from reconciler.run.retry import LOST_SCHEDULER, Attempt, Event, again
 from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
