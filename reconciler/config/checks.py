@@ -13,6 +13,7 @@ from reconciler.config.bucket_names import default_bucket
 from reconciler.config.checks_capacity import check_capacity
 from reconciler.config.checks_task import check_task
 from reconciler.config.data_tree import Refused, files_of
+from reconciler.config.explain import flow
 from reconciler.config.names import BUCKET, IMAGE_URI, OBJECT_KEY
 from reconciler.config.problems import Path, quoted, show_path
 from reconciler.config.problems import Problem as Problem
@@ -114,7 +115,8 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
             yield Problem(place, "{value} isn't a file of this machine", ELSEWHERE)
         elif reason := OBJECT_KEY.problem(file.key or ""):
             message = f"the {'folder' if file.tree else 'file'}'s name can't be its key in the bucket: {reason}"
-            yield Problem(place, message, "set another key with key:", (("data", "files", index, "key"),))
+            fix = f"give it a key: data: {_with_key(file)}"
+            yield Problem(place, message, fix, (("data", "files", index, "key"),), tells=True)
         elif f"{file.key}/".startswith(f"{RUNS}/"):
             message = f"its key {file.key} is in {RUNS}/, which holds the record of runs and what they wrote"
             yield Problem(place, message, "give it another key:", (("data", "files", index, "key"),))
@@ -129,6 +131,13 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
                 message = f"its key {file.key} is in {other.prefix}, the folder of {folder}"
                 fix = "leave it out if that folder contains it, or give one of them another key:"
                 yield Problem(place, message, fix, (("data", "files", other_index, "file"),))
+
+
+def _with_key(file: DataFile) -> str:
+    """How to write an entry of data with a key that its name doesn't make."""
+    ending = FilePath(file.file).suffix
+    suffix = ending if not file.tree and ending.isascii() and ending[1:].isalnum() else ""
+    return flow([{"file": file.file, "key": f"data/x{suffix}"}])
 
 
 def _given(deploy: Deploy, number: int, file: DataFile) -> Iterator[Problem]:

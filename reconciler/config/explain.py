@@ -84,7 +84,7 @@ def _nearest(key: str, keys: tuple[str, ...]) -> str | None:
 
 def _missing(document: Document, location: Path) -> None:
     place = in_file(document, location[:-1])
-    example = f" {_flow(_example(location))}"
+    example = f" {flow(_example(location))}"
     _, field_path = fields.pattern(location)
     spot = document.spot(place)
     # The section that lacks something isn't broken as a whole, but nothing in it can be looked at without it.
@@ -108,7 +108,7 @@ def _words(
         if is_key:
             fix = fix or "give it another name, or leave it out"
         elif not fix or (secret and fix.startswith("for instance")):
-            fix = f"for instance {_flow(_example(field_path))}"
+            fix = f"for instance {flow(_example(field_path))}"
         return context["text"].replace("{value}", value_text), fix
     if value is None:
         return "nothing is given here", f"give a value{_such_as(field_path)}{_or_leave_out(field_path)}"
@@ -171,14 +171,14 @@ def _as_list_or_mapping(kind: str, value: Any, field_path: Path, secret: bool) -
             words = shlex.split(value)
         except ValueError:
             words = [value]
-        return f"write {start}{_flow(words)}"
+        return f"write {start}{flow(words)}"
     example = _example(field_path)
     if isinstance(example, dict) and len(example) == 1 and isinstance(value, str) and not secret:
         (key,) = example
         rule = fields.rule((*field_path, key))
         if rule and (better := value if rule.problem(value) is None else rule.better(value)):
             example = {key: better}
-    return f"write {start}{_flow(example)}" if example is not None else ""
+    return f"write {start}{flow(example)}" if example is not None else ""
 
 
 def _literal(value_text: str, value: str, expected: str, field_path: Path, *, secret: bool) -> tuple[str, str]:
@@ -215,7 +215,7 @@ def _or_leave_out(field_path: Path) -> str:
 
 def _such_as(field_path: Path) -> str:
     example = _example(field_path)
-    return f", such as {_flow(example)}" if example is not None else ""
+    return f", such as {flow(example)}" if example is not None else ""
 
 
 def _example(field_path: Path) -> Any:
@@ -231,7 +231,7 @@ def _example(field_path: Path) -> Any:
     return field.examples[0]
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
     """`value` as YAML on one line."""
     text: str = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")
