@@ -187,6 +187,7 @@ def _checked(
         rows = _hours(rows, apart, how, moment, repairs, is_part)
     repair.hours(rows, is_part)
     rows = repair.order(rows, repairs)
+    repair.coarser(rows)
     rows = repair.unfinished(rows, moment, repairs)
     if len(rows) < MIN_ROWS and not is_part:
         raise InputError(f"{tables[0].name} has {len(rows)} usable rows: at least {MIN_ROWS} hours are needed")
@@ -221,7 +222,8 @@ def _one_series(rows: pd.DataFrame) -> pd.DataFrame:
         if name not in rows:
             continue
         values = rows[name].astype(str).str.strip()
-        if values.nunique() > 1 and rows["time"].duplicated().any():
+        several = values.nunique() > 1
+        if several and (rows["time"].duplicated().any() or _breaks(rows, values)):
             first = values.iloc[0]
             line = values.index[(values != first).to_numpy()][0]
             raise InputError(
@@ -230,6 +232,17 @@ def _one_series(rows: pd.DataFrame) -> pd.DataFrame:
             )
         rows = rows.drop(columns=name)
     return rows
+
+
+def _breaks(rows: pd.DataFrame, values: pd.Series) -> bool:
+    """Whether prices jump where `values` change from one hour to the next; at a mere change of name they go on."""
+    order = rows["time"].argsort(kind="stable")
+    rows, names = rows.iloc[order], values.iloc[order].to_numpy()
+    o, c = rows["open"].to_numpy(), rows["close"].to_numpy()
+    hours = np.diff(rows["time"].to_numpy()) / repair.HOUR.to_timedelta64()
+    with np.errstate(all="ignore"):
+        far = np.abs(np.log(o[1:] / c[:-1])) > plausible.JUMP * np.sqrt(np.maximum(hours, 1))
+    return bool((far & (names[1:] != names[:-1])).any())
 
 
 def _hours(

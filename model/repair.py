@@ -21,6 +21,10 @@ ROUNDING = 1e-4
 """An extreme may miss Open or Close by this share of the price and is then widened."""
 MAX_MISSING = 0.2
 """More missing hours than this share of the span is refused."""
+STRETCH = 8
+"""So many equal steps of `COARSE` or more, one after another, are no gaps."""
+COARSE = pd.Timedelta(hours=4)
+"""Shorter ones may be hours without a trade."""
 USUAL = 0.99
 """The share of Closes that are no further than usual from the next Open."""
 LONGER = 0.05
@@ -96,6 +100,24 @@ def order(rows: pd.DataFrame, repairs: dict[str, int], apart: pd.Timedelta = HOU
     kept = rows[~rows["time"].duplicated(keep="last")]
     _no_longer(rows, kept, apart)
     return kept
+
+
+def coarser(rows: pd.DataFrame) -> None:
+    """Refuse a stretch of bars, in order of time, that are all as far apart, `COARSE` or more.
+
+    Raises:
+        InputError: there is one, as where days were put before hours.
+    """
+    steps = np.diff(rows["time"].to_numpy())
+    start = np.flatnonzero(np.append(True, steps[1:] != steps[:-1])) if len(steps) else np.zeros(0, dtype=np.int64)
+    length = np.diff(np.append(start, len(steps)))
+    long = (length >= STRETCH) & (steps[start] >= COARSE.to_timedelta64())
+    if long.any():
+        at, number = int(start[long][0]), int(length[long][0])
+        raise InputError(
+            f"line {rows.index[at]} to line {rows.index[at + number]}: bars are {pd.Timedelta(steps[at])} apart, "
+            "unlike the others: give a file of hourly bars"
+        )
 
 
 def _no_longer(rows: pd.DataFrame, kept: pd.DataFrame, apart: pd.Timedelta) -> None:

@@ -54,6 +54,29 @@ def test_two_intervals_in_a_column_are_refused(tmp_path: Path) -> None:
             data.load(put(tmp_path / "b", "\n".join(mixed) + "\n"))
 
 
+def test_days_before_the_hours_are_refused(tmp_path: Path) -> None:
+    bars = rows()
+    days = list(longer(bars[:240], 24).items())
+    lines = [HEADER, *(line(i, bar) for i, bar in days), *(line(i, bar) for i, bar in enumerate(bars) if i >= 240)]
+    more = [line(N + i, [x * bars[-1][3] / bars[0][0] for x in bar[:4]] + [bar[4]]) for i, bar in enumerate(rows() * 2)]
+    with pytest.raises(InputError, match="line 2 to line 12: bars are 1 days 00:00:00 apart, unlike the others"):
+        data.load(put(tmp_path / "b", "\n".join([*lines, *more]) + "\n"))
+
+
+def test_a_symbol_that_changes_with_the_prices_is_refused_and_a_mere_name_is_not(tmp_path: Path) -> None:
+    """One row after another, so that no time is there twice."""
+    for factor in (1.0, 1.08):
+        header, *lines = text([[x * (factor if i >= 200 and k < 4 else 1) for k, x in enumerate(bar)]
+                               for i, bar in enumerate(rows())]).splitlines()  # fmt: skip
+        named = [f"{header},symbol", *(f"{row},{'MATIC' if i < 200 else 'POL'}" for i, row in enumerate(lines))]
+        path = put(tmp_path / "b", "\n".join(named) + "\n")
+        if factor == 1:
+            assert len(data.load(path).bars) == N
+        else:
+            with pytest.raises(InputError, match="line 202: prices of 'POL' after those of 'MATIC'"):
+                data.load(path)
+
+
 def test_hours_that_were_written_before_they_were_over_are_no_second_length(tmp_path: Path) -> None:
     """Each hour as it was after some minutes, and as it was in the end, with Opens a little beside the Closes."""
     rng, lines = random.Random(3), [HEADER]
