@@ -23,7 +23,7 @@ class Fault(Enum):
 
 
 @dataclass(frozen=True)
-class Rule:
+class ErrorRule:
     """An error that means the same wherever these match.
 
     operations: the beginnings of those that it holds for; empty for all. text: a part of the message, without case.
@@ -82,106 +82,110 @@ DELETED_BUCKET = (
 RULES = (
     # IAM: a principal, role or version that was made a moment ago isn't seen everywhere yet.
     # A service of AWS is there or never will be.
-    Rule(Fault.OTHER, "iam", "MalformedPolicyDocument", text='invalid principal in policy: "service"'),
+    ErrorRule(Fault.OTHER, "iam", "MalformedPolicyDocument", text='invalid principal in policy: "service"'),
     # A profile has one role: another, or this one by a call whose answer was lost.
-    Rule(Fault.ALREADY_THERE, "iam", "LimitExceeded", ("AddRoleToInstanceProfile",)),
-    Rule(Fault.NOT_YET, "iam", "MalformedPolicyDocument", text="invalid principal",
-         hint="does the principal that the policy names exist?"),
-    Rule(Fault.NOT_YET, "iam", "ConcurrentModification"),
-    Rule(Fault.NOT_YET, "iam", "EntityTemporarilyUnmodifiable"),
-    Rule(Fault.NOT_YET, "iam", "NoSuchEntity", ("Attach", "Put", "Tag", "Update", "Add", "Create"), fresh=True),
-    Rule(Fault.NOT_YET, "iam", "DeleteConflict", ("Delete",), budget=30.0, hint="something still uses it"),
-    Rule(Fault.ALREADY_THERE, "iam", "EntityAlreadyExists"),
-    Rule(Fault.GONE, "iam", "NoSuchEntity"),
+    ErrorRule(Fault.ALREADY_THERE, "iam", "LimitExceeded", ("AddRoleToInstanceProfile",)),
+    ErrorRule(Fault.NOT_YET, "iam", "MalformedPolicyDocument", text="invalid principal",
+              hint="does the principal that the policy names exist?"),
+    ErrorRule(Fault.NOT_YET, "iam", "ConcurrentModification"),
+    ErrorRule(Fault.NOT_YET, "iam", "EntityTemporarilyUnmodifiable"),
+    ErrorRule(Fault.NOT_YET, "iam", "NoSuchEntity", ("Attach", "Put", "Tag", "Update", "Add", "Create"), fresh=True),
+    ErrorRule(Fault.NOT_YET, "iam", "DeleteConflict", ("Delete",), budget=30.0, hint="something still uses it"),
+    ErrorRule(Fault.ALREADY_THERE, "iam", "EntityAlreadyExists"),
+    ErrorRule(Fault.GONE, "iam", "NoSuchEntity"),
     # S3
-    Rule(Fault.NOT_YET, "s3", "OperationAborted", ("CreateBucket",), budget=300.0, hint=DELETED_BUCKET),
-    Rule(Fault.NOT_YET, "s3", "OperationAborted", budget=300.0),
-    Rule(Fault.NOT_YET, "s3", "MalformedPolicy", text="invalid principal"),
-    Rule(Fault.NOT_YET, "s3", "NoSuchBucket", ("Put", "CreateMultipartUpload", "upload"), fresh=True),
-    Rule(Fault.ALREADY_THERE, "s3", "BucketAlreadyOwnedByYou"),
-    Rule(Fault.DENIED, "s3", "403", ("HeadBucket",), hint=FOREIGN_BUCKET),
-    Rule(Fault.OTHER, "s3", "301", hint=ELSEWHERE),
-    Rule(Fault.OTHER, "s3", "PermanentRedirect", hint=ELSEWHERE),
-    Rule(Fault.OTHER, "s3", "BucketNotEmpty", hint="something still writes into it: stop that and run it again"),
-    *(Rule(Fault.GONE, "s3", code) for code in ABSENT_S3),
+    ErrorRule(Fault.NOT_YET, "s3", "OperationAborted", ("CreateBucket",), budget=300.0, hint=DELETED_BUCKET),
+    ErrorRule(Fault.NOT_YET, "s3", "OperationAborted", budget=300.0),
+    ErrorRule(Fault.NOT_YET, "s3", "MalformedPolicy", text="invalid principal"),
+    ErrorRule(Fault.NOT_YET, "s3", "NoSuchBucket", ("Put", "CreateMultipartUpload", "upload"), fresh=True),
+    ErrorRule(Fault.ALREADY_THERE, "s3", "BucketAlreadyOwnedByYou"),
+    ErrorRule(Fault.DENIED, "s3", "403", ("HeadBucket",), hint=FOREIGN_BUCKET),
+    ErrorRule(Fault.OTHER, "s3", "301", hint=ELSEWHERE),
+    ErrorRule(Fault.OTHER, "s3", "PermanentRedirect", hint=ELSEWHERE),
+    ErrorRule(Fault.OTHER, "s3", "BucketNotEmpty", hint="something still writes into it: stop that and run it again"),
+    *(ErrorRule(Fault.GONE, "s3", code) for code in ABSENT_S3),
     # ECR
-    Rule(Fault.ALREADY_THERE, "ecr", "RepositoryAlreadyExistsException"),
-    *(Rule(Fault.GONE, "ecr", code) for code in ABSENT_ECR),
+    ErrorRule(Fault.ALREADY_THERE, "ecr", "RepositoryAlreadyExistsException"),
+    *(ErrorRule(Fault.GONE, "ecr", code) for code in ABSENT_ECR),
     # ECS
-    Rule(Fault.NOT_YET, "ecs", "InvalidParameterException", text="service linked role"),
-    Rule(Fault.NOT_YET, "ecs", "ClientException", text="was not active", budget=BUSY),
-    Rule(Fault.NOT_YET, "ecs", "ClientException", text="role is not valid", fresh=True),
-    Rule(Fault.NOT_YET, "ecs", "ClientException", text="unable to assume the role", fresh=True),
-    Rule(Fault.NOT_YET, "ecs", "AccessDeniedException", PASS, text="iam:passrole", fresh=True),
-    *(Rule(Fault.NOT_YET, "ecs", code, MANAGED_CALLS, text=text, fresh=True)
+    ErrorRule(Fault.NOT_YET, "ecs", "InvalidParameterException", text="service linked role"),
+    ErrorRule(Fault.NOT_YET, "ecs", "ClientException", text="was not active", budget=BUSY),
+    ErrorRule(Fault.NOT_YET, "ecs", "ClientException", text="role is not valid", fresh=True),
+    ErrorRule(Fault.NOT_YET, "ecs", "ClientException", text="unable to assume the role", fresh=True),
+    ErrorRule(Fault.NOT_YET, "ecs", "AccessDeniedException", PASS, text="iam:passrole", fresh=True),
+    *(ErrorRule(Fault.NOT_YET, "ecs", code, MANAGED_CALLS, text=text, fresh=True)
       for code in ("ClientException", "InvalidParameterException") for text in ("role", "instance profile")),
-    Rule(Fault.ALREADY_THERE, "ecs", "ClientException", ("CreateCapacityProvider",), text="already exists"),
-    Rule(Fault.GONE, "ecs", "ClientException", text="capacity provider does not exist"),
-    Rule(Fault.NOT_YET, "ecs", "ClientException", ("DeleteCapacityProvider",), text="in use", budget=BUSY),
+    ErrorRule(Fault.ALREADY_THERE, "ecs", "ClientException", ("CreateCapacityProvider",), text="already exists"),
+    ErrorRule(Fault.GONE, "ecs", "ClientException", text="capacity provider does not exist"),
+    ErrorRule(Fault.NOT_YET, "ecs", "ClientException", ("DeleteCapacityProvider",), text="in use", budget=BUSY),
     # Another's revision may be just what was to be registered: look before making one more.
-    Rule(Fault.ALREADY_THERE, "ecs", "ClientException", ("RegisterTaskDefinition",), text="too many concurrent"),
-    *(Rule(Fault.NOT_YET, "ecs", code, budget=BUSY) for code in CLUSTER_IN_USE),
-    Rule(Fault.NOT_YET, "ecs", "InvalidParameterException", ("CreateService",), text="still draining", budget=BUSY),
-    Rule(Fault.ALREADY_THERE, "ecs", "InvalidParameterException", ("CreateService",), text="not idempotent"),
-    Rule(Fault.GONE, "ecs", "ServiceNotFoundException"),
-    Rule(Fault.GONE, "ecs", "ServiceNotActiveException"),
-    Rule(Fault.GONE, "ecs", "ClusterNotFoundException"),
-    Rule(Fault.GONE, "ecs", "ClientException", ("DescribeTaskDefinition",), text="unable to describe task definition"),
-    Rule(Fault.GONE, "ecs", "ResourceNotFoundException"),
+    ErrorRule(Fault.ALREADY_THERE, "ecs", "ClientException", ("RegisterTaskDefinition",), text="too many concurrent"),
+    *(ErrorRule(Fault.NOT_YET, "ecs", code, budget=BUSY) for code in CLUSTER_IN_USE),
+    ErrorRule(Fault.NOT_YET, "ecs", "InvalidParameterException", ("CreateService",), text="still draining",
+              budget=BUSY),
+    ErrorRule(Fault.ALREADY_THERE, "ecs", "InvalidParameterException", ("CreateService",), text="not idempotent"),
+    ErrorRule(Fault.GONE, "ecs", "ServiceNotFoundException"),
+    ErrorRule(Fault.GONE, "ecs", "ServiceNotActiveException"),
+    ErrorRule(Fault.GONE, "ecs", "ClusterNotFoundException"),
+    ErrorRule(Fault.GONE, "ecs", "ClientException", ("DescribeTaskDefinition",),
+              text="unable to describe task definition"),
+    ErrorRule(Fault.GONE, "ecs", "ResourceNotFoundException"),
     # CloudWatch Logs
-    Rule(Fault.NOT_YET, "logs", "OperationAbortedException"),
-    Rule(Fault.NOT_YET, "logs", "ResourceNotFoundException", ("Put", "Tag"), fresh=True),
-    Rule(Fault.ALREADY_THERE, "logs", "ResourceAlreadyExistsException"),
-    Rule(Fault.GONE, "logs", "ResourceNotFoundException"),
+    ErrorRule(Fault.NOT_YET, "logs", "OperationAbortedException"),
+    ErrorRule(Fault.NOT_YET, "logs", "ResourceNotFoundException", ("Put", "Tag"), fresh=True),
+    ErrorRule(Fault.ALREADY_THERE, "logs", "ResourceAlreadyExistsException"),
+    ErrorRule(Fault.GONE, "logs", "ResourceNotFoundException"),
     # EC2
-    Rule(Fault.NOT_YET, "ec2", "DependencyViolation", ("DeleteSecurityGroup",), budget=BUSY,
-         hint="a task or network interface still has the group"),
-    Rule(Fault.NOT_YET, "ec2", "InvalidGroup.InUse", ("DeleteSecurityGroup",), budget=BUSY),
-    Rule(Fault.NOT_YET, "ec2", "InvalidGroup.NotFound", ("Authorize", "Revoke", "CreateTags"), fresh=True),
-    Rule(Fault.ALREADY_THERE, "ec2", "InvalidGroup.Duplicate"),
-    Rule(Fault.ALREADY_THERE, "ec2", "InvalidPermission.Duplicate"),
-    Rule(Fault.GONE, "ec2", "InvalidGroup.NotFound"),
-    Rule(Fault.GONE, "ec2", "InvalidGroupId.Malformed"),
-    Rule(Fault.GONE, "ec2", "InvalidPermission.NotFound"),
+    ErrorRule(Fault.NOT_YET, "ec2", "DependencyViolation", ("DeleteSecurityGroup",), budget=BUSY,
+              hint="a task or network interface still has the group"),
+    ErrorRule(Fault.NOT_YET, "ec2", "InvalidGroup.InUse", ("DeleteSecurityGroup",), budget=BUSY),
+    ErrorRule(Fault.NOT_YET, "ec2", "InvalidGroup.NotFound", ("Authorize", "Revoke", "CreateTags"), fresh=True),
+    ErrorRule(Fault.ALREADY_THERE, "ec2", "InvalidGroup.Duplicate"),
+    ErrorRule(Fault.ALREADY_THERE, "ec2", "InvalidPermission.Duplicate"),
+    ErrorRule(Fault.GONE, "ec2", "InvalidGroup.NotFound"),
+    ErrorRule(Fault.GONE, "ec2", "InvalidGroupId.Malformed"),
+    ErrorRule(Fault.GONE, "ec2", "InvalidPermission.NotFound"),
     # SSM
-    Rule(Fault.ALREADY_THERE, "ssm", "ParameterAlreadyExists"),
-    Rule(Fault.GONE, "ssm", "ParameterNotFound"),
-    Rule(Fault.NOT_YET, "ssm", "TooManyUpdates"),
+    ErrorRule(Fault.ALREADY_THERE, "ssm", "ParameterAlreadyExists"),
+    ErrorRule(Fault.GONE, "ssm", "ParameterNotFound"),
+    ErrorRule(Fault.NOT_YET, "ssm", "TooManyUpdates"),
     # EventBridge Scheduler
-    Rule(Fault.NOT_YET, "scheduler", "ValidationException", text="to assume the role", fresh=True),
-    Rule(Fault.NOT_YET, "scheduler", "ConflictException", ("Update", "Delete")),
-    Rule(Fault.ALREADY_THERE, "scheduler", "ConflictException", ("Create",)),
-    Rule(Fault.GONE, "scheduler", "ResourceNotFoundException"),
+    ErrorRule(Fault.NOT_YET, "scheduler", "ValidationException", text="to assume the role", fresh=True),
+    ErrorRule(Fault.NOT_YET, "scheduler", "ConflictException", ("Update", "Delete")),
+    ErrorRule(Fault.ALREADY_THERE, "scheduler", "ConflictException", ("Create",)),
+    ErrorRule(Fault.GONE, "scheduler", "ResourceNotFoundException"),
     # Lambda: it tries a role before it takes it, and one update at a time.
-    Rule(Fault.NOT_YET, "lambda", "InvalidParameterValueException", text="cannot be assumed by lambda",
-         hint="does the role's trust policy name lambda.amazonaws.com?"),
-    Rule(Fault.NOT_YET, "lambda", "InvalidParameterValueException", text="execution role does not have permissions",
-         hint="does the role allow what the function is to do with it?"),
-    Rule(Fault.NOT_YET, "lambda", "InvalidParameterValueException", text="key is invalid for creategrant", fresh=True),
-    Rule(Fault.ALREADY_THERE, "lambda", "ResourceConflictException", ("Create", "Add"), text="already exist"),
-    Rule(Fault.NOT_YET, "lambda", "ResourceConflictException", budget=BUSY),
-    Rule(Fault.NOT_YET, "lambda", "ResourceNotFoundException", ("Add", "Update", "Tag"), fresh=True),
-    Rule(Fault.GONE, "lambda", "ResourceNotFoundException"),
-    Rule(Fault.GONE, "lambda", "UnknownOperationException", ("List",)),  # a region without function URLs, say
+    ErrorRule(Fault.NOT_YET, "lambda", "InvalidParameterValueException", text="cannot be assumed by lambda",
+              hint="does the role's trust policy name lambda.amazonaws.com?"),
+    ErrorRule(Fault.NOT_YET, "lambda", "InvalidParameterValueException",
+              text="execution role does not have permissions",
+              hint="does the role allow what the function is to do with it?"),
+    ErrorRule(Fault.NOT_YET, "lambda", "InvalidParameterValueException", text="key is invalid for creategrant",
+              fresh=True),
+    ErrorRule(Fault.ALREADY_THERE, "lambda", "ResourceConflictException", ("Create", "Add"), text="already exist"),
+    ErrorRule(Fault.NOT_YET, "lambda", "ResourceConflictException", budget=BUSY),
+    ErrorRule(Fault.NOT_YET, "lambda", "ResourceNotFoundException", ("Add", "Update", "Tag"), fresh=True),
+    ErrorRule(Fault.GONE, "lambda", "ResourceNotFoundException"),
+    ErrorRule(Fault.GONE, "lambda", "UnknownOperationException", ("List",)),  # a region without function URLs, say
     # SNS, SQS, EventBridge
-    Rule(Fault.NOT_YET, "sns", "ConcurrentAccess"),
-    Rule(Fault.GONE, "sns", "NotFound"),
-    Rule(Fault.GONE, "sns", "ResourceNotFound"),
-    Rule(Fault.GONE, "sns", "ResourceNotFoundException"),  # the shape's name, as an emulator has it (MiniStack)
-    Rule(Fault.NOT_YET, "sqs", "AWS.SimpleQueueService.QueueDeletedRecently"),
-    Rule(Fault.NOT_YET, "sqs", "QueueDeletedRecently"),
-    Rule(Fault.ALREADY_THERE, "sqs", "QueueAlreadyExists"),
-    Rule(Fault.ALREADY_THERE, "sqs", "QueueNameExists"),
-    Rule(Fault.GONE, "sqs", "AWS.SimpleQueueService.NonExistentQueue"),
-    Rule(Fault.GONE, "sqs", "QueueDoesNotExist"),
-    Rule(Fault.NOT_YET, "events", "ConcurrentModificationException"),
-    Rule(Fault.GONE, "events", "ResourceNotFoundException"),
+    ErrorRule(Fault.NOT_YET, "sns", "ConcurrentAccess"),
+    ErrorRule(Fault.GONE, "sns", "NotFound"),
+    ErrorRule(Fault.GONE, "sns", "ResourceNotFound"),
+    ErrorRule(Fault.GONE, "sns", "ResourceNotFoundException"),  # the shape's name, as an emulator has it (MiniStack)
+    ErrorRule(Fault.NOT_YET, "sqs", "AWS.SimpleQueueService.QueueDeletedRecently"),
+    ErrorRule(Fault.NOT_YET, "sqs", "QueueDeletedRecently"),
+    ErrorRule(Fault.ALREADY_THERE, "sqs", "QueueAlreadyExists"),
+    ErrorRule(Fault.ALREADY_THERE, "sqs", "QueueNameExists"),
+    ErrorRule(Fault.GONE, "sqs", "AWS.SimpleQueueService.NonExistentQueue"),
+    ErrorRule(Fault.GONE, "sqs", "QueueDoesNotExist"),
+    ErrorRule(Fault.NOT_YET, "events", "ConcurrentModificationException"),
+    ErrorRule(Fault.GONE, "events", "ResourceNotFoundException"),
     # Secrets Manager, DynamoDB
-    Rule(Fault.GONE, "secretsmanager", "ResourceNotFoundException"),
-    Rule(Fault.ALREADY_THERE, "dynamodb", "ResourceInUseException", ("CreateTable",)),
-    Rule(Fault.NOT_YET, "dynamodb", "ResourceInUseException"),
-    Rule(Fault.NOT_YET, "dynamodb", "LimitExceededException", text="simultaneously"),
-    Rule(Fault.GONE, "dynamodb", "ResourceNotFoundException"),
+    ErrorRule(Fault.GONE, "secretsmanager", "ResourceNotFoundException"),
+    ErrorRule(Fault.ALREADY_THERE, "dynamodb", "ResourceInUseException", ("CreateTable",)),
+    ErrorRule(Fault.NOT_YET, "dynamodb", "ResourceInUseException"),
+    ErrorRule(Fault.NOT_YET, "dynamodb", "LimitExceededException", text="simultaneously"),
+    ErrorRule(Fault.GONE, "dynamodb", "ResourceNotFoundException"),
 )  # fmt: skip
 
 THROTTLING = {
@@ -220,7 +224,9 @@ HINTS = {
 }
 
 
-def classify(service: str, operation: str, code: str, message: str, *, fresh: bool = False, status: int = 0) -> Rule:
+def classify(
+    service: str, operation: str, code: str, message: str, *, fresh: bool = False, status: int = 0
+) -> ErrorRule:
     """What an error means. fresh: whether the call names something that this run made a short time ago.
 
     status: HTTP's. One of 500 and more says nothing of whether the call was done, so no rule for a code counts there.
@@ -234,7 +240,7 @@ def classify(service: str, operation: str, code: str, message: str, *, fresh: bo
             if rule.text in message.lower():
                 return rule
     late = any(words in message.lower() for words in ("signature expired", "signature not yet current"))
-    plain = Rule(Fault.OTHER, service, code, hint=CLOCK if late else HINTS.get(code, ""))
+    plain = ErrorRule(Fault.OTHER, service, code, hint=CLOCK if late else HINTS.get(code, ""))
     if code in THROTTLING or status == 429:
         return replace(plain, fault=Fault.THROTTLED, budget=300.0)
     if code in BROKEN or failed:

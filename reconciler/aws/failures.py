@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from reconciler.aws.answer import BROKEN_ANSWER
-from reconciler.aws.errors import SHORT, Fault, Rule, classify
+from reconciler.aws.errors import SHORT, ErrorRule, Fault, classify
 from reconciler.aws.iam_actions import action_of
 from reconciler.config.regions import COMMERCIAL, partitions
 from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
@@ -53,7 +53,7 @@ class Failed(Exception):
     cause: why, for who waits, where AWS or the rule says it.
     """
 
-    def __init__(self, rule: Rule, error: AwsError, cause: str = "") -> None:
+    def __init__(self, rule: ErrorRule, error: AwsError, cause: str = "") -> None:
         super().__init__(error.message)
         self.rule, self.error, self.cause = rule, error, cause
 
@@ -72,20 +72,20 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
         # Nobody answers at this address, or not who should: worth a few tries, not half a minute.
         reason = _distrusted(error)
         unreachable = Unreachable(service, operation, NOT_SENT, reason or str(error), hint=_no_way(error, region))
-        return Failed(Rule(Fault.BROKEN, service, "", budget=0.0 if reason else SHORT), unreachable)
+        return Failed(ErrorRule(Fault.BROKEN, service, "", budget=0.0 if reason else SHORT), unreachable)
     if isinstance(error, Foreign):
         foreign = Unreachable(service, operation, "not AWS's answer", str(error), hint=HINT)
-        return Failed(Rule(Fault.BROKEN, service, "", budget=SHORT), foreign)
+        return Failed(ErrorRule(Fault.BROKEN, service, "", budget=SHORT), foreign)
     if isinstance(error, botocore.HTTPClientError):
         lost = Unreachable(service, operation, "connection lost", str(error), hint="run the command again")
-        return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), lost)
+        return Failed(ErrorRule(Fault.BROKEN, service, "", budget=30.0), lost)
     if isinstance(error, Cut | botocore.IncompleteReadError) or (not isinstance(error, of_botocore) and unread(error)):
         cut = Unreachable(service, operation, BROKEN_ANSWER, f"{error}"[:200], hint="run the command again")
-        return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), cut)
+        return Failed(ErrorRule(Fault.BROKEN, service, "", budget=30.0), cut)
     if isinstance(error, ResponseParserError):
         # What isn't AWS's own: a proxy's page, say.
         strange = Unreachable(service, operation, "no answer of AWS's", str(error)[:200], hint="run the command again")
-        return Failed(Rule(Fault.BROKEN, service, "", budget=30.0), strange)
+        return Failed(ErrorRule(Fault.BROKEN, service, "", budget=30.0), strange)
     if isinstance(error, botocore.ParamValidationError):
         return ReconcilerError(f"{service}:{operation}: {error}")
     return of_configuration(error, f"{service}:{operation}")
@@ -94,7 +94,7 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
 def no_role(service: str, operation: str, error: ReconcilerError) -> Failed:
     """That a CI job's credentials couldn't be renewed: nothing was sent, and it may go in a moment."""
     unreachable = Unreachable(service, operation, NOT_SENT, error.message, hint=error.hint)
-    return Failed(Rule(Fault.BROKEN, service, "", budget=120.0), unreachable)
+    return Failed(ErrorRule(Fault.BROKEN, service, "", budget=120.0), unreachable)
 
 
 def of_configuration(error: Exception, place: str) -> UserError:
@@ -222,7 +222,7 @@ def undescribed(service: str, operation: str, answer: Mapping[str, Any]) -> Fail
             unreachable = Unreachable(
                 service, operation, reason, detail, hint="AWS had a failure: run the command again"
             )
-            return Failed(Rule(Fault.BROKEN, service, "", budget=SHORT), unreachable)
+            return Failed(ErrorRule(Fault.BROKEN, service, "", budget=SHORT), unreachable)
     return None
 
 

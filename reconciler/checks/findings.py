@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class State(StrEnum):
+class CheckResult(StrEnum):
     """How a check ended."""
 
     OK = "OK"
@@ -20,7 +20,7 @@ class Finding:
     """One check. says: what was found; fix: what to do, of an NG; inside: its parts."""
 
     subject: str
-    state: State
+    state: CheckResult
     says: str = ""
     fix: str = ""
     inside: tuple[Finding, ...] = ()
@@ -34,21 +34,27 @@ class Finding:
 
 def ok(subject: str, says: str = "") -> Finding:
     """A check that found all well."""
-    return Finding(subject, State.OK, says)
+    return Finding(subject, CheckResult.OK, says)
 
 
 def ng(subject: str, says: str, fix: str) -> Finding:
     """A check that found something wrong."""
-    return Finding(subject, State.NG, says, fix)
+    return Finding(subject, CheckResult.NG, says, fix)
 
 
 def skip(subject: str, why: str) -> Finding:
     """A check that can't tell."""
-    return Finding(subject, State.SKIP, why)
+    return Finding(subject, CheckResult.SKIP, why)
 
 
 def group(subject: str, *inside: Finding) -> Finding:
     """Several checks of one subject: no good when one isn't, skipped when all are."""
     states = {finding.state for finding in inside}
-    state = State.NG if State.NG in states else State.SKIP if states == {State.SKIP} else State.OK
+    state = (
+        CheckResult.NG
+        if CheckResult.NG in states
+        else CheckResult.SKIP
+        if states == {CheckResult.SKIP}
+        else CheckResult.OK
+    )
     return Finding(subject, state, inside=inside)

@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.aws.clients import new_session
 from reconciler.checks import doctor, github_token, gitlab_token
-from reconciler.checks.findings import Finding, State, ng, skip
+from reconciler.checks.findings import CheckResult, Finding, ng, skip
 from reconciler.cli.findings import Examined, report
 from reconciler.cli.options import OfFile as Arguments
 from reconciler.cli.terminal import Terminal
@@ -46,7 +46,7 @@ def examine(file: Path, environment: str = "") -> list[Finding]:
 def _aws(session: Any, region: str, file: Path, deploy: Deploy | None) -> list[Finding]:
     """The checks for which AWS is asked."""
     findings = [doctor.credentials(session)]
-    has_credentials = findings[0].state is not State.NG
+    has_credentials = findings[0].state is not CheckResult.NG
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or None
     with Aws(
         region, session=session, endpoint_url=endpoint, read_only=True, patience=doctor.PATIENCE, clock=doctor.Once()

@@ -178,7 +178,7 @@ class SweepWork:
         ended_runs: dict[str, Run] = {}
         if self.launch is not None and self.todo:
             limit = self.sweep.max_cost if self.sweep else None
-            screen = Screen(self.terminal, len(self.todo), self.name, self.deployment.aws.clock.now)
+            screen = SweepScreen(self.terminal, len(self.todo), self.name, self.deployment.aws.clock.now)
             fleet = Fleet(supervisor(self.deployment, self.runs), self.launch, self.max_parallel, screen, limit)
             try:
                 ended_runs = {run.fingerprint: run for run in self._explained(fleet, fleet.work(self.todo))}
@@ -275,7 +275,7 @@ class Rest(Silent):
         self.interrupted = True
 
 
-class Screen:
+class SweepScreen:
     """Shows the runs of a fleet as they change."""
 
     def __init__(self, terminal: Terminal, total: int, name: Callable[[Run], str], now: Callable[[], float]) -> None:

@@ -49,7 +49,7 @@ def pull_text(task: Mapping[str, Any]) -> str:
     return f", of which {seconds(took)} for the pull of its image" if took >= 1 else ""
 
 
-class Screen:
+class TaskScreen:
     """Shows a run as it goes."""
 
     def __init__(
@@ -193,7 +193,7 @@ def watch(
     """
     seer, end = supervisor(deployment, runs), End(terminal, deployment, target.base, local=target.local)
     seer.before_end, seer.explains, seer.again = end.tell, end.explains, again
-    screen = Screen(terminal, target, deployment.aws, seer, from_start)
+    screen = TaskScreen(terminal, target, deployment.aws, seer, from_start)
     looks = follower(deployment, runs, overrides)
     looks.explains = end.explains
     try:
@@ -225,7 +225,7 @@ def watch(
     return run, exit_code(run)
 
 
-def _finished(screen: Screen, deployment: Deployment, looks: Follower, launch: Launch, run: Run) -> Run:
+def _finished(screen: TaskScreen, deployment: Deployment, looks: Follower, launch: Launch, run: Run) -> Run:
     """A run that is over, whoever decided about it, which may change. Raises what `finish` does but Changed."""
     name = looks.function.name
     while True:

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from reconciler.config.base import AsWritten, OneOrMore, Section
-from reconciler.config.rule import Rule
+from reconciler.config.rule import TextRule
 
-ATTACHED = Rule(
+ATTACHED = TextRule(
     "the ARN, name or id of an attachment",
     "write it as the plan shows it, without spaces",
     r"[^\s]+",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.config.rule import Rule
+from reconciler.config.rule import TextRule
 from reconciler.core import aws_names
 from reconciler.core.aws_names import ACCOUNT_REGIONAL, ACCOUNT_REGIONAL_NAME, BUCKET_PREFIXES, BUCKET_SUFFIXES
 from reconciler.core.limits import OBJECT_KEY as OBJECT_KEY_SIZE
@@ -40,7 +40,7 @@ def default_bucket(deploy: str, account: str) -> str:
     return f"{deploy}-data-{account}"
 
 
-BUCKET = Rule.of(aws_names.BUCKET, _suggest_bucket, _bucket)
+BUCKET = TextRule.of(aws_names.BUCKET, _suggest_bucket, _bucket)
 
 
 def _path(value: str) -> str:
@@ -61,7 +61,7 @@ def _key_bytes(value: str) -> str | None:
 
 # Both are stricter than S3, which takes any text: a leading / or s3:// is always a mistake, . and .. break most tools,
 # policies can't name what is beyond Latin-1, and in the policy that lets the task read a key, * ? ${ have a meaning.
-OBJECT_KEY = Rule(
+OBJECT_KEY = TextRule(
     "a key in the bucket",
     "write it without s3://BUCKET/, without a / at either end or . or .. between two, without * ? ${, in Latin-1",
     r"(?!/|s3:|arn:)(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*\$\{)(?!.*[*?])(?!.*/$)[\x20-\x7e\xa0-\xff]+",
@@ -69,7 +69,7 @@ OBJECT_KEY = Rule(
     also=_key_bytes,
 )
 # A path that ends in / matches only the empty "folder" object, never what is in it.
-BUCKET_PATH = Rule(
+BUCKET_PATH = TextRule(
     "a path in the bucket",
     "write it without s3://BUCKET/ and without a / at either end, in Latin-1; * stands for anything",
     r"(?!/|s3:|arn:)(?!.*/$)[\x20-\x7e\xa0-\xff]+",

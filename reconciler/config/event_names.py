@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.config.rule import Rule, like
+from reconciler.config.rule import TextRule, like
 from reconciler.core import aws_names
 from reconciler.core.schedule import BadSchedule, parse
 
@@ -33,7 +33,7 @@ def _suggest(value: str) -> str:
     return "cron(0 6 * * ? *)"
 
 
-EXPRESSION = Rule(
+EXPRESSION = TextRule(
     "a schedule",
     _FORM,
     r"rate\([1-9][0-9]{0,5} (?:minute|hour|day)s?\)|cron\([0-9A-Za-z*?,/#LW -]+\)",
@@ -41,12 +41,12 @@ EXPRESSION = Rule(
     256,
     _expression,
 )
-SCHEDULE = Rule("a name for a schedule", "1 to 64 letters, digits and . _ -", r"[0-9A-Za-z_.-]+",
+SCHEDULE = TextRule("a name for a schedule", "1 to 64 letters, digits and . _ -", r"[0-9A-Za-z_.-]+",
                 like("0-9A-Za-z_.-", 64), 64)  # fmt: skip
-TOPIC = Rule.of(aws_names.TOPIC, like("A-Za-z0-9_-", 256))
-EMAIL = Rule.of(aws_names.EMAIL, lambda v: re.sub(r"^mailto:|[\s<>]", "", v.strip()))
-SUBSCRIBER = Rule.of(aws_names.SUBSCRIBER, lambda v: "arn:aws:sqs:us-east-1:123456789012:ended-runs")
-WEBHOOK = Rule(
+TOPIC = TextRule.of(aws_names.TOPIC, like("A-Za-z0-9_-", 256))
+EMAIL = TextRule.of(aws_names.EMAIL, lambda v: re.sub(r"^mailto:|[\s<>]", "", v.strip()))
+SUBSCRIBER = TextRule.of(aws_names.SUBSCRIBER, lambda v: "arn:aws:sqs:us-east-1:123456789012:ended-runs")
+WEBHOOK = TextRule(
     "the ARN of a secret",
     "store the URL in an SSM parameter or in Secrets Manager, and write the ARN of that",
     r"arn:aws[a-z-]*:(?:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_.\/-]+"

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from reconciler.config.base import AsWritten, Section, Unshown
 from reconciler.config.problems import Path
-from reconciler.config.rule import Rule
+from reconciler.config.rule import TextRule
 from reconciler.config.schema import Deploy
 
 ITEM = "[]"  # stands for any index of a list
@@ -56,12 +56,12 @@ def info(path: Path) -> FieldInfo | None:
     return table().get(pattern(path)[0])
 
 
-def rule(path: Path) -> Rule | None:
+def rule(path: Path) -> TextRule | None:
     """The rule for the text at `path`."""
     field = info(path)
     if field is None:
         return None
-    return next((r for r in (*field.metadata, *_metadata(field.annotation)) if isinstance(r, Rule)), None)
+    return next((r for r in (*field.metadata, *_metadata(field.annotation)) if isinstance(r, TextRule)), None)
 
 
 def _metadata(annotation: Any) -> Iterator[Any]:

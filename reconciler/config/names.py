@@ -14,7 +14,7 @@ from pydantic import AfterValidator
 from reconciler.config.base import bad
 from reconciler.config.bucket_names import BUCKET, BUCKET_PATH, OBJECT_KEY
 from reconciler.config.event_names import EMAIL, EXPRESSION, SCHEDULE, SUBSCRIBER, TOPIC, WEBHOOK
-from reconciler.config.rule import Rule, like, only, plain
+from reconciler.config.rule import TextRule, like, only, plain
 from reconciler.config.task_size import nearest
 from reconciler.core import aws_names, limits
 from reconciler.core.aws_names import RESERVED_TAGS, RETENTION_DAYS, TAG_SYMBOLS, tag_problem
@@ -69,7 +69,7 @@ def _suggest_deploy(value: str) -> str:
 
 # Stricter than any single service: every default name is made from it, the longest being NAME-schedule-watcher-role
 # (64 for a role), NAME-data-ACCOUNT (63 and lower case for a bucket); a security group may not start with sg-.
-DEPLOY = Rule(
+DEPLOY = TextRule(
     "a name for a deploy",
     "2 to 40 lower-case letters, digits and single hyphens, beginning with a letter and not with sg-",
     r"(?!sg-)(?=..)[a-z][a-z0-9]*(?:-[a-z0-9]+)*",
@@ -79,14 +79,14 @@ DEPLOY = Rule(
 )
 
 
-ENVIRONMENT = Rule(
+ENVIRONMENT = TextRule(
     "a name for an environment",
     "1 to 16 lower-case letters, digits and single hyphens, beginning with a letter",
     r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*",
     lambda v: re.sub(r"-{2,}", "-", only("a-z0-9-", v.lower())).lstrip("0123456789-")[:16].rstrip("-"),
     16,
 )
-REPOSITORY = Rule(
+REPOSITORY = TextRule(
     "a name for an ECR repository",
     "2 to 256 lower-case letters and digits, with single . _ or / or hyphens between them",
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*",
@@ -94,14 +94,14 @@ REPOSITORY = Rule(
     256,
     lambda v: "it needs at least 2 characters" if len(v) < 2 else None,
 )
-TAG_PATTERN = Rule(
+TAG_PATTERN = TextRule(
     "a pattern of tags",
     "at most 128 letters, digits, _ . and -, with at most two * for any text",
     r"(?!(?:[^*]*\*){3})[A-Za-z0-9_.*-]+",
     like("A-Za-z0-9_.*-", 128),
     128,
 )
-IMAGE_TAG = Rule.of(aws_names.IMAGE_TAG, like("A-Za-z0-9_.-", 128))
+IMAGE_TAG = TextRule.of(aws_names.IMAGE_TAG, like("A-Za-z0-9_.-", 128))
 
 
 def _suggest_uri(value: str) -> str:
@@ -111,7 +111,7 @@ def _suggest_uri(value: str) -> str:
     return f"{registry.lower()}{slash}{name.lower()}{colon}{tag}"
 
 
-IMAGE_URI = Rule(
+IMAGE_URI = TextRule(
     "the address of an image",
     "write [REGISTRY/]NAME[:TAG] or [REGISTRY/]NAME@sha256:..., the name in lower case, without https://",
     r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
@@ -120,8 +120,8 @@ IMAGE_URI = Rule(
 )
 
 
-def _iam(subject: str, longest: int) -> Rule:
-    return Rule(
+def _iam(subject: str, longest: int) -> TextRule:
+    return TextRule(
         subject,
         f"1 to {longest} letters, digits and + = , . @ _ -",
         r"[A-Za-z0-9_+=,.@-]+",
@@ -133,15 +133,15 @@ def _iam(subject: str, longest: int) -> Rule:
 ROLE = _iam("a name for an IAM role", 64)
 USER = _iam("a name for an IAM user", 64)
 POLICY = _iam("a name for an IAM policy", 128)
-ACCESS_KEY = Rule(
+ACCESS_KEY = TextRule(
     "the id of an access key",
     "AKIA and 12 to 124 upper-case letters and digits (never the secret)",
     r"AKIA[A-Z0-9]{12,124}",
     lambda v: "AKIAIOSFODNN7EXAMPLE",
 )
-ECS = Rule.of(aws_names.ECS, like("A-Za-z0-9_-", 255))
+ECS = TextRule.of(aws_names.ECS, like("A-Za-z0-9_-", 255))
 # Narrower than POSIX's "anything but =": what shells and every language's libraries can read.
-ENV = Rule(
+ENV = TextRule(
     "an environment variable for the task",
     "letters, digits and _, not beginning with a digit",
     r"(?!AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)$)[A-Za-z_][A-Za-z0-9_]*",
@@ -159,14 +159,14 @@ def _suggest_secret(value: str) -> str:
     return f"arn:aws:ssm:us-east-1:123456789012:parameter/{name}"
 
 
-SECRET = Rule(
+SECRET = TextRule(
     "the ARN of a secret",
     "write the ARN of an SSM parameter or of a Secrets Manager secret",
     r"arn:aws[a-z-]*:(?:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_.\/-]+"
     r"|secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9\/_+=.@-]+(?::[^:]*:[^:]*:[^:]*)?)",
     _suggest_secret,
 )
-KMS_KEY = Rule(
+KMS_KEY = TextRule(
     "the ARN of a KMS key",
     "write the ARN of a key or of an alias",
     r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key/(?:mrk-)?[0-9a-f-]+|alias/[A-Za-z0-9/_-]+)",
@@ -179,7 +179,7 @@ def _spaces(value: str) -> str | None:
     return "it begins or ends with a space, which AWS removes" if value != value.strip(" ") else None
 
 
-LOG_GROUP = Rule(
+LOG_GROUP = TextRule(
     "a name for a log group",
     "1 to 512 letters, digits and . - _ /, not beginning with aws/",
     r"(?!aws/)[A-Za-z0-9._/-]+",
@@ -189,7 +189,7 @@ LOG_GROUP = Rule(
     lambda v: "AWS can't read its tags if the name has a #" if "#" in v else None,
 )
 # What IAM has in descriptions: ASCII, and the letters of western Europe.
-IAM_TEXT = Rule(
+IAM_TEXT = TextRule(
     "a description in IAM",
     "at most 1,000 characters of ASCII and of Latin-1, such as é and ü",
     r"[\t\n\r -~\u00a1-\u00ff]*",
@@ -197,21 +197,21 @@ IAM_TEXT = Rule(
     1000,
 )
 _OTHER = re.compile(f"[^{aws_names.EC2_TEXT}]+")
-SECURITY_GROUP = Rule.of(
+SECURITY_GROUP = TextRule.of(
     aws_names.SECURITY_GROUP,
     lambda v: _OTHER.sub("-", v if not re.match("sg-|default$", v, re.I) else f"my-{v}").strip("-")[:255].strip(),
     _spaces,
 )
-SECURITY_GROUP_TEXT = Rule.of(
+SECURITY_GROUP_TEXT = TextRule.of(
     aws_names.SECURITY_GROUP_TEXT, lambda v: _OTHER.sub("-", v.strip()).strip("-")[:255], _spaces
 )
-VPC = Rule(
+VPC = TextRule(
     "a VPC",
     "write `default` or an id: vpc- and 8 or 17 hexadecimal digits",
     r"default|vpc-(?:[0-9a-f]{8}|[0-9a-f]{17})",
     lambda v: v.strip().lower() or "default",
 )
-SUBNET = Rule(
+SUBNET = TextRule(
     "a subnet's id",
     "subnet- and 8 or 17 hexadecimal digits",
     r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})",
@@ -225,7 +225,7 @@ def _suggest_github(value: str) -> str:
     return "/".join(path.split("/")[:2]).removesuffix(".git")
 
 
-GITHUB = Rule(
+GITHUB = TextRule(
     "a repository on GitHub",
     "write OWNER/NAME",
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}",
@@ -239,21 +239,21 @@ def _suggest_gitlab(value: str) -> str:
     return path.strip("/").removesuffix(".git")
 
 
-GITLAB = Rule(
+GITLAB = TextRule(
     "a project on GitLab",
     "write GROUP/PROJECT, with all subgroups between them",
     rf"(?:{_SLUG}/){{1,20}}{_SLUG}",
     _suggest_gitlab,
 )
-GITLAB_URL = Rule(
+GITLAB_URL = TextRule(
     "the address of a GitLab server",
     "https:// and a host name; IAM takes no port and nothing after a ?",
     r"https://[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+(?:/[A-Za-z0-9._~-]+)*",
     lambda v: "https://" + re.sub(r"^[a-z]+://|[?#].*$|:[0-9]+(?=/|$)", "", v.strip().lower()).rstrip("/"),
 )
-GITHUB_ID = Rule("an id of GitHub", "digits, as GitHub's API gives them", r"[1-9][0-9]{0,19}", lambda v: v.strip())
+GITHUB_ID = TextRule("an id of GitHub", "digits, as GitHub's API gives them", r"[1-9][0-9]{0,19}", lambda v: v.strip())
 # git-check-ref-format; * would also let every branch assume the role.
-BRANCH = Rule(
+BRANCH = TextRule(
     "the name of a branch",
     "a branch as git writes it, without refs/heads/, spaces, .. and ~ ^ : ? * [ \\",
     r"(?!/|refs/heads/|-)(?!.*(?:\.\.|//|@\{|\.lock$|/$|\.$|/\.))[^\x00-\x20\x7f~^:?*\[\\]+",
@@ -261,7 +261,7 @@ BRANCH = Rule(
 )
 _DIRECTIONS = "north|south|east|west|central|northeast|northwest|southeast|southwest"
 # By its form and not by a list, which would refuse the region that opened yesterday.
-REGION = Rule(
+REGION = TextRule(
     "an AWS region",
     "regions are written like us-east-1 or eu-central-1",
     rf"[a-z]{{2,4}}(?:-(?:gov|iso[a-z]?|de))?-(?:{_DIRECTIONS})-[1-9]",
@@ -286,7 +286,7 @@ def _suggest_account(value: str) -> str | None:
     return digits.zfill(12) if 10 <= len(digits) <= 12 else "123456789012"
 
 
-ACCOUNT = Rule("an AWS account", "an account id has 12 digits", r"[0-9]{12}", _suggest_account)
+ACCOUNT = TextRule("an AWS account", "an account id has 12 digits", r"[0-9]{12}", _suggest_account)
 
 
 def _retention(days: int) -> int:
@@ -316,7 +316,7 @@ def _suggest_tag(value: str) -> str:
 
 _TAG_TEXT = r"(?:[A-Za-z0-9 _.:/=+@-]|[^\x00-\x7f])"
 _RESERVED = r"(?!(?:[aA][wW][sS]|[rR][eE][cC][oO][nN][cC][iI][lL][eE][rR]):)"
-TAG_KEY = Rule(
+TAG_KEY = TextRule(
     "a key for a tag",
     "at least one character",
     rf"{_RESERVED}(?! )(?!.* $){_TAG_TEXT}+",
@@ -324,7 +324,7 @@ TAG_KEY = Rule(
     limits.TAG_KEY.most,
     _tag,
 )
-TAG_VALUE = Rule(
+TAG_VALUE = TextRule(
     "a value for a tag",
     "one line of text",
     rf"{_RESERVED}(?! )(?!.* $){_TAG_TEXT}*",

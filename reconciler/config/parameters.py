@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from reconciler.config import names
 from reconciler.config.base import AsWritten, Section, bad
-from reconciler.config.rule import Rule
+from reconciler.config.rule import TextRule
 from reconciler.core.limits import NESTED
 from reconciler.core.limits import PARAMETER as PARAMETER_SIZE
 
@@ -29,7 +29,7 @@ def _suggest(value: str) -> str:
     return f"/my{path}" if re.match(r"/(?:aws|ssm|reconciler)", path, re.IGNORECASE) else path
 
 
-PARAMETER = Rule(
+PARAMETER = TextRule(
     "a name for an SSM parameter",
     "a path of letters, digits, _ . and - that begins with / but not with /aws, /ssm or /reconciler/",
     r"(?!/(?:[aA][wW][sS]|[sS][sS][mM]|reconciler/))(?:/[A-Za-z0-9_.-]+){1,15}",

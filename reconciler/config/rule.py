@@ -18,7 +18,7 @@ Check = Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
-class Rule:
+class TextRule:
     """An annotation that holds a text to a rule; `pattern` must also be a regular expression in JavaScript."""
 
     subject: str
@@ -29,7 +29,7 @@ class Rule:
     also: Check = lambda _: None  # a reason that says more than the rule, or what a pattern can't express
 
     @classmethod
-    def of(cls, form: Form, suggest: Check, also: Check = lambda _: None) -> Rule:
+    def of(cls, form: Form, suggest: Check, also: Check = lambda _: None) -> TextRule:
         """The rule that AWS's own table has."""
         return cls(form.subject, form.allowed, form.pattern, suggest, form.most, also)
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from reconciler.config import names
 from reconciler.config.base import Int, Section
-from reconciler.config.rule import Rule, only
+from reconciler.config.rule import TextRule, only
 from reconciler.core.aws_names import CAPACITY_PROVIDER
 from reconciler.core.fargate import FARGATE
 from reconciler.core.managed_instances import GPU_TYPES, MANAGED, MANAGED_SPOT
@@ -26,8 +26,8 @@ def _gpu(value: str) -> str:
     return near[0] if near else GPU_TYPES[0]
 
 
-GPU_TYPE = Rule("a GPU that managed instances have", f"write {', '.join(GPU_TYPES)}", "|".join(GPU_TYPES), _gpu)
-CAPACITY = Rule(
+GPU_TYPE = TextRule("a GPU that managed instances have", f"write {', '.join(GPU_TYPES)}", "|".join(GPU_TYPES), _gpu)
+CAPACITY = TextRule(
     "a capacity provider",
     "write FARGATE, FARGATE_SPOT, managed, managed-spot, or the name of one of yours: letters, digits, _ and -, not "
     "beginning with aws, ecs or fargate",

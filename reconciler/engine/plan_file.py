@@ -48,7 +48,7 @@ class Allowed(BaseModel):
     confirm: tuple[str, ...] = ()
 
 
-class State(BaseModel):
+class StepHashes(BaseModel):
     """Hashes of one step: of the spec before references are resolved, and of what was there; empty for none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +74,7 @@ class PlanFile(BaseModel):
     salt: str
     content: str
     plan: dict[str, Any]
-    states: dict[str, State]
+    states: dict[str, StepHashes]
     checksum: str = ""
 
 
@@ -204,10 +204,12 @@ def _is_plan(text: str) -> bool:
     return isinstance(values, dict) and values.get("format") == FORMAT
 
 
-def state(step: Step, graph: Graph, salt: str) -> State:
+def state(step: Step, graph: Graph, salt: str) -> StepHashes:
     """The hashes of a step."""
     node = graph.nodes.get(step.address) if step.want is not None else None
-    return State(want=_hash(node.spec, salt) if node else "", seen=_hash(step.seen.spec, salt) if step.seen else "")
+    return StepHashes(
+        want=_hash(node.spec, salt) if node else "", seen=_hash(step.seen.spec, salt) if step.seen else ""
+    )
 
 
 def _hash(spec: Spec, salt: str) -> str:

@@ -13,7 +13,7 @@ from reconciler.core.graph import Graph
 from reconciler.core.plan import Action, Plan, Step
 from reconciler.core.secret import MASK
 from reconciler.core.spec import Change
-from reconciler.engine.plan_file import PlanFile, State, content, state
+from reconciler.engine.plan_file import PlanFile, StepHashes, content, state
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Saved:
         before = json.loads(json.dumps(change.before, default=str))
         return any(change.path == entry["path"] and before == entry["from"] for entry in self.shown["changes"])
 
-    def _state(self, step: Step) -> State:
+    def _state(self, step: Step) -> StepHashes:
         return state(step, self.graph, self.file.salt)
 
 

@@ -22,7 +22,7 @@ IN_USE = ("DependencyViolation", "InvalidGroup.InUse")
 ANY = "-1"  # every protocol, which has no ports
 
 
-class Rule(Value):
+class PortRule(Value):
     """One permission to or from one place: AWS merges and splits them, so they are compared one by one."""
 
     protocol: str = ANY
@@ -39,7 +39,7 @@ class Rule(Value):
         return f"{self.protocol} {ports} {self.place}"
 
 
-EVERYWHERE = Rule(place="0.0.0.0/0")
+EVERYWHERE = PortRule(place="0.0.0.0/0")
 ITSELF = "itself"  # a group's own id, which nobody knows before it is made
 
 
@@ -54,8 +54,8 @@ class SecurityGroupSpec(Spec):
     description: Annotated[str, Immutable()] = ""
     alike: Annotated[tuple[str, ...], Local()] = ()
     vpc: Annotated[str, Immutable()] = ""
-    ingress: Annotated[tuple[Rule, ...], Grants()] = ()
-    egress: Annotated[tuple[Rule, ...], Grants()] = ()
+    ingress: Annotated[tuple[PortRule, ...], Grants()] = ()
+    egress: Annotated[tuple[PortRule, ...], Grants()] = ()
 
 
 class SecurityGroup(Kind[SecurityGroupSpec]):
@@ -218,7 +218,7 @@ def _spec(live: Mapping[str, Any]) -> Observed[SecurityGroupSpec]:
     return Observed(spec, {"id": live["GroupId"]})
 
 
-def _permissions(_rules: Iterable[Rule], group: str) -> list[dict[str, Any]]:
+def _permissions(_rules: Iterable[PortRule], group: str) -> list[dict[str, Any]]:
     """Rules of this group as the API takes them."""
     out = []
     for rule in _rules:
@@ -237,7 +237,7 @@ def _permissions(_rules: Iterable[Rule], group: str) -> list[dict[str, Any]]:
     return out
 
 
-def _rules(_permissions: Iterable[Mapping[str, Any]], group: str) -> tuple[Rule, ...]:
+def _rules(_permissions: Iterable[Mapping[str, Any]], group: str) -> tuple[PortRule, ...]:
     """What the API answers as rules of this group, one for each place."""
     rules = []
     for permission in _permissions:
@@ -254,5 +254,5 @@ def _rules(_permissions: Iterable[Mapping[str, Any]], group: str) -> tuple[Rule,
         places += [r["PrefixListId"] for r in permission.get("PrefixListIds", ())]
         pairs = permission.get("UserIdGroupPairs", ())
         places += [ITSELF if r["GroupId"] == group else r["GroupId"] for r in pairs]
-        rules += [Rule(protocol=permission["IpProtocol"], place=place, **ports) for place in places]
+        rules += [PortRule(protocol=permission["IpProtocol"], place=place, **ports) for place in places]
     return tuple(sorted(rules, key=repr))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.config.place import group_texts
 from reconciler.config.resource_names import Names
 from reconciler.core.workers import OPEN, secret_name
-from reconciler.kinds.ec2_security_group import ITSELF, Rule
+from reconciler.kinds.ec2_security_group import ITSELF, PortRule
 
 
 def descriptions(names: Names) -> tuple[str, ...]:
@@ -16,11 +16,11 @@ def descriptions(names: Names) -> tuple[str, ...]:
     return texts if names.deploy.network.security_group.description in texts else ()
 
 
-def ingress(names: Names) -> tuple[Rule, ...]:
+def ingress(names: Names) -> tuple[PortRule, ...]:
     """That the tasks of a run reach each other, and nobody else reaches them."""
     if names.deploy.run.workers is None:
         return ()
-    return (Rule(protocol="tcp", from_port=OPEN[0], to_port=OPEN[1], place=ITSELF),)
+    return (PortRule(protocol="tcp", from_port=OPEN[0], to_port=OPEN[1], place=ITSELF),)
 
 
 def certificates(names: Names) -> list[str]:

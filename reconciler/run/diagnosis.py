@@ -90,7 +90,7 @@ class Diagnosis:
         return self.cause != UNKNOWN
 
 
-Rule = Callable[[Case], Diagnosis | None]
+DiagnosisRule = Callable[[Case], Diagnosis | None]
 
 
 def cut(text: str, most: int = LONGEST) -> str:

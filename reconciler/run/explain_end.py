@@ -7,7 +7,7 @@ import re
 
 from reconciler.core.fargate import SIZES, next_size
 from reconciler.core.run_paths import RUNS, of_any_run
-from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, InOrder, Rule, find, matching_reason, no_route
+from reconciler.run.diagnosis import TRACEBACK, Case, Diagnosis, DiagnosisRule, InOrder, find, matching_reason, no_route
 from reconciler.run.explain_missing import OURS, file, module, unset_variable
 from reconciler.run.retry import LOST_HOST, LOST_SCHEDULER, NOT_BEGUN, Event
 
@@ -256,7 +256,7 @@ def _no_code(case: Case) -> Diagnosis | None:
     return Diagnosis("ECS doesn't say how it ended", (case.reason or "no exit code",), fix, sure=False)
 
 
-END: tuple[Rule, ...] = (
+END: tuple[DiagnosisRule, ...] = (
     _spot, _timeout, _too_dear, _stopped, _worker, _memory, _denied, _no_data, _disk, _read_only, _network, module,
     file, _crash, _exception, _killed, _no_code,
 )  # fmt: skip

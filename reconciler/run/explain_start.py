@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.run.diagnosis import Case, Diagnosis, InOrder, Rule, find, matching_reason, no_route
+from reconciler.run.diagnosis import Case, Diagnosis, DiagnosisRule, InOrder, find, matching_reason, no_route
 from reconciler.run.explain_missing import command, variable
 from reconciler.run.retry import FARGATE_QUOTA, NOT_BEGUN, Event
 
@@ -202,7 +202,7 @@ def _refused(case: Case) -> Diagnosis | None:
     return Diagnosis("ECS refused to launch the task", (text,), fix)
 
 
-START: tuple[Rule, ...] = (
+START: tuple[DiagnosisRule, ...] = (
     _refused, _launching, _secret, _log_group, _image_large, _image_limited, _image_missing, _image_denied,
     _image_platform, _image_unreachable, _interface, _image_other, _script, variable, command, _capacity,
 )  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.config import names
-from reconciler.config.rule import Rule
+from reconciler.config.rule import TextRule
 from reconciler.config.task_size import check_size, nearest
 from reconciler.core.fargate import SIZES
 
@@ -116,7 +116,7 @@ BAD = {
     "TAG_VALUE": [" a", "a ", " ", "a&b", "x" * 257, "a\nb"],
 }  # fmt: skip
 
-RULES = {name: rule for name in names.__all__ if isinstance(rule := getattr(names, name), Rule)}
+RULES = {name: rule for name in names.__all__ if isinstance(rule := getattr(names, name), TextRule)}
 
 
 def test_every_rule_is_in_the_tables() -> None:

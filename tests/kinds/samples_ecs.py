@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
 from reconciler.core.managed_instances import requirements
-from reconciler.kinds.ec2_security_group import EVERYWHERE, ITSELF, Rule
+from reconciler.kinds.ec2_security_group import EVERYWHERE, ITSELF, PortRule
 from tests.kinds.sample import OTHER_TAGS, TAGS, trust
 from tests.lab_client import ACCOUNT, REGION, LabHandle
 
@@ -16,15 +16,15 @@ from tests.lab_client import ACCOUNT, REGION, LabHandle
 def security_group(lab: LabHandle, folder: Path) -> dict[str, Any]:
     vpc = lab.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
     places = ("10.0.0.0/8", "::/0", "10.1.0.0/16")
-    ssh = tuple(Rule(protocol="tcp", from_port=22, to_port=22, place=place) for place in places)
-    itself = Rule(protocol="tcp", from_port=1024, to_port=65535, place=ITSELF)
+    ssh = tuple(PortRule(protocol="tcp", from_port=22, to_port=22, place=place) for place in places)
+    itself = PortRule(protocol="tcp", from_port=1024, to_port=65535, place=ITSELF)
     return {
         "base": {"description": "a", "vpc": vpc, "egress": (EVERYWHERE,)},
         "changes": {
             "description": "b",
             "vpc": lab.client("ec2").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"],
             "ingress": tuple(sorted((*ssh, itself), key=repr)),
-            "egress": (Rule(protocol="udp", from_port=100, to_port=200, place="10.0.0.0/8"),),
+            "egress": (PortRule(protocol="udp", from_port=100, to_port=200, place="10.0.0.0/8"),),
             "tags": OTHER_TAGS,
         },
     }

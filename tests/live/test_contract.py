@@ -21,7 +21,7 @@ from reconciler.core.spec import OWNER_TAG, Spec
 from reconciler.engine.act import Actor
 from reconciler.kinds import KINDS
 from reconciler.kinds import lambda_function as bundle
-from reconciler.kinds.ec2_security_group import EVERYWHERE, Rule
+from reconciler.kinds.ec2_security_group import EVERYWHERE, PortRule
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
 from tests.live.account import STOP, Account
 
@@ -117,7 +117,7 @@ def a_security_group(account: Account, folder: Path) -> Made:
     vpcs = account.client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     if not vpcs:
         pytest.skip("the account has no default VPC in this region")
-    rule = Rule(protocol="tcp", from_port=443, to_port=443, place="10.0.0.0/8")
+    rule = PortRule(protocol="tcp", from_port=443, to_port=443, place="10.0.0.0/8")
     return {"description": "a test", "vpc": vpcs[0]["VpcId"], "egress": (EVERYWHERE,)}, {"egress": (rule,)}
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.aws.calls import Aws
 from reconciler.cli.target import Target
-from reconciler.cli.task import Screen
+from reconciler.cli.task import TaskScreen
 from reconciler.cli.terminal import Terminal
 from reconciler.config.schema import Deploy
 from reconciler.core.clock import SystemClock
@@ -66,7 +66,7 @@ class AnHourLater(SystemClock):
 
 
 def follow(
-    embedded: EmbeddedAws, *containers: dict[str, Any], watcher: Callable[[Aws], Screen] | None = None, **more: Any
+    embedded: EmbeddedAws, *containers: dict[str, Any], watcher: Callable[[Aws], TaskScreen] | None = None, **more: Any
 ) -> tuple[Any, Notes]:
     arn, notes = embedded.launch(embedded.register(*containers)), Notes()
     clock = AnHourLater(notes) if "to_stop" in more else None
@@ -141,10 +141,10 @@ def test_each_line_says_whose_it_is(embedded_aws: EmbeddedAws) -> None:
 
     rules = Rules(deploy.run.capacity, Retry(**deploy.run.retry.model_dump()), Limits(None, None, REGION))
 
-    def screen(aws: Aws) -> Screen:
+    def screen(aws: Aws) -> TaskScreen:
         place = Path("deploy.yaml")
         where = Target(deploy, place.parent, place, None, embedded_aws.endpoint_url, None, threading.Event())
-        return Screen(terminal, where, aws, Supervisor(aws, Runs(aws, "none"), rules))
+        return TaskScreen(terminal, where, aws, Supervisor(aws, Runs(aws, "none"), rules))
 
     verdict, _ = follow(embedded_aws, main, side, watcher=screen)
     assert verdict.exit_code == 0

@@ -17,7 +17,7 @@ from bench.lab import Lab
 from bench.sweep import DEPLOY, ended, started, sweep
 from bench.sweep_limits import FARGATE_PAGE, floors, simulate
 from reconciler.aws.calls import Aws
-from reconciler.cli.sweep import FAILED, LIVE, SHOWN, Screen, show_table
+from reconciler.cli.sweep import FAILED, LIVE, SHOWN, SweepScreen, show_table
 from reconciler.core.errors import Gone
 from reconciler.run.run_record import LISTED, Runs
 from reconciler.run.state import State
@@ -128,7 +128,7 @@ class Lines:
 @pytest.mark.parametrize("count", [1, LIVE, LIVE + 1, 10_000])
 def test_the_live_table_is_bounded(count: int) -> None:
     lines: Any = Lines()
-    screen = Screen(lines, count, lambda run: run.id, lambda: 9.0)
+    screen = SweepScreen(lines, count, lambda run: run.id, lambda: 9.0)
     screen.tick(3, [a_run(id=str(number)) for number in range(count)])
     assert lines.lines[0] == f"  {count} running, 3 waiting, none over"
     assert len(lines.lines) == 1 + min(count, LIVE) + (count > LIVE)

@@ -9,7 +9,7 @@ from reconciler.checks.findings import Finding, group, ng, ok, skip
 from reconciler.checks.verify.live import APPLY, Live
 from reconciler.config.resource_names import Names
 from reconciler.kinds import SecurityGroup, SecurityGroupSpec
-from reconciler.kinds.ec2_security_group import ANY, Rule
+from reconciler.kinds.ec2_security_group import ANY, PortRule
 from reconciler.lower.account import read_facts
 from reconciler.lower.execution import image_repository
 from reconciler.lower.parameters import secrets
@@ -139,7 +139,7 @@ def _group(live: Live, groups: Sequence[SecurityGroupSpec]) -> Finding:
     return ng("security group", f"{name} lets nothing out", f"{APPLY} puts its rules right")
 
 
-def lets_https_out(rule: Rule) -> bool:
+def lets_https_out(rule: PortRule) -> bool:
     """Whether a rule lets HTTPS out to everywhere."""
     if rule.place != "0.0.0.0/0":
         return False

@@ -23,7 +23,7 @@ from reconciler.cli.terminal import Terminal, attended
 from reconciler.config import ConfigErrors, Deploy, load
 from reconciler.config import names as rules
 from reconciler.config.publish import SCHEMA
-from reconciler.config.rule import Rule
+from reconciler.config.rule import TextRule
 from reconciler.config.schema import GitHub
 from reconciler.config.storage import WILD
 from reconciler.core.errors import UserError
@@ -222,7 +222,7 @@ def _name(folder: str) -> str:
     return near if near and not rules.DEPLOY.problem(near) else "my-pipeline"
 
 
-def _valid(option: str, rule: Rule, value: str) -> None:
+def _valid(option: str, rule: TextRule, value: str) -> None:
     if value and (problem := rule.problem(value)):
         better = rule.better(value)
         raise UserError(f"{option} {value}: {problem}", hint=f"for instance {better}" if better else "")
