@@ -308,7 +308,7 @@ class _Reader:
         """Refuse a further header line that names another column where the first one named ours."""
         times = {f"time{i}": column for i, column in enumerate(self.layout.times) if self.layout.clock is None}
         for name, column in (times | self.layout.positions).items():
-            title, again = self.layout.header[column], "" if pd.isna(row[name]) else str(row[name]).strip()
+            title, again = self.layout.header[column], "" if pd.isna(row[name]) else str(row[name]).strip(" \ufeff")
             if again.lower() != title.lower() and again.lower() not in ("", "unnamed: 0", "index", "id"):
                 raise InputError(
                     f"line {line}: a second header has {short(again)!r} where the first has {title!r}, so the rows "

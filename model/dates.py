@@ -42,7 +42,7 @@ _CLOCK = (
 )
 _REST = re.compile(
     r"(?:(?:\s*[T,_:-]?\s*)" + _CLOCK + r")?"
-    r"\s*(?P<zone>z|(?:utc|gmt)?\s*(?P<sign>[-+])(?P<zh>\d{1,2})(?::?(?P<zm>\d{2}))?|utc|gmt)?"
+    r"\s*(?P<zone>z|(?:utc|gmt)?\s*(?P<sign>[-+])(?P<zh>\d{1,2})(?::?(?P<zm>\d{2}))?(?:\s+[a-z]{3,4})?|utc|gmt)?"
     r"(?:\[[\w/+-]+\]|\s*\([^)]*\))?$",
     re.IGNORECASE,
 )

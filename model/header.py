@@ -47,6 +47,9 @@ QUOTES = frozenset((
     "try", "brl", "inr", "currency", "quote", "$", "€", "£",
 ))  # fmt: skip
 """Units of a volume in the money that is paid, which isn't the volume that is meant."""
+HOUR_UNITS = ("1h", "1 h", "60m", "60min")
+COINS = frozenset(("btc", "xbt", "eth", "bnb", "sol", "xrp", "ada", "doge", "ltc", "bch", "dot", "trx", "link", "avax"))
+"""Units of an amount that are known in lower case, too; in upper case or in brackets any is taken for one."""
 NAMELESS = ("", "unnamed0", "index", "indexlevel0", "id")
 """What the first column may be called when it holds the times and no other does: an index, or Huobi's ``id``."""
 AMOUNT = "amount"
@@ -138,9 +141,11 @@ def _meaning(name: str) -> _Meaning | None:
     bracketed = name.rstrip().endswith((")", "]"))
     if column is None or column in ("symbol", "interval", "close_time", "trades", "taker_base", "zone"):
         return None
+    if column != "time" and re.fullmatch(r"\d+\s*(m|min|h|hr|hours?|d|days?)", unit) and unit not in HOUR_UNITS:
+        return None  # of another span than the hour, as a volume of the last 24 hours
     if column == "time" and unit in TIME_UNITS:
         return _Meaning(column, 1, unit)
-    if not bracketed and unit not in QUOTES and not name_and_unit[2].isupper():
+    if not bracketed and unit not in QUOTES and unit not in COINS and not name_and_unit[2].isupper():
         return None
     if not bracketed and unit in ("ma", "sma", "ema", "wma", "vwap", "avg", "rsi", "pct"):
         return None

@@ -298,6 +298,13 @@ READ: dict[str, Content] = {
     "iso-minutes": timed("%Y-%m-%d %H:%M"),
     "iso-z": timed("%Y-%m-%dT%H:%M:%S.000000Z"),
     "utc": timed("%Y-%m-%d %H:%M:%S UTC"),
+    "go": timed("%Y-%m-%d %H:%M:%S +0000 UTC"),
+    "go-local": csv(H, lambda b: f"{b.at + dt.timedelta(hours=1):%Y-%m-%d %H:%M:%S} +0100 CET,{b.ohlc},{b.v}"),
+    "two-files-with-marks": "\ufeff" + timed(ISO) + "\ufeff" + H + "\n",
+    "units-in-lower-case": csv("time,open,high,low,close,volume_btc,volume_usd", lambda b:
+                               f"{b.at:{ISO}},{b.ohlc},{b.v},{b.v * b.c}"),
+    "the-hours-volume": csv("time,open,high,low,close,Volume (24h),Volume (1h)", lambda b:
+                            f"{b.at:{ISO}},{b.ohlc},{b.v * 24},{b.v}"),
     "gmt": timed("%Y-%m-%d %H:%M:%S GMT"),
     "year-first-slashes": timed("%Y/%m/%d %H:%M"),
     "year-first-dots": timed("%Y.%m.%d %H:%M"),
@@ -414,6 +421,7 @@ REFUSED: dict[str, tuple[Content, str]] = {
     "close-time-alone": (timed("%Y-%m-%d %H:59:59", H.replace("Open time", "Close time")), "each hour's end"),
     "bitmex": (csv("timestamp,symbol,open,high,low,close,trades,volume,vwap,lastSize,turnover,homeNotional,x",
                    lambda b: f"{b.at:%Y-%m-%dT%H:%M:%S}Z,XBTUSD,{b.ohlc},5,{b.v},1,1,1,1,1"), "BitMEX.*bar's end"),
+    "volume-of-a-day": (timed(ISO, H.replace("Volume", "VOLUME_24H")), "no column for volume"),
     "quote-volume-alone": (timed(ISO, H.replace("Volume", "Volume USDT")), "in the money paid"),
     "two-closes": (csv(H + ",Close EUR", lambda b: f"{b.at:{ISO}},{b.ohlc},{b.v},1").replace("Close,", "Close USD,"),
                    "'Close USD' and 'Close EUR' both mean close"),
