@@ -92,7 +92,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
         attempt = next(
             attempt for attempt in reversed(run.attempts) if attempt.task_arn and options.attempt in (0, attempt.number)
         )
-        watch = watch_of(past.aws, past.place, attempt, log, lines)
+        watch = watch_of(past.aws, past.place, replace(run, attempts=(attempt,)), log, lines)
         end = watch.follow()
         over = replace(run.with_attempt(end.ends(attempt)), state=state_after(end.event), exit_code=end.exit_code)
         explains = partial(explained, past, over) if over.state is not State.SUCCEEDED else None

@@ -91,7 +91,7 @@ class Follower:
     def _shown(self, launch: Launch, run: Run, screen: Screen | None) -> LastLines:
         """Show the newest attempt's task to its end. Returns the rest of its log."""
         attempt, log, watcher = run.attempts[-1], log_of(self.aws, launch, run, screen), screen or Silent()
-        watch = watch_of(self.aws, launch.place, attempt, log, watcher)
+        watch = watch_of(self.aws, launch.place, run, log, watcher)
         if attempt.event is not None:
             return LastLines(log, watcher, Verdict.of(attempt))
         end = watch.follow()

@@ -231,7 +231,7 @@ class Supervisor:
         """Watch the newest attempt to its end, and take its deadline away."""
         attempt, log = run.attempts[-1], log_of(self.aws, launch, run, screen)
         watcher = screen or Silent()
-        watch = watch_of(self.aws, launch.place, attempt, log, watcher)
+        watch = watch_of(self.aws, launch.place, run, log, watcher)
         watch.to_stop = lambda task, now: step.to_stop(run, self.rules.limits, task, now)
         crew = self._crew(launch, run, watcher, log) if workers_of(run) else None
         watch.on_end = lambda end: self._keep(run, crew.ended(end) if crew else end)

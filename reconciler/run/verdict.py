@@ -17,9 +17,8 @@ KILLED = (137, 143)  # SIGKILL, SIGTERM: what ECS does to the containers that ar
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a task ended. exit_code: that of the essential container that ended it; None when ECS doesn't say, which is
-    a failure. started, stopped: seconds since the epoch. image: the
-    digest of its image, empty where ECS doesn't say.
+    """How a task ended. exit_code: that of its program's container; None when ECS doesn't say, which is a failure.
+    started, stopped: seconds since the epoch. image: the digest of its image, empty where ECS doesn't say.
     """
 
     event: Event

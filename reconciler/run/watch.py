@@ -19,6 +19,8 @@ from reconciler.run.logs import TaskLog
 from reconciler.run.outage import outlast
 from reconciler.run.place import Place
 from reconciler.run.retry import Attempt
+from reconciler.run.run import Run
+from reconciler.run.run_task import program_of
 from reconciler.run.step import Seen, end_of
 from reconciler.run.verdict import Verdict
 
@@ -80,18 +82,21 @@ def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str
     return list((answer or {}).get("tasks") or ())
 
 
-def watch_of(aws: Aws, place: Place, attempt: Attempt, log: TaskLog, watcher: Watcher) -> Watch:
-    """The watch of an attempt's task, which is found to be one before anything of it is shown. Raises NotOurs."""
+def watch_of(aws: Aws, place: Place, run: Run, log: TaskLog, watcher: Watcher) -> Watch:
+    """The watch of a run's newest task, which is found to be one before anything of it is shown. Raises NotOurs."""
+    attempt = run.attempts[-1]
     if not place.may_hold(attempt.task_arn):
         raise place.refusal(attempt)
-    return Watch(aws, place.cluster, attempt, log, watcher, check=lambda task: place.check(task, attempt))
+    container = run.container or place.container
+    return Watch(aws, place.cluster, attempt, log, watcher, container, check=lambda task: place.check(task, attempt))
 
 
 @dataclass
 class Watch:
-    """Watches one task. to_stop: why it is to be stopped now, empty where it isn't; check: told the task as ECS
-    describes it, and raises for one that isn't the one that is meant; on_end: told how it ended before that is shown;
-    tend: told the task at each look, to see to what belongs to it.
+    """Watches one task. container: its program's, where ECS doesn't say which that is; to_stop: why it is to be stopped
+    now, empty where it isn't; check: told the task as ECS describes it, and raises for one that isn't the one that is
+    meant; on_end: told how it ended before that is shown; tend: told the task at each look, to see to what belongs to
+    it.
     """
 
     aws: Aws
@@ -99,6 +104,7 @@ class Watch:
     attempt: Attempt
     log: TaskLog
     watcher: Watcher
+    container: str
     to_stop: Callable[[Mapping[str, Any], float], str] = lambda task, now: ""
     check: Callable[[Mapping[str, Any]], object] = lambda task: None
     on_end: Callable[[Verdict], object] = lambda end: None
@@ -123,8 +129,7 @@ class Watch:
                 clock.sleep(SLOW)
                 continue
             self.check(task)
-            essential = self._essential(task) if task["lastStatus"] == "STOPPED" else ()
-            seen = Seen(task, clock.now(), essential)
+            seen = Seen(task, clock.now(), (program_of(task, self.container),))
             if end := end_of(self.attempt, seen, clock.now()):
                 self.stopped_at = clock.now() if self.alive else 0.0
                 self.on_end(end)
@@ -152,14 +157,6 @@ class Watch:
     def _look(self) -> Mapping[str, Any] | None:
         """The task; None when ECS doesn't know it. Waits while AWS can't be reached. Raises AwsError."""
         return next(iter(describe(self.aws, self.cluster, [self.attempt.task_arn], self.watcher.trouble)), None)
-
-    def _essential(self, task: Mapping[str, Any]) -> frozenset[str]:
-        """The essential containers, which the task itself doesn't tell."""
-        if len(task.get("containers") or ()) < 2:
-            return frozenset()
-        answer = self.aws.find("ecs", "DescribeTaskDefinition", taskDefinition=task["taskDefinitionArn"])
-        containers = (answer or {}).get("taskDefinition", {}).get("containerDefinitions", ())
-        return frozenset(c["name"] for c in containers if c.get("essential", True))
 
 
 def read(log: TaskLog, watcher: Watcher) -> int:

@@ -74,7 +74,7 @@ def follow(
     told = watcher(aws) if watcher else notes
     attempt = Attempt(1, "FARGATE", "t", aws.clock.now(), arn)
     log = TaskLog(aws, "/tests", "run", arn)
-    end = Watch(aws, "tests", attempt, log, told, **more).follow()
+    end = Watch(aws, "tests", attempt, log, told, "main", **more).follow()
     LastLines(log, told, end).read()
     return end, notes
 
@@ -104,10 +104,11 @@ def test_a_sidecar_that_fails_without_being_essential(embedded_aws: EmbeddedAws)
 
 
 def test_a_sidecar_that_ends_the_task(embedded_aws: EmbeddedAws) -> None:
+    """The code is the program's, as for a sweep and the function, and that is what ECS ended it with."""
     side = embedded_aws.container(embedded_aws.python_image("print('broken')\nraise SystemExit(9)\n"), "side")
     main = embedded_aws.container(embedded_aws.python_image(SIDE), "main")
     verdict, _ = follow(embedded_aws, main, side)
-    assert (verdict.exit_code, verdict.container, verdict.event) == (9, "side", Event.ERROR)
+    assert (verdict.exit_code, verdict.container, verdict.event) == (143, "main", Event.ERROR)
 
 
 PRICE = hourly(REGION, "X86_64", 256, 512) or 0.0

@@ -69,7 +69,7 @@ def test_the_end_is_told_within_a_second(ends: float, late: float) -> None:
             lines.append(text)
 
     log = TaskLog(cast(Aws, aws), "/ecs/tiny", "ecs", ARN)
-    watch = Watch(cast(Aws, aws), "tiny", Attempt(1, "FARGATE", "t", aws.began, ARN), log, Told())
+    watch = Watch(cast(Aws, aws), "tiny", Attempt(1, "FARGATE", "t", aws.began, ARN), log, Told(), "main")
     end = watch.follow()
     assert end.exit_code == 0
     assert aws.time - aws.ends < 1.0, f"told {aws.time - aws.ends:.2f} s after it"
