@@ -25,6 +25,9 @@ STRETCH = 8
 """So many equal steps of `COARSE` or more, one after another, are no gaps."""
 COARSE = pd.Timedelta(hours=4)
 """Shorter ones may be hours without a trade."""
+MAX_OVER = 0.01
+"""The share of rows in which the taker buy volume may be more than the volume."""
+FLOW_NAMES = {"trades": "the number of trades", "taker_base": "the taker buy volume"}
 USUAL = 0.99
 """The share of Closes that are no further than usual from the next Open."""
 LONGER = 0.05
@@ -198,6 +201,7 @@ def prices(rows: pd.DataFrame, repairs: dict[str, int], is_part: bool = False) -
     if incomplete.sum() > MAX_MISSING * len(rows) and not is_part:
         raise _refuse(rows.index[incomplete][0], f"{incomplete.mean():.0%} of all rows lack a price")
     rows = rows[~incomplete]
+    _flow(rows, is_part)
     o, h, low, c = (rows[name].to_numpy().copy() for name in PRICES)
     volume = rows["volume"].to_numpy()
     swap = (h < low) & (np.minimum(o, c) >= h) & (np.maximum(o, c) <= low)
@@ -222,6 +226,31 @@ def prices(rows: pd.DataFrame, repairs: dict[str, int], is_part: bool = False) -
             bar = ", ".join(f"{name} {rows[name][line]:g}" for name in (*PRICES, "volume"))
             raise _refuse(line, f"{reason}: {bar}", int(bad.sum()) - 1)
     return rows
+
+
+def _flow(rows: pd.DataFrame, is_part: bool) -> None:
+    """Refuse an order flow that can't be right; of a part it isn't known whether what is odd is frequent.
+
+    Raises:
+        InputError: names the first line and the values.
+    """
+    for name in rows.columns.intersection(list(FLOW)):
+        values = rows[name].to_numpy()
+        bad = (values < 0) | np.isinf(values)
+        if bad.any():
+            line = rows.index[bad][0]
+            what = FLOW_NAMES[name]
+            raise _refuse(line, f"{what} is negative or infinite: {rows[name][line]:g}", int(bad.sum()) - 1)
+    if "taker_base" in rows and not is_part:
+        over = (rows["taker_base"] > rows["volume"] * (1 + ROUNDING)).to_numpy()
+        if over.mean() > MAX_OVER:
+            line = rows.index[over][0]
+            raise _refuse(
+                line,
+                f"the taker buy volume is {rows['taker_base'][line]:g} and the volume {rows['volume'][line]:g}, of "
+                "which it is a part: it may be in the money paid",
+                int(over.sum()) - 1,
+            )
 
 
 def has_values(missing: int, rows: int, is_any: bool) -> bool:

@@ -174,6 +174,23 @@ def test_refused_with_line_and_reason(load: Load, lines: list[str], message: str
         load(lines)
 
 
+@pytest.mark.parametrize(
+    ("trades", "taker", "message"),
+    [
+        ("5", "-1", r"line 2: the taker buy volume is negative or infinite: -1 \(and 299 more"),
+        ("5", "inf", "line 2: the taker buy volume is negative or infinite: inf"),
+        ("inf", "1", "line 2: the number of trades is negative or infinite: inf"),
+        ("5", "500000", "line 2: the taker buy volume is 500000 and the volume 10, of which it is a part"),
+    ],
+)
+def test_an_order_flow_that_cannot_be_right(load: Load, trades: str, taker: str, message: str) -> None:
+    header = f"{HEADER},Number of trades,Taker buy base asset volume"
+    with pytest.raises(InputError, match=message):
+        load([header, *(f"{line(i)},{trades},{taker}" for i in range(ROWS))])
+    rows = [f"{line(i)},5,{'500000' if i == 80 else '1'}" for i in range(ROWS)]
+    assert load([header, *rows]).bars.flow["taker_base"][80] == 500000
+
+
 def test_not_text(tmp_path: Path) -> None:
     path = tmp_path / "bars.csv"
     path.write_bytes(bytes(range(256)) * 20)
