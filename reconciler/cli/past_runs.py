@@ -80,8 +80,11 @@ class Past:
     def log(self, run: Run, number: int = 0) -> TaskLog:
         """The log of a run's newest attempt, or of that with this number. Raises UserError, NotOurs, AwsError."""
         arns = [a.task_arn for a in run.attempts if a.task_arn and number in (0, a.number)]
+        if not arns and number > len(run.attempts) > 0:
+            raise UserError(f"run {run.id} has no attempt {number}: its newest is {len(run.attempts)}")
         if not arns:
-            raise UserError(f"run {run.id} has no task: nothing was launched")
+            which = f"attempt {number} of " if number else ""
+            raise UserError(f"{which}run {run.id} has no task: nothing was launched")
         return log_of(self.aws, self.place, run, arns[-1])
 
 
@@ -93,8 +96,11 @@ def whole_runs(runs: Sequence[Run | Row]) -> list[Run]:
 def say_unseen(runs: Runs, unseen: Sequence[str]) -> None:
     """Say that nobody has recorded how these runs ended."""
     if unseen:
-        subject = f"run {unseen[0]}" if len(unseen) == 1 else f"{len(unseen)} runs"
-        runs.say(f"{subject} ended with nobody watching; `watch` shows and records it")
+        first, *others = unseen
+        names = f"{', '.join(unseen[:-1])} and {unseen[-1]}" if others else first
+        subject = f"{len(unseen)} runs" if len(unseen) > SEVERAL else f"run{'s' if others else ''} {names}"
+        which = "one" if others else "it"
+        runs.say(f"{subject} ended with nobody watching; `watch {first}` shows and records {which}")
 
 
 def log_of(aws: Aws, place: Place, run: Run, task_arn: str) -> TaskLog:

@@ -108,7 +108,7 @@ HINTS: dict[str, str] = {
         "tests/run/test_forged.py::test_a_record_that_cannot_be_read_is_said_and_nothing_is_trained_again",
     "run the same command again for the rest\n{}": SWEEP,
     "{}run the same command again for the rest": SWEEP,
-    "{} ended with nobody watching; `watch` shows and records it":
+    "{} ended with nobody watching; `watch {}` shows and records {}":
         "tests/run/test_coming_back.py::test_a_task_that_ended_while_nobody_looked",
     "`apply` launches one": UNLAUNCHED,
     "`runs show` lists the metrics of a run": NAMED,

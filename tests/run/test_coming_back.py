@@ -6,9 +6,11 @@ import json
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from reconciler.cli.past_runs import say_unseen
 from reconciler.core.errors import Denied
 from tests.folder import Result
 from tests.run.conftest import BUCKET, SLEEPS, Gate, Lane, golden, records
@@ -51,10 +53,11 @@ def test_a_task_that_ended_while_nobody_looked(lane: Lane, gate: Gate) -> None:
     until(lambda: not lane.tasks("RUNNING"), "its end")
     count = len(lane.tasks())
     # The list says how it ended, and that this isn't recorded.
+    newest_id = records(lane)[0]["id"]
     for command in ("runs", "status", "runs show"):
         listed = lane.run(*command.split(), "--local")
         assert "failed     exit 37" in listed.out, command
-        assert "ended with nobody watching; `watch` shows and records it" in listed.err
+        assert f"ended with nobody watching; `watch {newest_id}` shows and records it" in listed.err
     newest = records(lane)[0]
     assert newest["state"] == "failed"
     # Every command asks the same place how it ended.
@@ -137,6 +140,7 @@ def test_looking_back(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lane.run("logs", run_id, "--since", "3600", "--local").out.splitlines() == ["first line", "second line"]
     assert lane.run("logs", run_id, "--since", "0s", "--local").err == f"run {run_id} has no log lines since then\n"
     assert lane.run("logs", run_id, "--since", "999999999d", "--local").out.startswith("an old line\n")
+    assert f"run {run_id} has no attempt 7: its newest is 1" in lane.run("logs", "--attempt", "7", "--local").err
     for span in ("soon", "9" * 400 + "d"):
         assert lane.run("logs", run_id, "--since", span, "--local").code == 2
     shown = lane.run("runs", "show", run_id, "--local").out
@@ -177,3 +181,19 @@ def test_whoever_comes_back_in_a_pause_waits_for_its_end(lane: Lane) -> None:
     assert lane.run("apply", "--local").code == 75
     first, second = records(lane)[0]["attempts"]
     assert second["launched"] >= first["stopped"] + 8
+
+
+@pytest.mark.parametrize(
+    ("unseen", "text"),
+    [
+        ([], []),
+        (["A"], ["run A ended with nobody watching; `watch A` shows and records it"]),
+        (["A", "B"], ["runs A and B ended with nobody watching; `watch A` shows and records one"]),
+        (list("ABCDEFG"), ["7 runs ended with nobody watching; `watch A` shows and records one"]),
+    ],
+)
+def test_what_ended_with_nobody_watching_is_named(unseen: list[str], text: list[str]) -> None:
+    """`watch` without an id shows the newest run, which may be none of them."""
+    notes: list[str] = []
+    say_unseen(SimpleNamespace(say=notes.append), unseen)  # type: ignore[arg-type]
+    assert notes == text
