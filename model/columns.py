@@ -14,7 +14,7 @@ import pandas as pd
 
 from model import dates, files, header, numerals, parquet
 from model.bars import PRICES
-from model.errors import InputError
+from model.errors import InputError, NoRowsError
 from model.harmless import short
 from model.header import Layout
 from model.numerals import Style
@@ -144,7 +144,7 @@ def _chunks(path: Path, layout: Layout, encoding: str, how: Reading, chunk: int,
         ):
             yield from chunks
     except pd.errors.EmptyDataError as error:
-        raise InputError(f"{path.name} has a header and no rows") from error
+        raise NoRowsError(f"{path.name} has a header and no rows") from error
     except (pd.errors.ParserError, UnicodeError, EOFError, OSError) as error:
         reason = re.sub(r"^Error tokenizing data\. C error: ", "", str(error)).strip()
         raise InputError(f"{path.name} can't be read as CSV: {reason}") from error
@@ -225,7 +225,7 @@ class _Reader:
                 column.add(piece[f"time{i}"])
             pieces.append(self._values(piece, style))
         if not pieces or not sum(len(piece) for piece in pieces):
-            raise InputError(f"{self.name} has a header and no rows")
+            raise NoRowsError(f"{self.name} has a header and no rows")
         rows = pd.concat(pieces) if len(pieces) > 1 else pieces[0]
         if "zone" in rows:
             self._zones(rows.pop("zone"), times)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from model import columns, plausible, repair, resample, schema, store
 from model.bars import PRICES, Array, Bars
-from model.errors import InputError
+from model.errors import InputError, NoRowsError
 from model.harmless import short
 from model.parts import files
 from model.parts.files import File
@@ -109,8 +109,16 @@ def load_uri(uri: str, how: Reading = AS_IT_IS, now: dt.datetime | None = None) 
 
 
 def tables(uri: str, how: Reading) -> list[Table]:
-    """The files of the data, read; see `load_uri`."""
-    return [fetch(file, how) for file in files.of(uri)]
+    """The files of the data, read; see `load_uri`. Of a folder those without rows are left out: Spark writes some."""
+    tables, empty = [], None
+    for file in files.of(uri):
+        try:
+            tables.append(fetch(file, how))
+        except NoRowsError as error:
+            empty = error
+    if empty and not tables:
+        raise empty
+    return tables
 
 
 def fetch(file: File, how: Reading) -> Table:
@@ -131,6 +139,8 @@ def named(name: str) -> Iterator[None]:
     except InputError as error:
         if not name:
             raise
+        if isinstance(error, NoRowsError):
+            raise NoRowsError(f"{name}: it has no rows: remove the file") from error
         raise InputError(f"{name}: {error}") from error
 
 

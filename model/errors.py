@@ -17,3 +17,7 @@ class InputError(ModelError):
     """The data or the configuration can't be used as it is."""
 
     exit_code = 2
+
+
+class NoRowsError(InputError):
+    """A file of bars has none."""

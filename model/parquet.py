@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from model.forecasts import Forecasts
 from model.targets import Targets
 
 PREDICTIONS = "predictions.parquet"
+ENCODINGS = {"6": "DELTA_LENGTH_BYTE_ARRAY", "7": "DELTA_BYTE_ARRAY", "9": "BYTE_STREAM_SPLIT"}
 NUMBER = 8
 """Bytes of a value in memory, at least."""
 
@@ -114,6 +116,12 @@ def read(path: Path, max_bytes: int) -> pd.DataFrame:
         if "__index_level_" in str(error):
             way = "name it (frame.index.name = 'time' in pandas) and write the file again"
             raise InputError(f"{path.name} has an index without a name, which can't be read: {way}") from error
+        if match := re.fullmatch(r"Encoding (\d+)", str(error)):
+            raise InputError(
+                f"{path.name} has numbers in Parquet's encoding {ENCODINGS.get(match[1], match[1])}, which isn't read: "
+                "write the file with plain or dictionary encoding (in DuckDB PARQUET_VERSION V1, in pyarrow without "
+                "use_byte_stream_split and column_encoding)"
+            ) from error
         raise InputError(f"{path.name} is not a readable Parquet file: {error}") from error
     return frame
 

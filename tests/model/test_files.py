@@ -121,11 +121,11 @@ def parquet(rows: Callable[[], pd.DataFrame], index: bool = False, **how: str) -
     return content
 
 
-def pyarrow_parquet(rows: Callable[[], pd.DataFrame]) -> Later:
+def pyarrow_parquet(rows: Callable[[], pd.DataFrame], **how: object) -> Later:
     def content() -> bytes:
         out = io.BytesIO()
         out.close = lambda: None  # type: ignore[method-assign]
-        rows().to_parquet(out, engine="pyarrow")
+        rows().to_parquet(out, engine="pyarrow", **how)
         return out.getvalue()
 
     return content
@@ -428,6 +428,9 @@ REFUSED: dict[str, tuple[Content, str]] = {
     "times-that-disagree": (csv("unix,date,open,high,low,close,volume", lambda b:
                                 f"{b.s},{b.at + dt.timedelta(hours=1):{ISO}},{b.ohlc},{b.v}"),
                             "line 2: the columns 'unix' and 'date' both mean time.*keep one"),
+    "parquet-byte-stream-split": (
+        pyarrow_parquet(frame, use_dictionary=False, use_byte_stream_split=["close"]),
+        "in Parquet's encoding BYTE_STREAM_SPLIT, which isn't read: write the file with plain or dictionary encoding"),
     "parquet-float16": (pyarrow_parquet(lambda: frame().astype({"close": "float16"})),
                         "column close: its values are bytes that are no text .*float16.*write numbers as float64"),
     "two-tickers": (csv("Price,Close,Close\nTicker,BTC-USD,ETH-USD\nDatetime,,", lambda b: f"{b.at:{ISO}},{b.c},1"),

@@ -46,6 +46,16 @@ def test_files_of_two_lengths_in_one_folder_are_refused(tmp_path: Path) -> None:
         data.load_uri(str(tmp_path))
 
 
+def test_files_of_a_folder_without_rows_are_left_out(tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows(), columns=HEADER.split(",")[1:])
+    frame.insert(0, "Open time", [pd.Timestamp(START) + pd.Timedelta(hours=i) for i in range(N)])
+    frame.iloc[:0].to_parquet(tmp_path / "part-0.parquet", engine="pyarrow")
+    with pytest.raises(InputError, match=r"part-0.parquet: it has no rows: remove the file"):
+        data.load_uri(str(tmp_path))
+    frame.to_parquet(tmp_path / "part-1.parquet", engine="pyarrow")
+    assert len(data.load_uri(str(tmp_path)).bars) == N
+
+
 def test_two_intervals_in_a_column_are_refused(tmp_path: Path) -> None:
     for title in ("interval", "Timeframe", "resolution", "period"):
         one, two = text(rows()).splitlines(), [line(i, bar) for i, bar in longer(rows(), 2).items()]
