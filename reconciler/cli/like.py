@@ -15,7 +15,7 @@ from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment
 from reconciler.run.job import Decision, latest
 from reconciler.run.launch import new_run
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.like import Earlier, launch_like, overrides_of_new, prepare, read_earlier
 from reconciler.run.run import Overrides
 from reconciler.run.run_record import Runs
@@ -75,7 +75,7 @@ class LikeWork(SingleWork):
         else:
             self.decision = Decision("launch", f"as run {was.run.id} was", was.fingerprint, was.inputs, last or was.run)
 
-    def start(self, launch: Launch, check: Callable[[], None]) -> None:
+    def start(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
         """Launch it, or come back to it. Raises what `check` raises, UserError and AwsError."""
         decision, was = self.decision, self.earlier
         assert decision is not None

@@ -19,7 +19,7 @@ from reconciler.engine.deployment import Deployment
 from reconciler.run.hand_over import check_no_secret, given_over
 from reconciler.run.job import Decision, decide, follower, function_of, place_of, rules_of, supervisor
 from reconciler.run.launch import new_run, prepared
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.left_certificates import delete_left
 from reconciler.run.like import launch_like
 from reconciler.run.overrides import check_length
@@ -57,7 +57,7 @@ class Work(Protocol):
     def launches(self) -> bool:
         """Whether there is something to launch, or to come back to."""
 
-    def start(self, launch: Launch, check: Callable[[], None]) -> None:
+    def start(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
         """Launch it, or write down that it is to be launched. check: raises before something new is launched."""
 
     def finish(self) -> int:
@@ -84,7 +84,7 @@ class SingleWork:
         self.target, self.deployment, self.runs, self.terminal = target, deployment, runs, terminal
         self.on_interrupt, self.overrides, self.detach = on_interrupt, overrides, detach
         self.decision: Decision | None = None
-        self.launch: Launch | None = None
+        self.launch: LaunchSettings | None = None
         self.run: Run | None = None
         self.function_overrides: Overrides | None = None  # what is different for an unattended run
 
@@ -97,7 +97,7 @@ class SingleWork:
         """Whether there is something to launch, or to come back to."""
         return self.decision is not None and self.decision.action != "none"
 
-    def start(self, launch: Launch, check: Callable[[], None]) -> None:
+    def start(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
         """Launch it, or come back to it. Raises what `check` raises, and AwsError."""
         last = self.decision.run if self.decision else None
         if last is not None and last.state is State.STOPPING:
@@ -123,14 +123,14 @@ class SingleWork:
             self.terminal.say(self.terminal.fold("", f"Run {run.id}: {decision.why}"))
         self.begin(launch, run, new=decision.action != "resume")
 
-    def see_off(self, launch: Launch, run: Run) -> None:
+    def see_off(self, launch: LaunchSettings, run: Run) -> None:
         """Wait for the end of a run that was stopped."""
         if run.unattended and not self.deployment.deploy.run.unattended:
             run = given_over(self.runs, run, unattended=False)
         seer = follower(self.deployment, self.runs) if run.unattended else supervisor(self.deployment, self.runs)
         seer.finish(launch, run)
 
-    def begin(self, launch: Launch, run: Run, *, new: bool) -> None:
+    def begin(self, launch: LaunchSettings, run: Run, *, new: bool) -> None:
         """Have a run launched, or go on: by the function where the file says so, or else by this command. new: nothing
         is recorded of it.
         """
@@ -140,7 +140,7 @@ class SingleWork:
         if new:
             say_others(self.terminal, self.target, self.deployment, self.runs, {run.id})
 
-    def _started(self, launch: Launch, run: Run) -> Run:
+    def _started(self, launch: LaunchSettings, run: Run) -> Run:
         """Launched by this command, which takes back what a function has seen to so far."""
         if run.unattended:
             name = function_of(self.deployment).name
@@ -151,7 +151,7 @@ class SingleWork:
         except Changed:  # somebody has stopped it meanwhile, or a function sees it through
             return newest(run, self.runs.get(run.id))
 
-    def _handed_over(self, launch: Launch, run: Run, *, new: bool) -> Run:
+    def _handed_over(self, launch: LaunchSettings, run: Run, *, new: bool) -> Run:
         """Recorded as the function's, which is then called: it does what is next, whoever looks."""
         overrides = launch.given(run)
         check_no_secret(overrides, self.runs.bucket)

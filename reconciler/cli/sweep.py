@@ -28,7 +28,7 @@ from reconciler.run.fleet import Fleet
 from reconciler.run.hand_over import given_over
 from reconciler.run.job import Decision, base_of, decide, function_of, supervisor
 from reconciler.run.launch import new_run
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.notify import of_sweep
 from reconciler.run.place import NotOurs
 from reconciler.run.run import Overrides, Run
@@ -98,7 +98,7 @@ class SweepWork:
         content = {"combinations": content["list"], "overrides": content["overrides"]}
         self.id = f"sweep-{fingerprint(content)[:8]}"
         self.decisions: list[Decision] = []
-        self.launch: Launch | None = None
+        self.launch: LaunchSettings | None = None
         self.todo: list[Run] = []
         self.all: list[Run] = []
 
@@ -115,7 +115,7 @@ class SweepWork:
         """Whether some combination has no good run yet."""
         return any(decision.action != "none" for decision in self.decisions)
 
-    def start(self, launch: Launch, check: Callable[[], None]) -> None:
+    def start(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
         """Write down every run that is to be: what launches them comes after the lock."""
         self.launch = launch
         if stopping := [d.run for d in self.decisions if d.run is not None and d.run.state is State.STOPPING]:

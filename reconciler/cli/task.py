@@ -22,7 +22,7 @@ from reconciler.run.console_links import console, log_link, task_link
 from reconciler.run.diagnosis import Diagnosis, cut
 from reconciler.run.follow import Follower
 from reconciler.run.job import follower, function_of, left_to_function, place_of, supervisor
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
 from reconciler.run.results import NOTE, Copied, fetch, is_whole, shown
@@ -177,7 +177,7 @@ def watch(
     target: Target,
     deployment: Deployment,
     runs: Runs,
-    launch: Launch,
+    launch: LaunchSettings,
     run: Run,
     on_interrupt: str = "",
     *,
@@ -225,7 +225,7 @@ def watch(
     return run, exit_code(run)
 
 
-def _finished(screen: TaskScreen, deployment: Deployment, looks: Follower, launch: Launch, run: Run) -> Run:
+def _finished(screen: TaskScreen, deployment: Deployment, looks: Follower, launch: LaunchSettings, run: Run) -> Run:
     """A run that is over, whoever decided about it, which may change. Raises what `finish` does but Changed."""
     name = looks.function.name
     while True:

@@ -37,8 +37,8 @@ MODULES = (
     *(f"run/{n}" for n in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
     *(f"run/{n}" for n in ("cap", "checkpoint", "index", "index_store", "scheduled_record", "step", "stored")),
     "run/crew", "run/workers",
-    *(f"scheduled/{n}" for n in ("__init__", "aws", "handler", "later", "launch", "record", "see", "tell", "why")),
-    "scheduled/workers",
+    *(f"scheduled/{n}" for n in ("__init__", "aws", "function_launch", "handler", "later", "record", "see", "tell")),
+    "scheduled/why", "scheduled/workers",
 )  # fmt: skip
 ALWAYS = (1980, 1, 1, 0, 0, 0)  # the time that zip archives begin with
 # What AWS fills in, and with which it is put right; the log group has the function's name.

@@ -16,7 +16,7 @@ from reconciler.local.agent import Agent
 from reconciler.local.behaviour import Behaviour, quirks_of
 from reconciler.local.managed_instances import provider_of
 from reconciler.local.network import attach_interface, check_network
-from reconciler.local.task import Launch, Task
+from reconciler.local.task import Task, TaskLaunch
 from reconciler.local.task_request import needs_gpu, read_launches
 from reconciler.local.task_run import NO_CAPACITY
 
@@ -101,7 +101,7 @@ class TaskOperations:
     def begin(
         self,
         backend: EC2ContainerServiceBackend,
-        launch: Launch,
+        launch: TaskLaunch,
         show: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> Task | str:
         """Begin one task, or say why there is no room for it. show: gets it as it is before it moves."""
@@ -227,7 +227,7 @@ def _task_arn(cluster_arn: str, cluster_name: str, task_id: str) -> str:
     return f"{cluster_arn.replace(':cluster/', ':task/').rpartition('/')[0]}/{cluster_name}/{task_id}"
 
 
-def _facts(launch: Launch) -> dict[str, str | None]:
+def _facts(launch: TaskLaunch) -> dict[str, str | None]:
     return {
         "cluster": launch.cluster_name,
         "family": launch.definition.family,

@@ -27,7 +27,7 @@ from reconciler.local.correction import Correction
 from reconciler.local.identities import Identity, iam_of, refusal, why_not_assumable
 from reconciler.local.network import missing_network
 from reconciler.local.runner import StartError
-from reconciler.local.task import Launch, Task
+from reconciler.local.task import Task, TaskLaunch
 
 ACTIVE, LEAVING = "ACTIVE", "DEPROVISIONING"
 PAGE = 10  # providers that one answer has
@@ -140,7 +140,7 @@ def managed_providers(backend: Any, cluster: str) -> dict[str, ManagedProvider]:
     return providers
 
 
-def provider_of(launch: Launch) -> ManagedProvider | None:
+def provider_of(launch: TaskLaunch) -> ManagedProvider | None:
     """The provider that a launch is on, if it is one of these."""
     if launch.launch_type != COMPATIBILITY:
         return None
@@ -181,7 +181,7 @@ def release(task: Task, *, lost: bool = False) -> None:
         provider.leave(task.id, lost=lost)
 
 
-def _why_none(provider: ManagedProvider, launch: Launch) -> str:
+def _why_none(provider: ManagedProvider, launch: TaskLaunch) -> str:
     """Why ECS can't launch an instance that joins the cluster: for its roles, network or tags; empty if it can."""
     account, region = launch.account_id, launch.region
     partition = get_partition(region)

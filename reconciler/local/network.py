@@ -13,10 +13,10 @@ from moto.ecs.exceptions import InvalidParameterException
 
 from reconciler.local.execution_role import REGISTRY_AUTH
 from reconciler.local.runner import StartError
-from reconciler.local.task import Launch, Task
+from reconciler.local.task import Task, TaskLaunch
 
 
-def check_network(launch: Launch) -> None:
+def check_network(launch: TaskLaunch) -> None:
     """Raises InvalidParameterException for a subnet or security group that doesn't exist."""
     if missing := missing_network(launch.account_id, launch.region, launch.subnets, launch.security_groups):
         noun, name, code, text = missing

@@ -34,7 +34,7 @@ class ContainerState:
 
 
 @dataclass
-class Launch:
+class TaskLaunch:
     """What RunTask was asked for, checked and with defaults filled in."""
 
     account_id: str
@@ -61,7 +61,7 @@ class Task:
     moto looks at `task_arn`, `task_definition_arn`, `cluster_arn` and `tags` (its tagging operations).
     """
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(self, launch: TaskLaunch) -> None:
         self.id = uuid.uuid4().hex
         self.launch = launch
         partition = launch.cluster_arn.split(":")[1]

@@ -11,7 +11,7 @@ from reconciler.core.managed_instances import COMPATIBILITY
 from reconciler.local.fargate_rules import check_fargate
 from reconciler.local.identities import why_not_assumable
 from reconciler.local.managed_instances import managed_providers
-from reconciler.local.task import Launch
+from reconciler.local.task import TaskLaunch
 
 FARGATE_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
 PLATFORM_VERSION = "1.4.0"
@@ -19,8 +19,8 @@ PLATFORM_VERSION = "1.4.0"
 
 def read_launches(
     backend: EC2ContainerServiceBackend, params: dict[str, Any], *, with_roles: bool = True
-) -> list[Launch]:
-    """One Launch for each task of the request's `count`. with_roles: check them too. Raises moto's ECS exceptions."""
+) -> list[TaskLaunch]:
+    """One for each task of the request's `count`. with_roles: check them too. Raises moto's ECS exceptions."""
     cluster = backend._get_cluster(params.get("cluster") or "default")
     if cluster.status != "ACTIVE":
         raise InvalidParameterException("The referenced cluster was inactive.")
@@ -43,7 +43,7 @@ def read_launches(
             "Network Configuration must be provided when networkMode 'awsvpc' is specified."
         )
     return [
-        Launch(
+        TaskLaunch(
             account_id=backend.account_id,
             region=backend.region_name,
             cluster_name=cluster.name,
@@ -114,7 +114,7 @@ def _launch_type(provider: str | None) -> str:
     return "FARGATE" if provider is None or provider in FARGATE_PROVIDERS else "EC2"
 
 
-def needs_gpu(launch: Launch) -> bool:
+def needs_gpu(launch: TaskLaunch) -> bool:
     """Whether a container of the task definition asks for one."""
     requirement_lists = [c.get("resourceRequirements") or [] for c in launch.definition.container_definitions]
     return any(requirement.get("type") == "GPU" for requirements in requirement_lists for requirement in requirements)

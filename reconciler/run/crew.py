@@ -17,7 +17,7 @@ from reconciler.core.workers import COUNT, mark_of, number_of, secret_name
 from reconciler.run.retry import NO_ROOM, Attempt, Event
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_task import STATUSES, is_old, why_none
-from reconciler.run.verdict import Verdict
+from reconciler.run.verdict import TaskEnd
 from reconciler.run.workers import (
     LAUNCHES,
     UNSEEN,
@@ -109,7 +109,7 @@ class Crew:
             self._say(f"a worker can't be launched now: {error}")
         return False
 
-    def ended(self, end: Verdict) -> Verdict:
+    def ended(self, end: TaskEnd) -> TaskEnd:
         """Stop them, since the program's task has ended so. Returns that with how those ended that were lost.
 
         They end by themselves as soon as their scheduler is gone: that stopping them fails is said, and no more.
@@ -121,7 +121,7 @@ class Crew:
             self.tell(f"the workers of run {self.run.id} end by themselves; stopping them failed: {error}")
         return self.with_why(end)
 
-    def with_why(self, end: Verdict) -> Verdict:
+    def with_why(self, end: TaskEnd) -> TaskEnd:
         """How the program's task ended, with how the workers did that it may have failed for."""
         losses = self.losses.values() if end.event in FAILED else ()
         return replace(end, reason="; ".join(dict.fromkeys((end.reason, *losses))))

@@ -19,7 +19,7 @@ from reconciler.core.errors import Unreachable
 from reconciler.core.run_paths import task_id
 from reconciler.run import cap, step
 from reconciler.run.hand_over import Function, given_over
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
 from reconciler.run.outage import outlast
@@ -30,7 +30,7 @@ from reconciler.run.step import Seen, newest
 from reconciler.run.stopping import stop_run
 from reconciler.run.stored import Changed
 from reconciler.run.supervise import LOOK, Supervisor
-from reconciler.run.verdict import Verdict
+from reconciler.run.verdict import TaskEnd
 from reconciler.run.watch import AT_ONCE, LastLines, Watcher, describe
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Fleet:
     """Sees many runs of one deploy through. limit: what all of them may cost together, in US dollars."""
 
     seer: Supervisor
-    launch: Launch
+    launch: LaunchSettings
     max_parallel: int
     screen: FleetScreen
     limit: float | None = None
@@ -250,7 +250,7 @@ class Fleet:
         place = log_place(self.aws, self.launch.place, run)
         log = TaskLog(self.aws, place.log_group, place.log_prefix, run.task_arn)
         log.follow([place.container])
-        LastLines(log, watcher, Verdict.of(run.attempts[-1]), explains).read()
+        LastLines(log, watcher, TaskEnd.of(run.attempts[-1]), explains).read()
         return list(log.recent)
 
     def stop(self, function: Function) -> int:

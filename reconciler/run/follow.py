@@ -14,17 +14,16 @@ from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied, Gone, ReconcilerError
 from reconciler.core.function_settings import EXACT
 from reconciler.run.hand_over import Function, given_over
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.outage import outlast
 from reconciler.run.retry import Again
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
-from reconciler.run.step import Launch as LaunchNext
-from reconciler.run.step import Retry, Rules, Seen, newest, step
+from reconciler.run.step import Launch, Retry, Rules, Seen, newest, step
 from reconciler.run.stored import Changed
 from reconciler.run.supervise import Screen, log_of
-from reconciler.run.verdict import Verdict
+from reconciler.run.verdict import TaskEnd
 from reconciler.run.watch import LastLines, Silent, watch_of
 
 T = TypeVar("T")
@@ -53,7 +52,7 @@ class Follower:
     takes_back: bool = False
     explains: Callable[[Run, Sequence[str]], bool] = lambda run, lines: True
 
-    def finish(self, launch: Launch, run: Run, screen: Screen | None = None) -> Run:
+    def finish(self, launch: LaunchSettings, run: Run, screen: Screen | None = None) -> Run:
         """Look until the run is over. Returns it as it is recorded. Raises AwsError; ReconcilerError for a run
         whose record is gone; Changed once a client decides about it; Interrupted from the clock.
         """
@@ -86,14 +85,14 @@ class Follower:
             return None
         now = self.aws.clock.now()
         decision = step(replace(run, state=State.RUNNING), self.rules, Seen(known_at=now), now)
-        return decision.following if isinstance(decision, LaunchNext | Retry) else None
+        return decision.following if isinstance(decision, Launch | Retry) else None
 
-    def _shown(self, launch: Launch, run: Run, screen: Screen | None) -> LastLines:
+    def _shown(self, launch: LaunchSettings, run: Run, screen: Screen | None) -> LastLines:
         """Show the newest attempt's task to its end. Returns the rest of its log."""
         attempt, log, watcher = run.attempts[-1], log_of(self.aws, launch, run, screen), screen or Silent()
         watch = watch_of(self.aws, launch.place, run, log, watcher)
         if attempt.event is not None:
-            return LastLines(log, watcher, Verdict.of(attempt))
+            return LastLines(log, watcher, TaskEnd.of(attempt))
         end = watch.follow()
         return LastLines(log, watcher, end, stopped_at=watch.stopped_at, alive=watch.alive)
 

@@ -23,7 +23,7 @@ from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
 from reconciler.run.follow import Follower
 from reconciler.run.hand_over import Function
 from reconciler.run.launch import CODE_VERSION
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.place import Place
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
@@ -119,13 +119,13 @@ def place_of(deploy: Deploy) -> Place:
     )
 
 
-def launch_of(deployment: Deployment, attributes: Mapping[Address, Any], code_version: str) -> Launch:
+def launch_of(deployment: Deployment, attributes: Mapping[Address, Any], code_version: str) -> LaunchSettings:
     """What the task is launched with, once its resources are there."""
     deploy = deployment.deploy
     group = attributes[Address("security-group", str(deploy.network.security_group.name))]
     task = attributes[Address("task-definition", str(deploy.task.family))]
     workers = deploy.run.workers
-    return Launch(
+    return LaunchSettings(
         deploy=deploy.name,
         cluster=str(deploy.cluster.name),
         task_definition=task.get(ASIDE, task["arn"]),  # what the file says, and not what it was rolled back to

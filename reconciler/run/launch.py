@@ -23,7 +23,7 @@ from reconciler.core.secret import KNOWN
 from reconciler.run import worker_definitions
 from reconciler.run.cap import TOO_LITTLE, pays
 from reconciler.run.crew import CONFLICT, code_of, delete_certificate, end_of_run
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.log_place import of_definition
 from reconciler.run.overrides import check_length
 from reconciler.run.own_definition import has_own
@@ -45,7 +45,7 @@ from reconciler.run.run_task import (
 from reconciler.run.state import State
 from reconciler.run.step import LAUNCHED_BEFORE, Seen, accounts_for, given_up, why_unaccounted
 from reconciler.run.stored import Changed
-from reconciler.run.verdict import Verdict
+from reconciler.run.verdict import TaskEnd
 from reconciler.run.workers import size_of as workers_of
 
 CODE_VERSION = "CODE_VERSION"  # the variable with the commit of deploy.yaml
@@ -54,7 +54,7 @@ NO_DEADLINE = "its deadline (run.max_duration, run.max_cost) was refused"
 
 def new_run(
     runs: Runs,
-    launch: Launch,
+    launch: LaunchSettings,
     fingerprint: str,
     inputs: dict[str, Any],
     now: float,
@@ -91,7 +91,7 @@ def new_run(
     )
 
 
-def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> tuple[Run, Seen]:
+def start(aws: Aws, runs: Runs, launch: LaunchSettings, run: Run, *, recorded: bool) -> tuple[Run, Seen]:
     """Launch the run's newest attempt. recorded: it was written down before, and is looked for, as it may be launched.
 
     Returns the run and what is known of the attempt: it has a task, or has ended for want of capacity. Where the task
@@ -118,12 +118,12 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
             runs.say(f"the task of run {run.id}: {LAUNCHED_BEFORE}; another is launched")
             run = given_up(run, str(forgotten), aws.clock.now())
             if launch.deadline and not pays(run, launch.deadline.limits):
-                return run, Seen(end=Verdict(Event.MAX_COST, None, TOO_LITTLE))
+                return run, Seen(end=TaskEnd(Event.MAX_COST, None, TOO_LITTLE))
             return start(aws, runs, launch, run, recorded=False)
         if task is None:
             if launch.deadline:
                 launch.deadline.remove(aws, attempt)
-            return run, Seen(end=Verdict(Event.NO_CAPACITY, None, reason))
+            return run, Seen(end=TaskEnd(Event.NO_CAPACITY, None, reason))
     arn, attempt = str(task["taskArn"]), counted(attempt, task)
     run = run.with_attempt(attempt)
     if launch.deadline:
@@ -148,7 +148,7 @@ def start(aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool) -> 
     return run, Seen(known_at=aws.clock.now())
 
 
-def _written(runs: Runs, launch: Launch, run: Run) -> Run:
+def _written(runs: Runs, launch: LaunchSettings, run: Run) -> Run:
     """A run whose newest attempt is about to be launched for the first time, as it was written down."""
     if launch.retry:
         sized = runs.with_size(run, launch.retry)
@@ -159,7 +159,7 @@ def _written(runs: Runs, launch: Launch, run: Run) -> Run:
     return run
 
 
-def _launched_with(aws: Aws, launch: Launch, run: Run, task: Mapping[str, Any]) -> Run:
+def _launched_with(aws: Aws, launch: LaunchSettings, run: Run, task: Mapping[str, Any]) -> Run:
     """A run with the definition that its newest task has, which may be newer than its record, and where that logs."""
     definition = str(task.get("taskDefinitionArn") or run.task_definition)
     if definition == run.task_definition:
@@ -171,7 +171,7 @@ def _launched_with(aws: Aws, launch: Launch, run: Run, task: Mapping[str, Any]) 
     return replace(run, container=place.container, log_group=place.log_group, log_prefix=place.log_prefix)
 
 
-def prepared(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Run:
+def prepared(aws: Aws, runs: Runs, launch: LaunchSettings, run: Run) -> Run:
     """A run that is recorded, with what its workers need, if it has any. Raises AwsError, ReconcilerError, Changed.
 
     How many and how large they are says the deploy: a record may say anything.
@@ -223,7 +223,7 @@ def known_task(aws: Aws, place: Place, attempt: Attempt) -> Mapping[str, Any] | 
     return next((place.check(task, attempt) for task in (answer or {}).get("tasks") or ()), None)
 
 
-def overrides_of(aws: Aws, launch: Launch, run: Run) -> Overrides | None:
+def overrides_of(aws: Aws, launch: LaunchSettings, run: Run) -> Overrides | None:
     """What was different for a run, as ECS tells it of a task of the run's. Raises NotOurs, AwsError.
 
     None where its record says that something was, and ECS knows no task of it any more: the record alone isn't
@@ -244,7 +244,7 @@ def overrides_of(aws: Aws, launch: Launch, run: Run) -> Overrides | None:
 
 
 def _run_task(
-    aws: Aws, runs: Runs, launch: Launch, run: Run, *, recorded: bool
+    aws: Aws, runs: Runs, launch: LaunchSettings, run: Run, *, recorded: bool
 ) -> tuple[Mapping[str, Any] | None, str]:
     """(the task, ""), or (None, why) when there is no room for it. Raises Forgotten; AwsError, ReconcilerError, and
     then nothing is left of what was made for it, unless nobody knows whether it was launched.
@@ -273,7 +273,7 @@ def _run_task(
 
 
 @contextlib.contextmanager
-def _nothing_left(aws: Aws, runs: Runs, launch: Launch, run: Run) -> Iterator[None]:
+def _nothing_left(aws: Aws, runs: Runs, launch: LaunchSettings, run: Run) -> Iterator[None]:
     """Leave no schedule and no certificate of a launch that is refused: the next makes them again. Where nobody knows
     whether there is a task they stay.
     """
@@ -306,7 +306,7 @@ def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> Mapping[str,
     raise Forgotten(arn)
 
 
-def _request(launch: Launch, run: Run, attempt: Attempt) -> dict[str, Any]:
+def _request(launch: LaunchSettings, run: Run, attempt: Attempt) -> dict[str, Any]:
     group = launch.schedule if run.id.startswith(SCHEDULED) else ""
     return run_task(
         attempt,

@@ -18,7 +18,7 @@ from reconciler.run.workers import Size
 
 
 @dataclass(frozen=True)
-class Launch:
+class LaunchSettings:
     """What every task of a deploy is launched with. task_definition: ARN; environment: beside that of the run."""
 
     deploy: str
@@ -45,7 +45,7 @@ class Launch:
         family = self.task_definition.rpartition("/")[2].partition(":")[0]
         return Place(self.cluster, family, self.container, self.log_group, self.log_prefix)
 
-    def with_definition_of(self, run: Run) -> Launch:
+    def with_definition_of(self, run: Run) -> LaunchSettings:
         """The same with a run's own definition, which names the container as the file did then."""
         return replace(self, task_definition=run.task_definition, container=run.container or self.container)
 

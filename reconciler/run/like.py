@@ -24,7 +24,7 @@ from reconciler.run.data_versions import OldData, copy, moved, moved_text, old_d
 from reconciler.run.earlier import check_image, definition_of, first_of, pinned, placed
 from reconciler.run.fingerprint import fingerprint, recorded, run_inputs
 from reconciler.run.launch import CODE_VERSION
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.own_definition import has_own, register
 from reconciler.run.own_definition import own as own_definition
 from reconciler.run.run import Overrides, Run
@@ -191,7 +191,7 @@ def prepare(deployment: Deployment, runs: Runs, earlier: Earlier, run: Run) -> R
     return replace(run, task_definition=register(deployment.aws, spec, deployment.deploy.name), like=earlier.run.id)
 
 
-def launch_like(launch: Launch, run: Run) -> Launch:
+def launch_like(launch: LaunchSettings, run: Run) -> LaunchSettings:
     """What a run is launched with: one that repeats another with its own definition. Raises UserError."""
     if not run.like:
         return launch

@@ -21,7 +21,7 @@ from reconciler.run.cap import TOO_LITTLE, Limits, limit_text, pays, price_of, t
 from reconciler.run.retry import Again, Attempt, Event, again
 from reconciler.run.run import Run
 from reconciler.run.state import State, state_after
-from reconciler.run.verdict import Verdict, judge
+from reconciler.run.verdict import TaskEnd, judge
 
 MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
 FORGOTTEN = "ECS doesn't know this task any more: it ended over an hour ago or, with --local, with the embedded AWS"
@@ -52,7 +52,7 @@ class Seen:
     task: Mapping[str, Any] | None = None
     known_at: float = 0.0
     essential: Collection[str] = ()
-    end: Verdict | None = None
+    end: TaskEnd | None = None
 
 
 @dataclass(frozen=True)
@@ -121,13 +121,13 @@ def step(run: Run, rules: Rules, seen: Seen, now: float) -> Decision:
     return Stop(reason) if reason else Wait()
 
 
-def end_of(attempt: Attempt, seen: Seen, now: float) -> Verdict | None:
+def end_of(attempt: Attempt, seen: Seen, now: float) -> TaskEnd | None:
     """How an attempt's task ended; None while it hasn't, as far as anybody knows."""
     if seen.task is not None:
         return judge(seen.task, seen.essential) if seen.task["lastStatus"] == "STOPPED" else None
     # It may have been launched a moment ago.
     unknown = now - max(attempt.launched, seen.known_at)
-    return None if unknown < MISSING else Verdict(Event.LOST, None, FORGOTTEN)
+    return None if unknown < MISSING else TaskEnd(Event.LOST, None, FORGOTTEN)
 
 
 def to_stop(run: Run, limits: Limits, task: Mapping[str, Any] | None, now: float) -> str:

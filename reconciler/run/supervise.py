@@ -17,7 +17,7 @@ from reconciler.core.fargate import FARGATE
 from reconciler.run import step
 from reconciler.run.crew import Crew
 from reconciler.run.launch import start
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog, WorkerLogs
 from reconciler.run.outage import OUTAGE, outlast
@@ -28,7 +28,7 @@ from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import Seen, newest
 from reconciler.run.stored import Changed, Unreadable
-from reconciler.run.verdict import Verdict
+from reconciler.run.verdict import TaskEnd
 from reconciler.run.watch import LastLines, Silent, Watcher, watch_of
 from reconciler.run.workers import size_of as workers_of
 
@@ -49,7 +49,7 @@ class Screen(Watcher, Protocol):
         """An attempt has ended and another follows."""
 
 
-def log_of(aws: Aws, launch: Launch, run: Run, screen: Screen | None) -> TaskLog:
+def log_of(aws: Aws, launch: LaunchSettings, run: Run, screen: Screen | None) -> TaskLog:
     """The log of a run's newest attempt, which is shown to be launched; closed, and not said to be anywhere, where
     nobody knows where it is.
     """
@@ -96,7 +96,7 @@ class Supervisor:
         now = self.aws.clock.now()
         return step.step(run, self.rules, seen or Seen(known_at=now), now)
 
-    def start(self, launch: Launch, run: Run) -> Run:
+    def start(self, launch: LaunchSettings, run: Run) -> Run:
         """Launch the run's newest task, or find it, where that is what comes next. Waits for nothing."""
         decision = self.decide(run)
         if not isinstance(decision, step.Launch):
@@ -109,7 +109,7 @@ class Supervisor:
             return self.written(run, decision)
         return run.with_attempt(seen.end.ends(run.attempts[-1]))  # `finish` tells of its end, and records it
 
-    def finish(self, launch: Launch, run: Run, screen: Screen | None = None) -> Run:
+    def finish(self, launch: LaunchSettings, run: Run, screen: Screen | None = None) -> Run:
         """See a started run to its end, with every retry. Raises AwsError; Changed once the deploy's function decides
         about it; Interrupted from the clock.
 
@@ -121,7 +121,7 @@ class Supervisor:
             last = run.attempts[-1]
             if screen and last.event and last.task_arn and last.number != shown:
                 shown = last.number  # somebody else has seen its end
-                self._read_rest(run, LastLines(log_of(self.aws, launch, run, screen), screen, Verdict.of(last)))
+                self._read_rest(run, LastLines(log_of(self.aws, launch, run, screen), screen, TaskEnd.of(last)))
             decision = self.decide(run, seen)
             if isinstance(decision, step.Wait | step.Stop):
                 seen, shown = self._watch(launch, run, screen), last.number
@@ -170,7 +170,7 @@ class Supervisor:
             if remaining <= LOOK or current != run:
                 return current
 
-    def _launched(self, launch: Launch, decision: step.Launch) -> tuple[Run, Seen | None]:
+    def _launched(self, launch: LaunchSettings, decision: step.Launch) -> tuple[Run, Seen | None]:
         """What `launch` gives. After an outage the record says what was done; seen: None where nothing was launched."""
         again = False
 
@@ -188,7 +188,7 @@ class Supervisor:
     def _outlasted(self, ask: Callable[[], T]) -> T:
         return outlast(self.aws, ask, self.runs.say)
 
-    def launch(self, launch: Launch, decision: step.Launch) -> tuple[Run, Seen]:
+    def launch(self, launch: LaunchSettings, decision: step.Launch) -> tuple[Run, Seen]:
         """Launch what is to be launched. Raises AwsError, ReconcilerError."""
         if decision.following and not self.again:
             raise ReconcilerError(
@@ -227,7 +227,7 @@ class Supervisor:
         """What the run's tasks have cost so far, in US dollars; None where that isn't known."""
         return step.spent(run, self.rules.limits.region, self.aws.clock.now())
 
-    def _watch(self, launch: Launch, run: Run, screen: Screen | None) -> Seen:
+    def _watch(self, launch: LaunchSettings, run: Run, screen: Screen | None) -> Seen:
         """Watch the newest attempt to its end, and take its deadline away."""
         attempt, log = run.attempts[-1], log_of(self.aws, launch, run, screen)
         watcher = screen or Silent()
@@ -250,7 +250,7 @@ class Supervisor:
         self._read_rest(run, LastLines(log, watcher, end, stopped_at=watch.stopped_at, alive=watch.alive))
         return Seen(end=end)
 
-    def _aim(self, launch: Launch, run: Run) -> Callable[[Mapping[str, Any]], None]:
+    def _aim(self, launch: LaunchSettings, run: Run) -> Callable[[Mapping[str, Any]], None]:
         """What makes the deadline of a task that waited for its instance an earlier one, once its program runs."""
         deadline, late = launch.deadline, run.attempts[-1].provider not in FARGATE
 
@@ -263,12 +263,12 @@ class Supervisor:
 
         return aim
 
-    def _crew(self, launch: Launch, run: Run, watcher: Watcher, log: TaskLog) -> Crew:
+    def _crew(self, launch: LaunchSettings, run: Run, watcher: Watcher, log: TaskLog) -> Crew:
         logs = WorkerLogs(self.aws, log.group, log.prefix, watcher.line)
         now = self.aws.clock.now
         return Crew(self.aws, launch.of_workers, run, launch.given(run), now, watcher.trouble, logs.read)
 
-    def _keep(self, run: Run, end: Verdict) -> None:
+    def _keep(self, run: Run, end: TaskEnd) -> None:
         """Write down how its newest attempt ended, before anything is waited for: ECS forgets it."""
         attempt = end.ends(run.attempts[-1])
         run = replace(run.with_attempt(attempt), exit_code=end.exit_code, reason=end.reason)

@@ -16,7 +16,7 @@ KILLED = (137, 143)  # SIGKILL, SIGTERM: what ECS does to the containers that ar
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TaskEnd:
     """How a task ended. exit_code: that of its program's container; None when ECS doesn't say, which is a failure.
     started, stopped: seconds since the epoch. image: the digest of its image, empty where ECS doesn't say.
     """
@@ -31,7 +31,7 @@ class Verdict:
     image: str = ""
 
     @classmethod
-    def of(cls, attempt: Attempt) -> Verdict:
+    def of(cls, attempt: Attempt) -> TaskEnd:
         """How an attempt ended, by its record."""
         return cls(
             attempt.event or Event.LOST,
@@ -55,7 +55,7 @@ class Verdict:
         )
 
 
-def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> Verdict:
+def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> TaskEnd:
     """The verdict on a stopped task as DescribeTasks shows it. essential: names; all containers are where there is none
     of these.
     """
@@ -70,7 +70,7 @@ def judge(task: Mapping[str, Any], essential: Collection[str] = ()) -> Verdict:
         event, reasons = Event.INTERRUPTION, [cause]  # of what it ran on, so that it is tried again
     if OVERDUE in why and event is not Event.MAX_COST and exit_code is None and not task.get("startedAt"):
         reasons.append(NOT_BEGUN)
-    return Verdict(
+    return TaskEnd(
         event=event,
         exit_code=exit_code,
         reason="; ".join(dict.fromkeys(reason for reason in reasons if reason)),

@@ -22,7 +22,7 @@ from reconciler.run.retry import Attempt
 from reconciler.run.run import Run
 from reconciler.run.run_task import program_of
 from reconciler.run.step import Seen, end_of
-from reconciler.run.verdict import Verdict
+from reconciler.run.verdict import TaskEnd
 
 POLL = 0.1  # seconds between looks while something changes, growing to
 SLOW = 0.4
@@ -107,13 +107,13 @@ class Watch:
     container: str
     to_stop: Callable[[Mapping[str, Any], float], str] = lambda task, now: ""
     check: Callable[[Mapping[str, Any]], object] = lambda task: None
-    on_end: Callable[[Verdict], object] = lambda end: None
+    on_end: Callable[[TaskEnd], object] = lambda end: None
     tend: Callable[[Mapping[str, Any]], object] = lambda task: None
     # By our clock: when it was last seen running, and then had stopped; 0 where it had stopped before anybody looked.
     alive: float = field(default=0.0, init=False)
     stopped_at: float = field(default=0.0, init=False)
 
-    def follow(self) -> Verdict:
+    def follow(self) -> TaskEnd:
         """Watch to the end. Its last lines may be still to come. Raises AwsError; what `check` and `on_end` raise;
         Interrupted from the clock.
         """
@@ -181,7 +181,7 @@ class LastLines:
 
     log: TaskLog
     watcher: Watcher
-    end: Verdict
+    end: TaskEnd
     explains: Callable[[Sequence[str]], bool] | None = None
     stopped_at: float = 0.0
     alive: float = 0.0

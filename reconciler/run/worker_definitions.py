@@ -24,7 +24,7 @@ from reconciler.core.workers import (
 from reconciler.kinds import TaskDefinition, TaskDefinitionSpec
 from reconciler.run.certificate import DAYS, new_certificate
 from reconciler.run.crew import WORKERS_TAG
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.own_definition import own, register
 from reconciler.run.run import Run
 from reconciler.run.workers import Size, scheduler_command
@@ -33,7 +33,7 @@ NO_PAUSE = {"DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False", "DASK_LOGGING__D
 DASK = ("python", "-m", "dask")
 
 
-def prepare(aws: Aws, launch: Launch, run: Run, size: Size) -> Run:
+def prepare(aws: Aws, launch: LaunchSettings, run: Run, size: Size) -> Run:
     """Make what a run with workers needs: its certificate as a secret, and definitions of its own, since a secret is
     named nowhere else. Returns the run with its definition. To do it again does no harm. Raises AwsError,
     ReconcilerError.
@@ -69,7 +69,7 @@ def put_certificate(aws: Aws, deploy: str, run: Run) -> str:
 
 
 def definitions(
-    spec: TaskDefinitionSpec, launch: Launch, run: Run, size: Size, secret: str
+    spec: TaskDefinitionSpec, launch: LaunchSettings, run: Run, size: Size, secret: str
 ) -> tuple[TaskDefinitionSpec, TaskDefinitionSpec]:
     """What a run's workers are launched with, and what its program is, with the scheduler beside it. Pure.
 

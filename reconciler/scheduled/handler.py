@@ -30,8 +30,8 @@ from reconciler.run.stored import TRIES, Changed, overrides_from
 from reconciler.run.workers import size_of
 from reconciler.scheduled import workers
 from reconciler.scheduled.aws import find
+from reconciler.scheduled.function_launch import with_task
 from reconciler.scheduled.later import look_no_more, look_now_and_then
-from reconciler.scheduled.launch import with_task
 from reconciler.scheduled.record import put_first, records
 from reconciler.scheduled.see import ours, see_through, sized, tend
 from reconciler.scheduled.tell import tell

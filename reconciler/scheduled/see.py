@@ -16,8 +16,8 @@ from reconciler.run.step import End, Launch, Retry, Rules, Seen, Stop, newest, s
 from reconciler.run.workers import size_of
 from reconciler.scheduled import workers
 from reconciler.scheduled.aws import call
+from reconciler.scheduled.function_launch import keep_deadline, launch, limits_of, stop_unseen
 from reconciler.scheduled.later import call_at
-from reconciler.scheduled.launch import keep_deadline, launch, limits_of, stop_unseen
 from reconciler.scheduled.record import records
 
 SHORT = 60.0  # seconds that are slept; for a longer pause Scheduler, exact to a minute, calls the function again

@@ -12,7 +12,7 @@ from reconciler.core.function_settings import GROUP, Watched
 from reconciler.core.text import line
 from reconciler.run.crew import Crew, Where, end_of_run
 from reconciler.run.run import Overrides, Run
-from reconciler.run.verdict import Verdict
+from reconciler.run.verdict import TaskEnd
 from reconciler.run.workers import address_of, size_of
 from reconciler.scheduled import aws
 from reconciler.scheduled.aws import find
@@ -36,7 +36,7 @@ def tend(watched: Watched, run: Run, overrides: Overrides | None) -> bool:
         time.sleep(PAUSE)
 
 
-def ended(watched: Watched, run: Run, end: Verdict, overrides: Overrides | None) -> Verdict:
+def ended(watched: Watched, run: Run, end: TaskEnd, overrides: Overrides | None) -> TaskEnd:
     """Stop them, since the task of a run's newest attempt has ended so. Returns that with how the lost ones ended."""
     return _crew(watched, run, overrides).ended(end) if size_of(run) else end
 

@@ -14,7 +14,7 @@ from reconciler.run.crew import LOOK, PAUSE, WORKERS_TAG, Crew, Where, code_of, 
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides
 from reconciler.run.stored import Store
-from reconciler.run.verdict import Verdict
+from reconciler.run.verdict import TaskEnd
 from reconciler.run.workers import GRACE, launches_of
 from reconciler.scheduled import aws as scheduled
 from tests.run.test_workers import ID, NOW, WORKERS, run
@@ -192,7 +192,7 @@ def test_a_scheduler_that_has_ended_gets_no_workers() -> None:
     clock[0] += GRACE + LOOK
     shut_down = {"name": "scheduler", "lastStatus": "STOPPED", "exitCode": 0}
     assert not mine.tend(PROGRAM | {"containers": [*PROGRAM["containers"], shut_down]})
-    end = mine.ended(Verdict(Event.ERROR, 1, "x"))
+    end = mine.ended(TaskEnd(Event.ERROR, 1, "x"))
     assert (len(ecs.asked), mine.losses, end.reason) == (2, {}, "x")
 
 
@@ -206,7 +206,7 @@ def test_what_a_run_may_have_waited_for_is_told(event: Event, told: bool) -> Non
     ecs.tasks["arn/2"] |= {"lastStatus": "STOPPED", "stoppedReason": "OutOfMemoryError: killed", "memory": "4096"}
     clock[0] += LOOK
     mine.tend(PROGRAM)
-    assert mine.ended(Verdict(event, 1, "x")).reason == "x" + (
+    assert mine.ended(TaskEnd(event, 1, "x")).reason == "x" + (
         "; worker 2 was out of memory (4096 MiB)" if told else ""
     )
 

@@ -14,7 +14,7 @@ from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ObjectSpec, TaskDefinitionSpec
 from reconciler.run.fingerprint import fingerprint, run_inputs
 from reconciler.run.launch import new_run
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.overrides import parse
 from reconciler.run.run import Overrides
 from reconciler.run.run_record import Runs
@@ -147,7 +147,7 @@ def test_overrides_that_make_no_sense(env: list[str], cpu: str, memory: str, mes
 
 
 def test_two_runs_within_a_second_have_two_ids() -> None:
-    runs, launch = Runs(None, "b"), Launch("d", "c", "arn", "main", (), "", True, "g", "p", {})  # type: ignore[arg-type]
+    runs, launch = Runs(None, "b"), LaunchSettings("d", "c", "arn", "main", (), "", True, "g", "p", {})  # type: ignore[arg-type]
     ids = [""]
     for _ in range(3):
         ids.append(new_run(runs, launch, BASE, {}, 0.0, previous=ids[-1]).id)
@@ -157,7 +157,7 @@ def test_two_runs_within_a_second_have_two_ids() -> None:
 
 
 def test_runs_beside_each_other_have_two_ids_though_their_fingerprints_begin_alike() -> None:
-    runs, launch = Runs(None, "b"), Launch("d", "c", "arn", "main", (), "", True, "g", "p", {})  # type: ignore[arg-type]
+    runs, launch = Runs(None, "b"), LaunchSettings("d", "c", "arn", "main", (), "", True, "g", "p", {})  # type: ignore[arg-type]
     first, other = f"19700101-000000-{BASE[:8]}", BASE[:8] + "0" * 56
     for taken, previous, expected in (
         ({first: other}, "", f"{first}-2"),

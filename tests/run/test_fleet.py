@@ -17,7 +17,7 @@ from reconciler.run.cap import Limits
 from reconciler.run.catalog import Catalog
 from reconciler.run.fleet import Fleet
 from reconciler.run.launch import new_run
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.outage import OUTAGE
 from reconciler.run.retry import Event
 from reconciler.run.run import Run
@@ -53,7 +53,7 @@ def test_each_task_is_stopped_at_its_deadline(embedded_aws: EmbeddedAws) -> None
     aws, bucket = Aws(REGION, session=embedded_aws.session, endpoint_url=embedded_aws.endpoint_url), unique("bucket")
     aws.call("s3", "CreateBucket", Bucket=bucket)
     family = embedded_aws.register(embedded_aws.container(embedded_aws.python_image(SLEEPS)))
-    launch = Launch(
+    launch = LaunchSettings(
         deploy="tests", cluster=embedded_aws.cluster(), task_definition=family, container="main",
         subnets=(embedded_aws.subnet(),), security_group=aws.call(
             "ec2", "CreateSecurityGroup", GroupName=unique("group"), Description="of a test"

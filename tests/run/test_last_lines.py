@@ -14,7 +14,7 @@ from reconciler.core.errors import Denied, Interrupted, Unreachable
 from reconciler.run.last_lines import LATEST, NEAR, QUIET, SENT, LogEnd, StreamStatus, Unread, unread_lines, wait_until
 from reconciler.run.logs import TaskLog
 from reconciler.run.retry import Event
-from reconciler.run.verdict import Verdict
+from reconciler.run.verdict import TaskEnd
 from reconciler.run.watch import LastLines
 
 NOW = 1_000_000.0
@@ -203,7 +203,7 @@ def last_lines(
         cloud.time = ended - 0.2
         log.read(shown.line)
     cloud.time = max(cloud.time, stopped)
-    end = Verdict(Event.ERROR if code else Event.SUCCESS, code, "", started=ended - 60, stopped=ended)
+    end = TaskEnd(Event.ERROR if code else Event.SUCCESS, code, "", started=ended - 60, stopped=ended)
     explains = (says_why or (lambda lines: "why" in lines[-1:])) if code else None
     seen = {"stopped_at": cloud.time, "alive": ended - 0.2} if live else {}
     began = cloud.time
@@ -290,7 +290,7 @@ def test_a_clock_that_is_behind_or_ahead() -> None:
         cloud, shown = Cloud(lines, NOW, LONG_AGO), Shown()
         log: Any = TaskLog(cloud, "group", "ecs", "arn/task")  # type: ignore[arg-type]
         log.follow(["main"])
-        end = Verdict(Event.ERROR, 1, "", started=NOW + ahead - 60, stopped=NOW + ahead)
+        end = TaskEnd(Event.ERROR, 1, "", started=NOW + ahead - 60, stopped=NOW + ahead)
         LastLines(log, shown, end, lambda lines: "why" in lines, stopped_at=NOW, alive=NOW - 0.2).read()
         assert shown.lines == [line.text for line in lines]
 

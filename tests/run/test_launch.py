@@ -26,7 +26,7 @@ from reconciler.local.parameter_expiry import is_over
 from reconciler.run.cap import SLACK, Limits
 from reconciler.run.deadline import Deadline
 from reconciler.run.launch import NO_DEADLINE, new_run, prepared, start
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.left_certificates import delete_left
 from reconciler.run.like import launch_like
 from reconciler.run.own_definition import has_own
@@ -61,7 +61,7 @@ class Launcher:
         self.aws.call("s3", "CreateBucket", Bucket=bucket)
         self.runs = Runs(self.aws, bucket, self.notes.append)
         group = self.aws.call("ec2", "CreateSecurityGroup", GroupName=unique("group"), Description="of a test")
-        self.launch = Launch(
+        self.launch = LaunchSettings(
             deploy="tests", cluster=embedded.cluster(),
             task_definition=embedded.register(embedded.container(embedded.python_image(program))),
             container="main", subnets=(embedded.subnet(),), security_group=group["GroupId"], public_ip=True,
@@ -489,7 +489,7 @@ def test_a_family_of_somebody_else_gets_no_definition_of_a_run(embedded_aws: Emb
 def test_which_definition_is_a_runs_own(recorded: str, expected: bool) -> None:
     """A record may say anything: `3` would be the newest of a family that is called so."""
     deploys = "arn:aws:ecs:us-east-1:123456789012:task-definition/tiny:7"
-    launch = Launch("tiny", "tiny", deploys, "main", (), "sg", True, "/tests", "run", {})
+    launch = LaunchSettings("tiny", "tiny", deploys, "main", (), "sg", True, "/tests", "run", {})
     run = a_run(task_definition=recorded, like="20260101-000000-aaaaaaaa")
     assert has_own(run, deploys) is expected
     if expected:

@@ -15,7 +15,7 @@ from reconciler.run.deadline import Deadline
 from reconciler.run.fleet import Fleet
 from reconciler.run.follow import Follower
 from reconciler.run.hand_over import Function
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.outage import OUTAGE, outlast
 from reconciler.run.retry import Event
 from reconciler.run.run import Run
@@ -26,7 +26,7 @@ from tests.run.test_hand_over import FIRST, ID, TASK, Bucket, Quiet, kept, run, 
 
 LIMITS = Limits(3600, None, "us-east-1")
 RULES = Rules(("FARGATE",), Retry(0, 0, 0, (), 0.0, None, None), LIMITS)
-LAUNCH = Launch(
+LAUNCH = LaunchSettings(
     deploy="tiny", cluster="c", task_definition="arn:aws:ecs:us-east-1:123456789012:task-definition/f:1",
     container="main", subnets=("s",), security_group="g", public_ip=True, log_group="g", log_prefix="p",
     environment={}, deadline=Deadline("tiny", "c", "role", LIMITS),

@@ -42,7 +42,7 @@ from reconciler.run.step import (
     why_unaccounted,
 )
 from reconciler.run.stop_schedule import stop_schedule
-from reconciler.run.verdict import OVERDUE, TOO_DEAR, Verdict
+from reconciler.run.verdict import OVERDUE, TOO_DEAR, TaskEnd
 
 ID, REGION = "20260101-000000-aaaaaaaa", "us-east-1"
 NOW = 10_000.0
@@ -97,7 +97,7 @@ def saw(task_shown: Mapping[str, Any] | None, known: float = NOW) -> Seen:
 
 SPOT = replace(FAILED, event=Event.INTERRUPTION, exit_code=143)
 GOOD = replace(FAILED, event=Event.SUCCESS, exit_code=0, reason="")
-NO_ROOM = Verdict(Event.NO_CAPACITY, None, "RESOURCE:CPU")
+NO_ROOM = TaskEnd(Event.NO_CAPACITY, None, "RESOURCE:CPU")
 REFUSED = replace(NONE, event=Event.NO_CAPACITY, reason="RESOURCE:CPU")
 LOST = replace(UNDER_WAY, event=Event.LOST, reason=FORGOTTEN)
 UNPLACED = replace(UNDER_WAY, event=Event.NO_CAPACITY, reason=f"{OVERDUE}; {NOT_BEGUN}", started=None, stopped=9_950.0)
@@ -155,9 +155,9 @@ TABLE: list[tuple[str, Run, Seen, Any]] = [
               cost=(COST or 0.0) * 950 / 940))),
     ("no room", run(NONE), Seen(end=NO_ROOM),
      Retry(run(REFUSED), 9_000.0, Again("FARGATE", 0.0, "no capacity on FARGATE_SPOT"))),
-    ("refused", run(NONE), Seen(end=Verdict(Event.NOT_STARTED, None, "no")),
+    ("refused", run(NONE), Seen(end=TaskEnd(Event.NOT_STARTED, None, "no")),
      End(over(State.FAILED, replace(NONE, event=Event.NOT_STARTED, reason="no"), "no", cost=0.0))),
-    ("seen by who watched it", run(UNDER_WAY), Seen(end=Verdict(Event.ERROR, 1, "it failed", "", 9_010.0, 9_950.0)),
+    ("seen by who watched it", run(UNDER_WAY), Seen(end=TaskEnd(Event.ERROR, 1, "it failed", "", 9_010.0, 9_950.0)),
      Retry(run(FAILED), 10_050.0, AGAIN)),
     # Between two attempts, by the record.
     ("in the pause", run(FAILED), Seen(known_at=NOW), Retry(run(FAILED), 10_050.0, AGAIN)),
@@ -237,7 +237,7 @@ COSTS: list[tuple[str, Run, Rules, Seen, Any]] = [
      Launch(run(replace(NONE, launched=NOW), state=State.LAUNCHING), recorded=False)),
     ("not even the first is", run(state=State.LAUNCHING), capped(159), Seen(),
      dear(UNPAID, f"{TOO_LITTLE}; stopped at your limit of $0.000545 after 0 s", cost=0.0)),
-    ("found out at its launch", run(FAILED, SECOND), capped(2_000), Seen(end=Verdict(Event.MAX_COST, None, TOO_LITTLE)),
+    ("found out at its launch", run(FAILED, SECOND), capped(2_000), Seen(end=TaskEnd(Event.MAX_COST, None, TOO_LITTLE)),
      End(replace(over(State.FAILED, FAILED, f"{TOO_LITTLE}; stopped at your limit of $0.006857 after 16 min"),
                  attempts=(FAILED, NEXT_UNPAID), exit_code=None))),
 ]  # fmt: skip

@@ -28,7 +28,7 @@ from reconciler.run import job
 from reconciler.run.cap import Limits
 from reconciler.run.fingerprint import fingerprint
 from reconciler.run.fleet import RATE
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.run import Overrides
 from reconciler.run.run_record import Runs
 from reconciler.run.step import Rules
@@ -41,7 +41,7 @@ PARALLEL = 30
 # and while it is printed, besides.
 HELD, EVER, PRINTED = 4_500, 8_000, 1_000
 ARN = "arn:aws:ecs:us-east-1:123456789012:"
-LAUNCH = Launch(
+LAUNCH = LaunchSettings(
     deploy="tiny", cluster="tiny", task_definition=f"{ARN}task-definition/tiny:1", container="main", subnets=("s",),
     security_group="g", public_ip=True, log_group="/ecs/tiny", log_prefix="run", environment={},
 )  # fmt: skip

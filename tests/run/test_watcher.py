@@ -15,7 +15,7 @@ from reconciler.core.run_paths import record_key
 from reconciler.run.scheduled_record import new_run
 from reconciler.run.step import LAUNCHED_BEFORE
 from reconciler.run.stored import Unreadable, from_json
-from reconciler.scheduled import launch
+from reconciler.scheduled import function_launch
 from reconciler.scheduled.record import put_first
 from tests.run.by_hand import Clock, Function, by_hand, deadlines
 from tests.run.conftest import BUCKET, Lane, records
@@ -113,7 +113,7 @@ def test_a_launch_that_ecs_has_forgotten_is_given_up(
     lane: Lane, function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped at RunTask; the task ended, ECS forgot it; it is asked for again, just so or with something else."""
-    monkeypatch.setattr(launch, "time", Clock(lambda seconds: None, later=7200.0))
+    monkeypatch.setattr(function_launch, "time", Clock(lambda seconds: None, later=7200.0))
     subnet_id, *_ = (subnet["SubnetId"] for subnet in lane.client("ec2").describe_subnets()["Subnets"])
     for when, subnets in (
         ("2026-05-06T07:08:09Z", os.environ["SUBNETS"]),
@@ -189,13 +189,13 @@ def test_stopped_while_its_launch_is_tried_again(
 ) -> None:
     def stop(seconds: float) -> None:
         assert lane.run("stop", "--local").code == 0
-        monkeypatch.setattr(launch, "PAUSE", 0.0)
+        monkeypatch.setattr(function_launch, "PAUSE", 0.0)
 
     # No subnet of that name: ECS refuses the launch.
     monkeypatch.setenv("SUBNETS", '["subnet-00000000"]')
     count = len(lane.tasks())
     with monkeypatch.context() as patched:
-        patched.setattr(launch, "time", Clock(stop))
+        patched.setattr(function_launch, "time", Clock(stop))
         function.due("2026-02-03T04:05:06Z")
     assert len(lane.tasks()) == count
     (told,) = ears.sns()

@@ -17,7 +17,7 @@ from reconciler.core.prices import hourly
 from reconciler.core.workers import CERTIFICATES, PORTS, mark_of, number_of, port_of
 from reconciler.kinds import TaskDefinitionSpec
 from reconciler.run.cap import Limits, price_of
-from reconciler.run.launch_settings import Launch
+from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.retry import LOST_SCHEDULER, Attempt, Event, again
 from reconciler.run.run import Overrides, Run
 from reconciler.run.state import State
@@ -255,7 +255,7 @@ def test_a_lost_scheduler_is_tried_again(scheduler: dict[str, Any], main: int, e
 def test_one_that_computes_is_killed_soon_whatever_the_program_may_take() -> None:
     """It has nothing to save, and would compute for all of the program's stop timeout."""
     place = "arn:aws:ecs:us-east-1:123456789012:task-definition/tiny:1"
-    launch = Launch("tiny", "tiny", place, "main", (), "sg", True, "/tests", "run", {})
+    launch = LaunchSettings("tiny", "tiny", place, "main", (), "sg", True, "/tests", "run", {})
     main = Container(name="main", image="x", stop_timeout=120)
     spec = TaskDefinitionSpec(name="tiny", cpu=256, memory=512, containers=(main,))
     theirs, ours = definitions(spec, launch, run(WORKERS), Size(2, 1024, 4096), "secret")

@@ -23,8 +23,7 @@ from reconciler.run.scheduled_record import scheduled_id
 from reconciler.run.state import State
 from reconciler.run.stopping import stop_run
 from reconciler.run.stored import Store, from_json
-from reconciler.scheduled import aws, handler, record, see, why
-from reconciler.scheduled import launch as launching
+from reconciler.scheduled import aws, function_launch, handler, record, see, why
 from reconciler.scheduled.handler import handle, place_of
 from tests.scheduled.test_races import BUCKET, FIRST, ID, NOTHING, Aws, run
 from tests.scheduled.test_tasks import settings
@@ -161,7 +160,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[[Case], World]:
     def made(case: Case) -> World:
         fake = World(case)
         monkeypatch.setattr(aws, "_client", lambda service: fake)
-        for module in (handler, see, launching, why):
+        for module in (handler, see, function_launch, why):
             monkeypatch.setattr(module, "time", fake)
         for name, value in {**fake.watched.variables(), GROUP: "sg-1"}.items():
             monkeypatch.setenv(name, value)

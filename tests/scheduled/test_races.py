@@ -26,8 +26,7 @@ from reconciler.run.scheduled_record import scheduled_id
 from reconciler.run.state import State
 from reconciler.run.stored import from_json, to_json
 from reconciler.run.webhook_request import TRIES, NotSent, TryAgain
-from reconciler.scheduled import aws, record, see
-from reconciler.scheduled import launch as launching
+from reconciler.scheduled import aws, function_launch, record, see
 from reconciler.scheduled import tell as telling_of
 from reconciler.scheduled import workers as of_workers
 from reconciler.scheduled.handler import handle
@@ -289,7 +288,7 @@ def test_a_definition_of_another_family_is_not_launched(
     make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = make(retries=0)
-    monkeypatch.setattr(launching, "time", Time())
+    monkeypatch.setattr(function_launch, "time", Time())
     other = "arn:aws:ecs:us-east-1:123456789012:task-definition/other:7"
     fake.write(replace(run(fake.watched), task_definition=other))
     start()
@@ -342,7 +341,7 @@ def test_a_refused_launch_is_tried_again_whatever_the_schedule_says_of_its_runs(
     make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, refused: int
 ) -> None:
     fake, clock = make(retries=0), Time()
-    monkeypatch.setattr(launching, "time", clock)
+    monkeypatch.setattr(function_launch, "time", clock)
     fake.write(run(fake.watched))
     times = iter(range(refused))
 
@@ -440,7 +439,7 @@ def test_a_late_launch_has_all_of_its_time(
 ) -> None:
     """Whenever it was recorded, and however long its launch was refused: its deadline counts from the launch."""
     fake, clock, name = make(max_duration=60), Time(), f"tiny.{ID}-1"
-    monkeypatch.setattr(launching, "time", clock)
+    monkeypatch.setattr(function_launch, "time", clock)
     began = time.time()
     recorded = replace(FIRST, launched=began if late == "tried again and again" else began - 5000)
     fake.write(run(fake.watched, attempts=(recorded,)))
@@ -490,7 +489,7 @@ def test_a_task_that_was_launched_without_an_answer_is_accounted_for(
         itertools.count(1),
         itertools.chain(errors, itertools.repeat(errors[-1])),
     )
-    monkeypatch.setattr(launching, "time", Time())
+    monkeypatch.setattr(function_launch, "time", Time())
     fake.write(run(fake.watched))
     run_task, list_tasks = fake._run_task, fake._list_tasks
 

@@ -25,7 +25,7 @@ from reconciler.run.state import State
 from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, Seen, accounts_for, given_up, newest, why_unaccounted
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 from reconciler.run.stored import TRIES, Changed
-from reconciler.run.verdict import Verdict
+from reconciler.run.verdict import TaskEnd
 from reconciler.run.workers import size_of
 from reconciler.scheduled.aws import call, find, is_unclear, there
 from reconciler.scheduled.record import records
@@ -57,7 +57,7 @@ def launch(watched: Watched, run: Run, overrides: Overrides) -> tuple[Run, Seen]
         task, why = _launched(watched, run, overrides)
     except NotLaunched as error:
         _no_deadline(watched, attempt)
-        return run, Seen(end=Verdict(Event.NOT_STARTED, None, str(error)))
+        return run, Seen(end=TaskEnd(Event.NOT_STARTED, None, str(error)))
     except Stopped as stopped:
         _no_deadline(watched, attempt)
         return stopped.run, Seen()
@@ -69,13 +69,13 @@ def launch(watched: Watched, run: Run, overrides: Overrides) -> tuple[Run, Seen]
         if run.state.over or run.unattended != unattended:
             return run, Seen()
         if not pays(run, limits_of(watched)):
-            return run, Seen(end=Verdict(Event.MAX_COST, None, TOO_LITTLE))
+            return run, Seen(end=TaskEnd(Event.MAX_COST, None, TOO_LITTLE))
         run = store.with_checkpoint(run) if watched.checkpoint else run
         store.put(run)
         return launch(watched, run, overrides)
     if task is None:
         _no_deadline(watched, attempt)
-        return run, Seen(end=Verdict(Event.NO_CAPACITY, None, why))
+        return run, Seen(end=TaskEnd(Event.NO_CAPACITY, None, why))
     run = with_task(watched, run.with_attempt(counted(attempt, task)), task)
     if watched.limited:
         find("scheduler", "UpdateSchedule", **_deadline(watched, run, run.task_arn))
