@@ -221,6 +221,10 @@ def _fields(line: str, separator: str) -> list[str]:
 
 
 def _separator(line: str) -> str:
+    other = max(";\t|", key=line.count)
+    # Commas between digits, where there are other marks enough for a row of bars, are decimal ones.
+    if line.count(other) >= len(REQUIRED) - 1 and len(re.findall(r"\d,(?=\d)", line)) == line.count(","):
+        return other
     return max(",;\t|", key=line.count)
 
 
@@ -441,6 +445,6 @@ def _rest(rows: list[list[str]], at: int, width: int, number: int) -> tuple[str,
 
 def _float(text: str) -> float:
     try:
-        return float(text)
+        return float(text.replace(",", ".", 1))  # a decimal comma
     except ValueError:
         return float("nan")

@@ -255,6 +255,8 @@ READ: dict[str, Content] = {
     "excel-sep-line": "sep=;\r\n" + timed(ISO).replace(",", ";").replace("\n", "\r\n"),
     "european": csv("Datum Zeit;Open;High;Low;Close;Volume".replace("Datum Zeit", "Date"), lambda b:
                     f"{b.at:%d.%m.%Y %H:%M};{de(b.o)};{de(b.h)};{de(b.l)};{de(b.c)};{de(b.v)}"),
+    "european-without-header": "".join(f"{b.at:%d.%m.%Y %H:%M};" + ";".join(
+        de(x, False) for x in (b.o, b.h, b.l, b.c, b.v)) + "\n" for b in BARS),
     "european-without-thousands": csv("Date;Time;Open;High;Low;Close;Volume", lambda b:
                                       f"{b.at:%d.%m.%Y;%H:%M};"
                                       + ";".join(de(x, False) for x in (b.o, b.h, b.l, b.c, b.v))),
