@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from reconciler.core.errors import Unreachable
@@ -30,3 +32,9 @@ def _as_answers(call: tuple[str, str], value: Any) -> Any:
         answer.call = call
         return answer
     return [_as_answers(call, part) for part in value] if isinstance(value, list) else value
+
+
+def answered_at(answer: Mapping[str, Any]) -> float | None:
+    """AWS's time at an answer, in seconds since the epoch; None where it doesn't say."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date).timestamp() if date else None

@@ -18,9 +18,9 @@ import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from reconciler.aws.answer import answered_at
 from reconciler.aws.calls import AlreadyThere, Aws
 from reconciler.core.errors import Locked, ReconcilerError
 from reconciler.engine.lock_holder import TTL, Holder, read_holder, this_process
@@ -258,8 +258,8 @@ def _drop(aws: Aws, deploy: str, number: int) -> None:
 def _read(aws: Aws, deploy: str) -> tuple[list[Slot], float]:
     """(the chain in order, AWS's time)."""
     chain: list[Slot] = []
-    date = ""
+    at: float | None = None
     for answer in aws.answers("ssm", "GetParametersByPath", Path=f"/reconciler/{deploy}/lock"):
         chain += [Slot(int(p["Name"].rpartition("/")[2]), read_holder(p)) for p in answer["Parameters"]]
-        date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
-    return sorted(chain), parsedate_to_datetime(date).timestamp() if date else aws.clock.now()
+        at = answered_at(answer)
+    return sorted(chain), aws.clock.now() if at is None else at

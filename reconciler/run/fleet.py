@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Unreachable
@@ -31,7 +31,7 @@ from reconciler.run.stopping import stop_run
 from reconciler.run.stored import Changed
 from reconciler.run.supervise import LOOK, Supervisor
 from reconciler.run.verdict import TaskEnd
-from reconciler.run.watch import AT_ONCE, LastLines, Watcher, describe
+from reconciler.run.watch import AT_ONCE, Described, LastLines, Watcher, describe
 
 T = TypeVar("T")
 TICK = 0.5  # seconds between looks
@@ -207,15 +207,15 @@ class Fleet:
 
     def _look(self) -> None:
         """Look at all tasks under way, and take those that have stopped."""
-        tasks = {task["taskArn"]: task for task in self._describe()}
+        tasks = {task["taskArn"]: (task, described.at) for described in self._describe() for task in described.tasks}
         ends = []
         for run in list(self.active.values()):
-            task, seen = tasks.get(run.task_arn), replace(self._seen[run.id], task=None)
+            (task, at), seen = tasks.get(run.task_arn, (None, None)), replace(self._seen[run.id], task=None)
             if task is not None:
                 self.launch.place.check(task, run.attempts[-1])
                 program = program_of(task, run.container or self.launch.container)
                 seen = Seen(task, self.aws.clock.now(), (program,))
-            self._seen[run.id], decision = seen, self.seer.decide(run, seen)
+            self._seen[run.id], decision = seen, self.seer.decide(run, seen, at)
             if isinstance(decision, step.Stop):
                 request = {"task": task_id(run.task_arn), "reason": decision.reason}
                 with contextlib.suppress(Unreachable):  # the next look says it
@@ -228,7 +228,7 @@ class Fleet:
             self.aws.each(lambda pair: self._outlasted(lambda: remove(pair[0].attempts[-1])), ends)
         self._go_on(ends)
 
-    def _describe(self) -> list[Mapping[str, Any]]:
+    def _describe(self) -> list[Described]:
         arns = [run.task_arn for run in self.active.values()]
         batches = [arns[first : first + AT_ONCE] for first in range(0, len(arns), AT_ONCE)]
         messages: list[str] = []
@@ -238,8 +238,7 @@ class Fleet:
                 messages.append(text)
                 self.screen.trouble(text)
 
-        answers = self.aws.each(lambda batch: describe(self.aws, self.launch.cluster, batch, trouble), batches)
-        return [task for tasks in answers for task in tasks]
+        return self.aws.each(lambda batch: describe(self.aws, self.launch.cluster, batch, trouble), batches)
 
     def last_lines(self, run: Run, watcher: Watcher, explains: Callable[[Sequence[str]], bool]) -> list[str]:
         """The last lines of a run that failed, once they are there. Each wait ends at a time that is counted from the

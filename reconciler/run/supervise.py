@@ -89,11 +89,13 @@ class Supervisor:
     again: bool = True
     end_workers: Callable[[Run], None] = lambda run: None
 
-    def decide(self, run: Run, seen: Seen | None = None) -> step.Decision:
-        """What is next. seen: None where ECS wasn't asked. Raises Changed where the deploy's function decides that."""
+    def decide(self, run: Run, seen: Seen | None = None, at: float | None = None) -> step.Decision:
+        """What is next. seen: None where ECS wasn't asked; at: AWS's time, where it described the task. Raises Changed
+        where the deploy's function decides that.
+        """
         if run.unattended and not run.state.over:
             raise Changed(run.id)
-        now = self.aws.clock.now()
+        now = self.aws.clock.now() if at is None else at
         return step.step(run, self.rules, seen or Seen(known_at=now), now)
 
     def start(self, launch: LaunchSettings, run: Run) -> Run:

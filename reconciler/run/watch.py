@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from reconciler.aws.answer import answered_at
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied, Interrupted, Unreachable
 from reconciler.core.run_paths import task_id
@@ -75,11 +76,19 @@ class Silent:
         """Ignore that this wait was interrupted."""
 
 
-def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str], None]) -> list[Mapping[str, Any]]:
+class Described(NamedTuple):
+    """Tasks as ECS describes them. at: AWS's time then, in seconds since the epoch; ours where it doesn't say."""
+
+    tasks: Sequence[Mapping[str, Any]]
+    at: float
+
+
+def describe(aws: Aws, cluster: str, arns: Sequence[str], trouble: Callable[[str], None]) -> Described:
     """Those of these tasks, at most a hundred, that ECS knows. Waits while AWS can't be reached. Raises AwsError."""
     tasks = [task_id(arn) for arn in arns]
     answer = outlast(aws, lambda: aws.find("ecs", "DescribeTasks", cluster=cluster, tasks=tasks), trouble)
-    return list((answer or {}).get("tasks") or ())
+    answer = answer or {}
+    return Described(answer.get("tasks") or (), answered_at(answer) or aws.clock.now())
 
 
 def watch_of(aws: Aws, place: Place, run: Run, log: TaskLog, watcher: Watcher) -> Watch:
@@ -93,10 +102,10 @@ def watch_of(aws: Aws, place: Place, run: Run, log: TaskLog, watcher: Watcher) -
 
 @dataclass
 class Watch:
-    """Watches one task. container: its program's, where ECS doesn't say which that is; to_stop: why it is to be stopped
-    now, empty where it isn't; check: told the task as ECS describes it, and raises for one that isn't the one that is
-    meant; on_end: told how it ended before that is shown; tend: told the task at each look, to see to what belongs to
-    it.
+    """Watches one task. container: its program's, where ECS doesn't say which that is; to_stop: told the task and AWS's
+    time, why it is to be stopped now, empty where it isn't; check: told the task as ECS describes it, and raises for
+    one that isn't the one that is meant; on_end: told how it ended before that is shown; tend: told the task at each
+    look, to see to what belongs to it.
     """
 
     aws: Aws
@@ -120,7 +129,8 @@ class Watch:
         clock, pause, state, seen = self.aws.clock, POLL, "", Seen()
         while True:
             looked = clock.now()
-            task = self._look()
+            tasks, at = describe(self.aws, self.cluster, [self.attempt.task_arn], self.watcher.trouble)
+            task = next(iter(tasks), None)
             if task is None:
                 seen = replace(seen, task=None)
                 if end := end_of(self.attempt, seen, clock.now()):
@@ -142,7 +152,7 @@ class Watch:
             if state not in ("DEPROVISIONING", "STOPPING", "DEACTIVATING"):
                 self.alive = looked
             new = read(self.log, self.watcher)
-            if reason := self.to_stop(task, clock.now()):
+            if reason := self.to_stop(task, at):  # by the clock that says when it began
                 with contextlib.suppress(Unreachable):  # the next look says it
                     self.aws.find("ecs", "StopTask", cluster=self.cluster, task=self._id, reason=reason)
             self.tend(task)
@@ -153,10 +163,6 @@ class Watch:
     @property
     def _id(self) -> str:
         return task_id(self.attempt.task_arn)
-
-    def _look(self) -> Mapping[str, Any] | None:
-        """The task; None when ECS doesn't know it. Waits while AWS can't be reached. Raises AwsError."""
-        return next(iter(describe(self.aws, self.cluster, [self.attempt.task_arn], self.watcher.trouble)), None)
 
 
 def read(log: TaskLog, watcher: Watcher) -> int:

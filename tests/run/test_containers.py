@@ -16,7 +16,6 @@ from reconciler.cli.target import Target
 from reconciler.cli.task import TaskScreen
 from reconciler.cli.terminal import Terminal
 from reconciler.config.schema import Deploy
-from reconciler.core.clock import SystemClock
 from reconciler.core.function_settings import Cap, Retry
 from reconciler.core.prices import hourly
 from reconciler.run.cap import Limits
@@ -55,22 +54,13 @@ class Notes:
     def enough(self) -> None: ...
 
 
-class AnHourLater(SystemClock):
-    """The time, which is an hour later as soon as a line was seen."""
-
-    def __init__(self, notes: Notes) -> None:
-        self._notes = notes
-
-    def now(self) -> float:
-        return super().now() + (3600 if self._notes.lines else 0)
-
-
 def follow(
     embedded: EmbeddedAws, *containers: dict[str, Any], watcher: Callable[[Aws], TaskScreen] | None = None, **more: Any
 ) -> tuple[Any, Notes]:
     arn, notes = embedded.launch(embedded.register(*containers)), Notes()
-    clock = AnHourLater(notes) if "to_stop" in more else None
-    aws = Aws(REGION, session=embedded.session, endpoint_url=embedded.endpoint_url, clock=clock)
+    if to_stop := more.get("to_stop"):  # an hour later, as soon as a line was seen
+        more["to_stop"] = lambda task, now: to_stop(task, now + (3600 if notes.lines else 0))
+    aws = Aws(REGION, session=embedded.session, endpoint_url=embedded.endpoint_url)
     told = watcher(aws) if watcher else notes
     attempt = Attempt(1, "FARGATE", "t", aws.clock.now(), arn)
     log = TaskLog(aws, "/tests", "run", arn)

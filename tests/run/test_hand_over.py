@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -673,6 +675,45 @@ def test_a_sweep_takes_back_what_was_given_to_the_function(
     assert (ended.state, kept(ended_aws).state) == (State.SUCCEEDED, State.SUCCEEDED)
     taken = [f"run {ID} was taken from the deploy's function, and this command manages it"]
     assert (told, kept(ended_aws).unattended) == (([], True) if ends is OVER else (taken, False))
+
+
+LATER = 1e6  # seconds since the epoch
+
+
+class Behind(Ended):
+    """The same, where AWS's clock is four minutes behind ours."""
+
+    def now(self) -> float:
+        return LATER + self.time
+
+    def find(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+        answer = super().find(service, operation, **params)
+        if operation == "DescribeTasks":
+            assert answer is not None
+            began = datetime.fromtimestamp(LATER + 98 - 240, UTC)
+            answer["tasks"][0] |= {"createdAt": began, "startedAt": began, "desiredStatus": "RUNNING"}
+            answer["ResponseMetadata"] = {"HTTPHeaders": {"date": formatdate(LATER + self.time - 240, usegmt=True)}}
+        return answer
+
+
+@pytest.mark.parametrize(("seconds", "stopped"), [(60, False), (1, True)])
+@pytest.mark.parametrize("alone", [True, False])
+def test_how_long_a_task_has_run_is_reckoned_by_the_clock_of_aws(
+    monkeypatch: pytest.MonkeyPatch, alone: bool, seconds: int, stopped: bool
+) -> None:
+    behind_aws = Behind()
+    behind_aws.each = lambda read, items: [read(item) for item in items]  # type: ignore[attr-defined]
+    store(behind_aws).put(RUNS)
+    runs = store(behind_aws)
+    monkeypatch.setattr(runs, "flush", lambda pause=0.0: None)
+    rules = replace(PAUSES, limits=Limits(seconds, None, "us-east-1"))
+    seer = Supervisor(behind_aws, runs, rules)  # type: ignore[arg-type]
+    launch = SimpleNamespace(deadline=None, place=PLACE, container="main", cluster="c")
+    if alone:
+        seer.finish(launch, RUNS)  # type: ignore[arg-type]
+    else:
+        Fleet(seer, launch, 1, Quiet()).work([RUNS])  # type: ignore[arg-type]
+    assert bool(behind_aws.stopped) is stopped
 
 
 @pytest.mark.parametrize("group", ["/ecs/tiny", "/elsewhere"])
