@@ -6,7 +6,9 @@ import threading
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import quote
 
+from moto.core.responses import ActionResult
 from moto.s3.models import FakeBucket, FakeDeleteMarker, S3Backend
 from moto.s3.responses import S3Response
 from moto.s3.utils import _VersionedKeyStore
@@ -72,10 +74,41 @@ def a_version_replaces_only_its_own_id() -> None:
     )
 
 
+def versions_are_listed_under_encoded_keys() -> None:
+    """With `encoding-type=url`, as every client asks: XML can't hold all that a key may, and moto answers 500 then."""
+    original: Any = S3Response.list_object_versions
+
+    def list_object_versions(self: Any) -> Any:
+        if self.querystring.get("encoding-type") != ["url"]:
+            return original(self)
+        serialized = self.serialized
+        self.serialized = lambda action: serialized(ActionResult(_encoded(action.result)))
+        try:
+            return original(self)
+        finally:
+            del self.serialized
+
+    S3Response.list_object_versions = list_object_versions  # type: ignore[method-assign]
+
+
+def _encoded(listed: dict[str, Any]) -> dict[str, Any]:
+    """An answer of ListObjectVersions with encoded keys."""
+    texts = ("Prefix", "Delimiter", "KeyMarker", "NextKeyMarker")
+    encoded = {name: quote(value) if name in texts and value else value for name, value in listed.items()}
+    for name, part in (("Versions", "Key"), ("DeleteMarkers", "Key"), ("CommonPrefixes", "Prefix")):
+        encoded[name] = [{**entry, part: quote(entry[part])} for entry in listed.get(name, ())]
+    return {**encoded, "EncodingType": "url"}
+
+
 CORRECTIONS = (
     Correction(
         "a version replaces only its own ID",
         "https://docs.aws.amazon.com/AmazonS3/latest/userguide/VersionSuspendedBehavior.html",
         a_version_replaces_only_its_own_id,
+    ),
+    Correction(
+        "versions are listed under encoded keys",
+        "https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html",
+        versions_are_listed_under_encoded_keys,
     ),
 )

@@ -458,6 +458,20 @@ def _unknown_upload(clients: Clients) -> bool:
     return False
 
 
+def _any_keys_of_versions(clients: Clients) -> bool:
+    """Whether versions are listed whose keys have what XML can't hold, or what a URL reads otherwise."""
+    s3, name, keys = clients("s3"), _bucket(clients), ["a%2Fb +", "a/\x01", "ü/b"]
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    for key in keys:
+        s3.put_object(Bucket=name, Key=key, Body=b"")
+    s3.delete_object(Bucket=name, Key=keys[1])
+    pages = list(s3.get_paginator("list_object_versions").paginate(Bucket=name, PaginationConfig={"PageSize": 1}))
+    listed = sorted(version["Key"] for page in pages for version in page.get("Versions", ()))
+    (marker,) = [marker["Key"] for page in pages for marker in page.get("DeleteMarkers", ())]
+    folders = s3.list_object_versions(Bucket=name, Prefix="a", Delimiter="/").get("CommonPrefixes")
+    return (listed, marker, folders) == (keys, keys[1], [{"Prefix": "a/"}])
+
+
 def _suspended_versioning(clients: Clients) -> bool:
     """Whether a PUT and a DELETE leave the versions that have an ID, once versioning is suspended."""
     s3, place, contents = clients("s3"), {"Bucket": _bucket(clients), "Key": "key"}, []
@@ -520,6 +534,7 @@ PROBES: dict[str, Probe] = {
     "rules call functions": _disabled_rule,
     "addresses are confirmed": _unconfirmed,
     "a version replaces only its own ID": _suspended_versioning,
+    "versions are listed under encoded keys": _any_keys_of_versions,
     "a copy has a checksum of its own": _copy_has_its_own_checksum,
     "an upload is completed once": _unknown_upload,
 }
