@@ -181,7 +181,10 @@ class Supervisor:
             if not again:
                 again = True
                 return self.launch(launch, decision)
-            run = newest(decision.run, self.runs.get(decision.run.id))
+            record = self.runs.get(decision.run.id)
+            if record is None or (len(record.attempts) < len(decision.run.attempts) and not record.state.over):
+                return self.launch(launch, decision)  # an attempt is recorded before it is launched
+            run = decision.run.after(record)
             following = self.decide(run)
             return self.launch(launch, following) if isinstance(following, step.Launch) else (run, None)
 

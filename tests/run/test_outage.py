@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -45,7 +46,7 @@ class Cut(Bucket):
         self.clock, self.time, self.count, self.until = self, 100.0, 0, 0.0  # type: ignore[assignment]
         self.at, self.answer_lost, self.lasts = at, lost, lasts
         self.launched_at = 0.0
-        self.launches = 0
+        self.launches, self.token = 0, FIRST.token
         self.then: Callable[[], object] = lambda: None
 
     def now(self) -> float:
@@ -74,12 +75,12 @@ class Cut(Bucket):
     def find(self, service: str, operation: str, **params: Any) -> Any:
         if service == "s3":
             return self._asked(service, operation, lambda: Bucket.find(self, service, operation, **params))
-        return self._asked(service, operation, lambda: self._of_ecs(operation))
+        return self._asked(service, operation, lambda: self._of_ecs(operation, **params))
 
     def call(self, service: str, operation: str, **params: Any) -> Any:
         if service == "s3":
             return self._asked(service, operation, lambda: Bucket.call(self, service, operation, **params))
-        return self._asked(service, operation, lambda: self._of_ecs(operation))
+        return self._asked(service, operation, lambda: self._of_ecs(operation, **params))
 
     def conditional(self, service: str, operation: str, **params: Any) -> Any:
         return self._asked(service, operation, lambda: self._written(**params))
@@ -92,9 +93,12 @@ class Cut(Bucket):
             return Bucket.call(self, "s3", "PutObject", **params)
         return None
 
-    def _of_ecs(self, operation: str) -> Any:
+    def _of_ecs(self, operation: str, **params: Any) -> Any:
         if operation == "RunTask":
+            (record,) = (json.loads(body) for key, body in self.objects.items() if key == f"runs/{ID}/run.json")
+            assert record["attempts"][-1].get("event") is None, "recorded before"
             self.launches += not self.launched_at
+            self.token = params["startedBy"]
             self.launched_at = self.launched_at or self.time
             return {"tasks": [self._task()]}
         if operation == "ListTasks":
@@ -106,7 +110,7 @@ class Cut(Bucket):
     def _task(self) -> dict[str, Any]:
         over = self.time > self.launched_at + 3
         return {
-            "taskArn": TASK, "startedBy": FIRST.token, "taskDefinitionArn": LAUNCH.task_definition, "clusterArn": "a/c",
+            "taskArn": TASK, "startedBy": self.token, "taskDefinitionArn": LAUNCH.task_definition, "clusterArn": "a/c",
             "lastStatus": "STOPPED" if over else "RUNNING", "stopCode": "EssentialContainerExited",
             "containers": [{"name": "main", "exitCode": 0}],
         }  # fmt: skip
@@ -123,6 +127,14 @@ def alone(aws: Any) -> Run:
     known = run(attempts=(FIRST,))
     recorded(aws, known)
     return Supervisor(aws, store(aws), RULES).finish(LAUNCH, known)
+
+
+def again(aws: Any) -> Run:
+    """Its first task was lost, and another is to be launched: each launch has its attempt recorded before."""
+    known = run(attempts=(replace(FIRST, event=Event.INTERRUPTION, stopped=6.0),))
+    recorded(aws, known)
+    rules = replace(RULES, retry=Retry(0, 1, 0, (), 0.0, None, None))
+    return Supervisor(aws, store(aws), rules).finish(LAUNCH, known)
 
 
 def in_a_sweep(aws: Any) -> Run:
@@ -143,7 +155,7 @@ def looked_at(aws: Any) -> Run:
     return Follower(aws, store(aws), RULES, Function("f"), None).finish(LAUNCH, known)
 
 
-@pytest.mark.parametrize("how", [alone, in_a_sweep, looked_at])
+@pytest.mark.parametrize("how", [alone, again, in_a_sweep, looked_at])
 @pytest.mark.parametrize("lost", [False, True], ids=["", "and the answer is lost"])
 def test_an_outage_at_any_call_ends_nothing(how: Callable[[Any], Run], lost: bool) -> None:
     calls = 1
@@ -153,7 +165,7 @@ def test_an_outage_at_any_call_ends_nothing(how: Callable[[Any], Run], lost: boo
         aws = Cut(at, lost=lost)
         ended = how(aws)
         calls = max(aws.count, calls) if aws.until else 0
-        assert (at, ended.state) == (at, State.SUCCEEDED)
+        assert (at, ended.state, ended.reason) == (at, State.SUCCEEDED, "")
         aws.until = aws.at = 0
         assert (at, kept(aws).state, aws.launches) == (at, State.SUCCEEDED, int(how is not looked_at))
     assert at > 5
