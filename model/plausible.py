@@ -23,6 +23,8 @@ WIDE = 3.0
 JUMP = 0.01
 WIDEST = 0.9
 """Of bars finer than an hour, the range that this share of them doesn't exceed counts as usual."""
+FEW_STEPS = 2.5
+"""Of bars finer than an hour, an Open no further than so many of the price's steps from the Close before is no jump."""
 MAX_JUMPS = 0.01
 """More jumps than this share of all hours: the rows aren't in the order of their times."""
 MIXED = "don't begin where the one before ended: the rows' times are wrong, or prices of several series are mixed"
@@ -57,6 +59,10 @@ def finer(rows: pd.DataFrame, apart: np.timedelta64, is_part: bool = False) -> N
     single = (ranges == 0).mean() > MAX_FLAT
     jump = JUMP if single else max(JUMP * float(np.sqrt(apart / HOUR)), WIDE * float(np.quantile(ranges, WIDEST)))
     far = follows & (np.abs(np.log(o[1:] / c[:-1])) > jump)
+    # Of a coin that is worth few steps of its price, one step is more than that.
+    steps = np.diff(np.unique(np.concatenate([o, h, low, c])))
+    if len(steps):
+        far &= np.abs(o[1:] - c[:-1]) > FEW_STEPS * steps.min()
     _refuse_many(far, o, c, follows, lines, "bars", is_part)
 
 

@@ -81,3 +81,13 @@ def test_bars_of_single_trades_make_hours(tmp_path: Path) -> None:
         price = 100 * rng.choice((0.997, 1.003))
         rows.append([price, price, price, price, 1.0])
     assert len(hours(tmp_path, rows).bars) == HOURS
+
+
+def test_a_coarse_step_of_the_price_is_no_jump(tmp_path: Path) -> None:
+    """A coin of some 12 steps of the price: most minutes have one price, and the next is often a step away."""
+    rng, tick, price, rows = random.Random(3), 0.01, 12, []
+    for _ in range(HOURS * 60):
+        o = min(max(price + rng.choices((-1, 0, 1), (1, 18, 1))[0], 10), 14)
+        price = min(max(o + rng.choices((-1, 0, 1), (1, 18, 1))[0], 10), 14)
+        rows.append([o * tick, max(o, price) * tick, min(o, price) * tick, price * tick, rng.uniform(1, 3)])
+    assert len(hours(tmp_path, rows, 1).bars) == HOURS
