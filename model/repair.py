@@ -142,8 +142,10 @@ def _no_longer(rows: pd.DataFrame, kept: pd.DataFrame, apart: pd.Timedelta) -> N
         covered = rows[rows["time"].duplicated(keep="last")]
         longer = kept.set_index(kept["time"]).loc[covered["time"]]
         wrong = (miss(covered) <= near) & (miss(longer) > near)
+        right = (miss(covered) > near) & (miss(longer) <= near)
     judged = int(np.isfinite(miss(longer)).sum())
-    if wrong.sum() > LONGER * judged:
+    # Where each row was written before its hour was over, either ends where the next opens by chance alone.
+    if wrong.sum() > max(LONGER * judged, int(right.sum())):
         first = covered[wrong].iloc[[0]]
         line, time = first.index[0], first["time"].iloc[0]
         other = kept.index[(kept["time"] == time).to_numpy()][0]

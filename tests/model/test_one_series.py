@@ -100,3 +100,18 @@ def test_hours_that_were_written_before_they_were_over_are_no_second_length(tmp_
     loaded = data.load(put(tmp_path / "b", "\n".join(lines) + "\n"))
     assert (loaded.repairs["duplicates"], loaded.repairs["jumps"]) == (N, 0)
     assert loaded.bars.close[5] == pytest.approx(bars[5][3])
+
+
+def test_hours_that_a_poller_wrote_several_times_are_no_second_length(tmp_path: Path) -> None:
+    """A quiet series with coarse prices: an early row ends by chance where the next bar opens."""
+    rng, tick, price, lines = random.Random(4), 1e-5, 1.1, [HEADER]
+    for i in range(N):
+        o = price = round(price + rng.choice((-1, 0, 1)) * tick, 5)
+        path = [o]
+        for _ in range(4):
+            price = round(price * (1 + rng.gauss(0, 0.0004)), 5)
+            path.append(price)
+            if 1 < len(path) < 5:
+                lines.append(line(i, [o, max(path), min(path), price, 1.0 * len(path)]))
+    loaded = data.load(put(tmp_path / "b", "\n".join(lines) + "\n"))
+    assert (loaded.repairs["duplicates"], len(loaded.bars)) == (2 * N, N)
