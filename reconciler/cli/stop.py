@@ -13,6 +13,7 @@ from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
 from reconciler.run.crew import end_of_run
 from reconciler.run.hand_over import Function
+from reconciler.run.job import left_to_function
 from reconciler.run.retry import Event
 from reconciler.run.state import State
 from reconciler.run.step import BY_USER
@@ -39,8 +40,11 @@ def run(options: Arguments, terminal: Terminal) -> int:
     (current,) = whole_runs(past.ends([run]))
     run = current if current.task_arn and not run.task_arn else run
     result: Result = "is-over"
+    # Whether another task follows isn't this file's to say where the deploy's function decides it.
+    left = left_to_function(past.names.deploy, run) and current.state is not State.SUCCEEDED
+    over = run.state.over if left else current.state.over
     # What ECS doesn't know is told to stop all the same.
-    if not (current.state.over and current.event is not Event.LOST):
+    if not (over and current.event is not Event.LOST):
         function = Function(past.names.watcher)
         deploy = past.names.deploy.name
         run, result = stop_run(past.aws, past.runs, past.place, function, run, BY_USER, deploy=deploy)

@@ -160,7 +160,7 @@ class End:
             self.why = diagnose(self.deployment.aws, self.deployment.deploy, run, self.base, self.local)
             run = replace(run, why=self.why.cause if self.why.known else "")
         self.reported_run = run
-        if left_to_function(self.deployment, run):
+        if left_to_function(self.deployment.deploy, run):
             return run  # which tells of it
         notifier(self.terminal, self.deployment).tell(
             of_run(self.deployment.deploy.name, run, self.why, paid=self.local is None)
@@ -230,7 +230,7 @@ def _finished(screen: TaskScreen, deployment: Deployment, looks: Follower, launc
     name = looks.function.name
     while True:
         try:
-            looks_on = left_to_function(deployment, run)
+            looks_on = left_to_function(deployment.deploy, run)
             return looks.finish(launch, run, screen) if looks_on else screen.seer.finish(launch, run, screen)
         except Changed:
             was, run = run.unattended, newest(run, looks.runs.get(run.id))
@@ -294,9 +294,9 @@ def _stop(target: Target, deployment: Deployment, runs: Runs, run_id: str) -> No
     run = runs.get(run_id)
     if run is None:
         raise Interrupted(f"detached; run {run_id} continues")
-    if not run.unattended and isinstance(supervisor(deployment, runs).decide(run), IsOver):
-        raise Interrupted(f"run {run_id} has ended", hint=f"see how: {command(target, 'watch', run_id)}")
     why, deploy = "interrupted by the user", deployment.deploy
+    if not left_to_function(deploy, run) and isinstance(supervisor(deployment, runs).decide(run), IsOver):
+        raise Interrupted(f"run {run_id} has ended", hint=f"see how: {command(target, 'watch', run_id)}")
     try:
         _, result = stop_run(
             deployment.aws, runs, place_of(deploy), function_of(deployment), run, why, deploy=deploy.name

@@ -172,9 +172,9 @@ def function_of(deployment: Deployment) -> Function:
     return Function(deployment.names.watcher)
 
 
-def left_to_function(here: Deployment, run: Run) -> bool:
+def left_to_function(deploy: Deploy, run: Run) -> bool:
     """Whether the deploy's function decides about a run. Of a schedule that isn't in the file there may be none."""
-    return run.unattended or bool(run.schedule and here.deploy.schedule)
+    return run.unattended or bool(run.schedule and deploy.schedule)
 
 
 def follower(deployment: Deployment, runs: Runs, overrides: Overrides | None = None) -> Follower:

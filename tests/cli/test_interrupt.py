@@ -40,7 +40,8 @@ def here(tmp_path: Path) -> tuple[Any, Any]:
     target = SimpleNamespace(
         file=Path("deploy.yaml"), base=tmp_path, environment="", local=tmp_path, stop=threading.Event(), endpoint=None
     )
-    return target, SimpleNamespace(aws=SimpleNamespace(clock=clock, region="us-east-1"), names=None)
+    deploy = SimpleNamespace(schedule=None)
+    return target, SimpleNamespace(aws=SimpleNamespace(clock=clock, region="us-east-1"), names=None, deploy=deploy)
 
 
 def following(monkeypatch: pytest.MonkeyPatch, finish: Callable[..., NoReturn]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli import stop
 from reconciler.cli.task import _interrupted
 from reconciler.config import Deploy
 from reconciler.core.clock import SystemClock
@@ -271,6 +272,67 @@ def test_ctrl_c_stops_what_has_no_task(
     assert followed_aws.stopped == (["0123"] if state is State.STOPPING else [])
 
 
+def scheduled_run(**more: Any) -> Run:
+    """A run of the schedule's, as its function has recorded it."""
+    scheduled_id = "scheduled-20260102-030405-0123abcd"
+    attempts = tuple(replace(each, token=f"{scheduled_id}-{each.number}") for each in more.pop("attempts"))
+    more |= {"id": scheduled_id, "fingerprint": "", "output": f"s3://b/runs/{scheduled_id}/output"}
+    return replace(run(), schedule="tiny-schedule", attempts=attempts, **more)
+
+
+SCHEDULE = {"when": "rate(1 day)"}
+
+
+@pytest.mark.parametrize("schedule", [SCHEDULE, None])
+def test_ctrl_c_leaves_what_a_scheduled_run_waits_for_to_its_function(schedule: Any) -> None:
+    """An older file, without retries, says that it is over. Without a schedule it is this command that decides."""
+    followed_aws = Followed()
+    waits = scheduled_run(attempts=(INTERRUPTED,))
+    store(followed_aws).put(waits)
+    deploy = Deploy.model_validate(
+        {"name": "tiny", "image": {"uri": "x"}, "run": {"retry": {"interruption": 0}}, "schedule": schedule}
+    ).filled()
+    names = SimpleNamespace(watcher="f")
+    where, here = SimpleNamespace(stop=threading.Event()), SimpleNamespace(aws=followed_aws, names=names, deploy=deploy)
+    where.file, where.environment, where.local = Path("deploy.yaml"), "", None
+    with pytest.raises(Interrupted, match="is stopped" if schedule else "has ended"):
+        _interrupted(SimpleNamespace(live=False), where, here, store(followed_aws), waits, "stop")  # type: ignore[arg-type]
+    recorded = store(followed_aws).get(waits.id)
+    assert recorded is not None
+    assert recorded.state is (State.STOPPED if schedule else State.LAUNCHING)
+
+
+@pytest.mark.parametrize(
+    ("run", "now", "scheduled", "result"),
+    [
+        # An older file, without retries, says that it is over.
+        (scheduled_run(attempts=(INTERRUPTED,)), State.FAILED, True, "stopped"),
+        (scheduled_run(attempts=(INTERRUPTED,)), State.FAILED, False, "is-over"),
+        (run(attempts=(INTERRUPTED,), unattended=True), State.FAILED, False, "stopped"),
+        (run(attempts=(INTERRUPTED,)), State.FAILED, False, "is-over"),
+        (run(attempts=(replace(FIRST, task_arn=TASK),), unattended=True), State.SUCCEEDED, False, "is-over"),
+        (scheduled_run(attempts=(INTERRUPTED,), state=State.FAILED), State.FAILED, True, "is-over"),
+    ],
+)
+def test_stop_stops_what_the_function_goes_on_with(
+    run: Run, now: State, scheduled: bool, result: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed_aws, answers = Followed(), list[Any]()
+    store(followed_aws).put(run)
+    deploy = SimpleNamespace(name="tiny", schedule=SCHEDULE if scheduled else None)
+    names = SimpleNamespace(watcher="f", deploy=deploy)
+    target = SimpleNamespace(file=Path("deploy.yaml"), environment="", local=None)
+    past = SimpleNamespace(aws=followed_aws, runs=store(followed_aws), names=names, target=target)
+    past.find, past.place = lambda run_id: run, Place("tiny", "f", "main", "g", "p")
+    last = run.attempts[-1]
+    current = replace(run, state=now, attempts=(replace(last, event=last.event or Event.SUCCESS),))
+    past.ends = lambda runs: [current]
+    monkeypatch.setattr(stop, "target_of", lambda options: None)
+    monkeypatch.setattr(stop, "past_of", lambda target, terminal, read_only: past)
+    stop.run(SimpleNamespace(run=run.id, json=True), SimpleNamespace(json=answers.append))  # type: ignore[arg-type]
+    assert [answer.result for answer in answers] == [result]
+
+
 def test_who_looks_ends_with_the_record(bucket: Bucket) -> None:
     followed_aws = Followed()
     waits = run(unattended=True, attempts=())
@@ -326,10 +388,8 @@ def test_who_looks_at_a_scheduled_run_leaves_it_to_its_function(
     why: type[AwsError] | None, raises: type[AwsError] | None
 ) -> None:
     """Its record doesn't say that the function decides. Who may not call that goes on: Scheduler does as well."""
-    followed_aws, scheduled_id = Followed(), "scheduled-20260102-030405-0123abcd"
-    output = f"s3://b/runs/{scheduled_id}/output"
-    waits = replace(run(), id=scheduled_id, fingerprint="", schedule="tiny-schedule", output=output)
-    waits = replace(waits, attempts=(replace(FIRST, token=f"{scheduled_id}-1", event=Event.INTERRUPTION),))
+    followed_aws = Followed()
+    waits = scheduled_run(attempts=(replace(FIRST, event=Event.INTERRUPTION),))
     store(followed_aws).put(waits)
     followed_aws.refusal = why("lambda", "Invoke", "X", "no") if why else None
 
