@@ -61,7 +61,7 @@ class TaskScreen:
         self._began = aws.clock.now()
         self._state = ""
         self.run: Run | None = None
-        self.log: TaskLog | None = None
+        self._logs: dict[str, TaskLog] = {}  # by the task's id
         self.from_start = from_start
 
     def launched(self, run: Run, attempt: Attempt) -> None:
@@ -77,8 +77,9 @@ class TaskScreen:
 
     def reads(self, log: TaskLog) -> None:
         """Say where it is, where there is a console, and go on after the lines that were shown before."""
-        previous, self.log = self.log, log
-        if previous is not None and previous.task_id == log.task_id:
+        previous = self._logs.get(log.task_id)
+        self._logs[log.task_id] = log
+        if previous is not None:
             log.resume(previous.position)  # somebody else decides about its run now, and it is read on here
             return
         if self.target.endpoint is None and console(self.aws.region):
@@ -89,8 +90,10 @@ class TaskScreen:
 
     def keep(self) -> None:
         """Remember what was shown, for whoever comes back."""
-        if self.run is not None and self.log is not None and not self.terminal.quiet:
-            Shown(self.target.base, self.run.id).keep(self.log)
+        if self.run is None or self.terminal.quiet:
+            return
+        for log in self._logs.values():
+            Shown(self.target.base, self.run.id).keep(log)
 
     def retry(self, following: Again) -> None:
         """Say why another follows."""

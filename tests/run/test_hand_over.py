@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli import stop
-from reconciler.cli.task import _interrupted
+from reconciler.cli.task import TaskScreen, _interrupted
 from reconciler.config import Deploy
 from reconciler.core.clock import SystemClock
 from reconciler.core.errors import AwsError, Denied, Gone, Interrupted, ReconcilerError, Unreachable, UserError
@@ -27,6 +27,7 @@ from reconciler.run.cap import Limits
 from reconciler.run.fleet import Fleet
 from reconciler.run.follow import LATE, LONGEST_CALL, Follower
 from reconciler.run.hand_over import Function, check_no_secret, given_over
+from reconciler.run.logs import TaskLog
 from reconciler.run.outage import OUTAGE
 from reconciler.run.place import Place
 from reconciler.run.retry import Again, Attempt, Event
@@ -371,6 +372,32 @@ def test_that_the_function_is_late_is_said_in_a_line(bucket: Bucket) -> None:
     assert "it is called again" in line
     assert "`apply` with the options" in line
     assert "\n" not in line
+
+
+def test_a_hand_over_in_the_second_attempt_shows_no_line_again(tmp_path: Path) -> None:
+    """Who looks from then on begins with the first attempt, and so does who comes back later."""
+
+    def read(screen: TaskScreen, number: int) -> TaskLog:
+        log = TaskLog(SimpleNamespace(), "g", "p", f"arn/{number}")  # type: ignore[arg-type]
+        log.follow(["main"])
+        screen.reads(log)
+        return log
+
+    def screen() -> TaskScreen:
+        terminal = SimpleNamespace(say=lambda text: None, quiet=False, style=lambda text, style: text)
+        target = SimpleNamespace(base=tmp_path, endpoint="local", file=tmp_path / "deploy.yaml", environment="")
+        target.local = tmp_path
+        new = TaskScreen(terminal, target, SimpleNamespace(clock=SystemClock()), SimpleNamespace())  # type: ignore[arg-type]
+        new.run = run()
+        return new
+
+    first = screen()
+    for number, lines in ((1, 5), (2, 3)):
+        read(first, number).streams["main"].lines_read = lines
+    assert [read(first, number).position for number in (1, 2)] == [{"main": 5}, {"main": 3}]
+    first.keep()
+    again = screen()
+    assert [read(again, number).position for number in (1, 2)] == [{"main": 5}, {"main": 3}]
 
 
 def test_who_looks_finds_that_a_client_took_it_back(bucket: Bucket) -> None:
