@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from reconciler.aws.calls import Aws
 from reconciler.cli.interrupt import command
@@ -16,7 +17,7 @@ from reconciler.lower import Names
 from reconciler.lower.account import check_account
 from reconciler.run.catalog import Catalog
 from reconciler.run.index import Row
-from reconciler.run.job import place_of, rules_of, runs_of
+from reconciler.run.job import left_to_function, place_of, rules_of, runs_of
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
 from reconciler.run.place import Place
@@ -44,7 +45,9 @@ class Past:
 
     def ends(self, runs: Sequence[Run | Row]) -> list[Run | Row]:
         """These runs as they are now. That one has ended without being recorded as such is said. Raises AwsError."""
-        current, unrecorded = brought_up_to_date(self.aws, self.place, rules_of(self.target.deploy), runs)
+        deploy = self.target.deploy
+        left = partial(left_to_function, deploy)
+        current, unrecorded = brought_up_to_date(self.aws, self.place, rules_of(deploy), runs, left)
         say_unseen(self.runs, unrecorded)
         return current
 

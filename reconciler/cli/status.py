@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from reconciler.cli.answer import Answer
@@ -18,7 +19,7 @@ from reconciler.core.plan import Action, Step
 from reconciler.engine.lock import current_holder
 from reconciler.run.catalog import Catalog
 from reconciler.run.index import Row
-from reconciler.run.job import place_of, rules_of, runs_of
+from reconciler.run.job import left_to_function, place_of, rules_of, runs_of
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.unwatched_ends import brought_up_to_date
@@ -59,7 +60,9 @@ def run(options: Arguments, terminal: Terminal) -> int:
         lambda: current_holder(aws, deployment.deploy.name),
     ]
     observation, (count, newest), holder = aws.together(*readers)
-    past, unseen = brought_up_to_date(aws, place_of(deployment.deploy), rules_of(deployment.deploy), newest)
+    deploy = deployment.deploy
+    left = partial(left_to_function, deploy)
+    past, unseen = brought_up_to_date(aws, place_of(deploy), rules_of(deploy), newest, left)
     plan = deployment.plan(observation)
     if options.json:
         plan_object = plan_json(plan, deployment.given_data)

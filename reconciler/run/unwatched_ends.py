@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,8 +20,11 @@ from reconciler.run.step import End, Retry, Rules, Seen, step
 from reconciler.run.watch import AT_ONCE
 
 
-def with_ends(aws: Aws, place: Place, rules: Rules, runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+def with_ends(
+    aws: Aws, place: Place, rules: Rules, runs: Sequence[Run], left: Callable[[Run], bool] = lambda run: run.unattended
+) -> tuple[list[Run], list[str]]:
     """(the runs as they are now, the ids of those that have ended and that nobody records as such), in their order.
+    left: whether the deploy's function decides about one, and records its end.
 
     Nothing is recorded. A task whose client was stopped before it had recorded it is found by its mark. Where ECS may
     not be asked they are as they were recorded, and so are those whose tasks aren't this deploy's. place, rules: the
@@ -36,7 +39,7 @@ def with_ends(aws: Aws, place: Place, rules: Rules, runs: Sequence[Run]) -> tupl
         now = aws.clock.now()
         decision = step(run, rules, _seen(place, run, tasks, now), now)
         updated.append(decision.run if isinstance(decision, End | Retry) else run)
-        if isinstance(decision, End) and not run.state.over and not run.unattended:
+        if isinstance(decision, End) and not run.state.over and not left(run):
             ended_ids.append(run.id)
     return updated, ended_ids
 
@@ -63,10 +66,10 @@ def launched_unseen(aws: Aws, place: Place, run: Run) -> Run | None:
 
 
 def brought_up_to_date(
-    aws: Aws, place: Place, rules: Rules, runs: Sequence[Run | Row]
+    aws: Aws, place: Place, rules: Rules, runs: Sequence[Run | Row], left: Callable[[Run], bool]
 ) -> tuple[list[Run | Row], list[str]]:
     """As `with_ends`, also for rows of the index: these are of runs that are over, and stay as they are."""
-    updated, ended_ids = with_ends(aws, place, rules, [run for run in runs if isinstance(run, Run)])
+    updated, ended_ids = with_ends(aws, place, rules, [run for run in runs if isinstance(run, Run)], left)
     by_id = {run.id: run for run in updated}
     return [by_id.get(run.id, run) for run in runs], ended_ids
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli import stop
+from reconciler.cli.past_runs import Past
 from reconciler.cli.task import TaskScreen, _interrupted
 from reconciler.config import Deploy
 from reconciler.core.clock import SystemClock
@@ -332,6 +333,27 @@ def test_stop_stops_what_the_function_goes_on_with(
     monkeypatch.setattr(stop, "past_of", lambda target, terminal, read_only: past)
     stop.run(SimpleNamespace(run=run.id, json=True), SimpleNamespace(json=answers.append))  # type: ignore[arg-type]
     assert [answer.result for answer in answers] == [result]
+
+
+@pytest.mark.parametrize(
+    ("run", "schedule", "says"),
+    [
+        (scheduled_run(attempts=(INTERRUPTED,)), SCHEDULE, False),
+        (scheduled_run(attempts=(INTERRUPTED,)), None, True),
+        (run(attempts=(INTERRUPTED,), unattended=True), None, False),
+        (run(attempts=(INTERRUPTED,)), SCHEDULE, True),
+    ],
+)
+def test_what_its_function_records_has_not_ended_with_nobody_watching(run: Run, schedule: Any, says: bool) -> None:
+    """`watch` doesn't record it."""
+    notes = list[str]()
+    deploy = Deploy.model_validate(
+        {"name": "tiny", "image": {"uri": "x"}, "run": {"retry": {"interruption": 0}}, "schedule": schedule}
+    ).filled()
+    aws = SimpleNamespace(clock=SystemClock(), each=lambda read, items: [read(item) for item in items])
+    past = Past(SimpleNamespace(deploy=deploy), aws, SimpleNamespace(say=notes.append), SimpleNamespace())  # type: ignore[arg-type]
+    past.ends([run])
+    assert [run.id in note for note in notes] == [True] * says
 
 
 def test_who_looks_ends_with_the_record(bucket: Bucket) -> None:
