@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import functools
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,6 +23,12 @@ from model.parts.files import File
 from model.reading import AS_IT_IS, Reading
 from model.store import sha256_file
 
+INTERVAL = re.compile(
+    r"(?:pt?)?\d*[\s_-]*(?:s|sec|seconds?|m|mins?|minutes?|h|hrs?|hours?|hourly|d|days?|daily|w|weeks?|weekly|mon?|months?|"
+    r"monthly)|(?:m|h|d|w|mn)\d+|(?:15|30|45|60|90|\d{3,})(?:\.0)?",
+    re.IGNORECASE,
+)
+"""The length of a bar: `1h`, `PT1H`, `H1`, `60`. A lower number may be the hour of a day or of a session."""
 MIN_ROWS = 200
 
 
@@ -232,8 +239,9 @@ def _one_series(rows: pd.DataFrame) -> pd.DataFrame:
         if name not in rows:
             continue
         values = rows[name].astype(str).str.strip()
-        several = values.nunique() > 1
-        if several and (rows["time"].duplicated().any() or _breaks(rows, values)):
+        told = values.str.fullmatch(INTERVAL).to_numpy(bool) if name == "interval" else np.ones(len(values), np.bool_)
+        values, bars = values[told], rows[told]
+        if values.nunique() > 1 and (bars["time"].duplicated().any() or _breaks(bars, values)):
             first = values.iloc[0]
             line = values.index[(values != first).to_numpy()][0]
             raise InputError(
@@ -245,13 +253,15 @@ def _one_series(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _breaks(rows: pd.DataFrame, values: pd.Series) -> bool:
-    """Whether prices jump where `values` change from one hour to the next; at a mere change of name they go on."""
+    """Whether prices jump where `values` change; at a mere change of name they go on, as far as they usually move."""
     order = rows["time"].argsort(kind="stable")
     rows, names = rows.iloc[order], values.iloc[order].to_numpy()
     o, c = rows["open"].to_numpy(), rows["close"].to_numpy()
     hours = np.diff(rows["time"].to_numpy()) / repair.HOUR.to_timedelta64()
     with np.errstate(all="ignore"):
-        far = np.abs(np.log(o[1:] / c[:-1])) > plausible.JUMP * np.sqrt(np.maximum(hours, 1))
+        usual = float(np.nanmedian(np.log(rows["high"].to_numpy() / rows["low"].to_numpy())))
+        jump = np.fmax(plausible.JUMP, plausible.WIDE * usual)
+        far = np.abs(np.log(o[1:] / c[:-1])) > jump * np.sqrt(np.maximum(hours, 1))
     return bool((far & (names[1:] != names[:-1])).any())
 
 

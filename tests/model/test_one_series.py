@@ -87,6 +87,23 @@ def test_a_symbol_that_changes_with_the_prices_is_refused_and_a_mere_name_is_not
                 data.load(path)
 
 
+def test_a_symbol_that_is_renamed_after_a_halt_is_no_other_series(tmp_path: Path) -> None:
+    """Six hours later the price is another 3 % away, as it well may be."""
+    moved = [[x * (1.03 if i >= 200 and k < 4 else 1) for k, x in enumerate(bar)] for i, bar in enumerate(rows())]
+    header, *lines = text(moved, lambda i: i + 6 * (i >= 200)).splitlines()
+    named = [f"{header},symbol", *(f"{row},{'MATIC' if i < 200 else 'POL'}" for i, row in enumerate(lines))]
+    assert len(data.load(put(tmp_path / "b", "\n".join(named) + "\n")).bars) == N + 6
+
+
+def test_a_period_that_is_no_length_of_bars_is_not_used(tmp_path: Path) -> None:
+    """The hour of a session: it is another one where the price jumps, too."""
+    header, *lines = text([[x * (1.05 if i >= 200 and k < 4 else 1) for k, x in enumerate(bar)]
+                           for i, bar in enumerate(rows())]).splitlines()  # fmt: skip
+    for form in ("{}", "P{}", "session {}"):
+        named = [f"{header},period", *(f"{row},{form.format(i % 24 + 1)}" for i, row in enumerate(lines))]
+        assert len(data.load(put(tmp_path / "b", "\n".join(named) + "\n")).bars) == N
+
+
 def test_hours_that_were_written_before_they_were_over_are_no_second_length(tmp_path: Path) -> None:
     """Each hour as it was after some minutes, and as it was in the end, with Opens a little beside the Closes."""
     rng, lines = random.Random(3), [HEADER]
