@@ -15,6 +15,10 @@ from model.errors import InputError
 from model.fingerprint import versions
 from model.reading import AS_IT_IS, Reading
 
+UTC = frozenset((
+    "utc", "uct", "universal", "zulu", "gmt", "gmt0", "gmt+0", "gmt-0", "greenwich",
+))  # fmt: skip
+"""Names of UTC in the time zone database, without `Etc/`."""
 HISTORY = 1200
 """Hours that are looked at: the longest window, and as much again for steady rolling sums."""
 
@@ -79,12 +83,18 @@ def read_data(
     """
     dataset = data.load_uri(data_uri, how, now)
     theirs = content["data"].get("reading", {}).get("timezone")  # none in a manifest of before there was such a part
-    if dataset.zoneless and theirs is not None and theirs != how.zone:
+    if dataset.zoneless and theirs is not None and _zone(theirs) != _zone(how.zone):
         raise InputError(
             f"the model was trained on times in {theirs} (DATA_TIMEZONE), and the times of {data_uri} would be read as "
-            f"in {how.zone}: set DATA_TIMEZONE={theirs}, or, where they are in UTC, call their column 'time (UTC)'"
+            f"in {how.zone}: set DATA_TIMEZONE={theirs}, or, if they are in {how.zone}, write the offset behind each "
+            "time; if they are in UTC, call their column 'time (UTC)'"
         )
     return dataset
+
+
+def _zone(name: str) -> str:
+    """A zone's name, and of all that mean UTC one."""
+    return "UTC" if name.lower().removeprefix("etc/") in UTC else name
 
 
 def forecast(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.datetime | None = None) -> dict[str, Any]:

@@ -57,6 +57,10 @@ def test_times_are_taken_to_be_in_the_zone_of_the_training(
     for use in (predict.forecast, batch.table, later.check, later.outcomes):
         with pytest.raises(InputError, match=r"trained on times in UTC .* would be read as in America/Phoenix"):
             use(out, str(sample_csv), phoenix)
+    with pytest.raises(InputError, match="if they are in America/Phoenix, write the offset behind each time"):
+        predict.forecast(out, str(sample_csv), phoenix)
+    for name in ("Etc/UTC", "GMT", "Zulu"):
+        predict.read_data(predict.read_manifest(out), str(sample_csv), Reading(zone=name))
     in_utc = tmp_path / "utc.csv"  # says so itself, and may be read with any DATA_TIMEZONE
     in_utc.write_text(sample_csv.read_text().replace("Open time", "Time (UTC)", 1))
     hour = predict.forecast(out, str(sample_csv))["hour"]
