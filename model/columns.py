@@ -30,6 +30,8 @@ TAIL = 2**16
 LINES_BEFORE, MIN_BEFORE = 1000, 100
 """So many lines at most, and at least."""
 NUMBERS = (*PRICES, "volume", "trades", "taker_base", "tick_volume")
+MARKS = " \ufeff#/%"
+"""What may stand before the first column's name."""
 TEXTS = ("symbol", "interval", "zone")
 UTC = re.compile(r"(?:etc/)?(?:utc|gmt|z|zulu|universal)?\s*(?:[-+]?0{1,2}(?::?00)?(?:\.0+)?)?", re.IGNORECASE)
 """What a column of zones says where times are in UTC."""
@@ -100,13 +102,13 @@ def _ends_within_number(path: Path, separator: str) -> bool:
     """Whether the last number of a file that ends within a line has lost decimals, as those of the lines before show.
 
     Where all of these have as many, one less is enough; else two less than any has, since a zero at the end may be left
-    away, and a last bar that is whole must stay.
+    away, and a last bar that is whole must stay. A `0` isn't judged: it is how an hour without a trade may be written.
     """
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - TAIL))
         lines = file.read().decode("utf-8", "replace").splitlines()[1:]
     *before, last = (line.rpartition(separator)[2].strip() for line in lines[-LINES_BEFORE:] or [""])
-    if len(before) < MIN_BEFORE or not re.fullmatch(r"\d+[.,]?\d*", last):
+    if len(before) < MIN_BEFORE or not re.fullmatch(r"\d+[.,]?\d*", last) or last == "0":
         return False
     decimals = {len(number[2]) if (number := re.fullmatch(r"(\d+)[.,](\d+)", text)) else 0 for text in before}
     return len(re.split("[.,]", last + ".")[1]) <= min(decimals) - (1 if len(decimals) == 1 else 2)
@@ -308,8 +310,8 @@ class _Reader:
         """Refuse a further header line that names another column where the first one named ours."""
         times = {f"time{i}": column for i, column in enumerate(self.layout.times) if self.layout.clock is None}
         for name, column in (times | self.layout.positions).items():
-            title, again = self.layout.header[column], "" if pd.isna(row[name]) else str(row[name]).strip(" \ufeff")
-            if again.lower() != title.lower() and again.lower() not in ("", "unnamed: 0", "index", "id"):
+            title, again = self.layout.header[column], "" if pd.isna(row[name]) else str(row[name]).strip(MARKS)
+            if again.lower() != title.strip(MARKS).lower() and again.lower() not in ("", "unnamed: 0", "index", "id"):
                 raise InputError(
                     f"line {line}: a second header has {short(again)!r} where the first has {title!r}, so the rows "
                     "below it have other columns: give them in a file of their own"

@@ -47,7 +47,8 @@ QUOTES = frozenset((
     "try", "brl", "inr", "currency", "quote", "$", "€", "£",
 ))  # fmt: skip
 """Units of a volume in the money that is paid, which isn't the volume that is meant."""
-HOUR_UNITS = ("1h", "1 h", "60m", "60min")
+SPAN = re.compile(r"\d+\s*(m|min|h|hr|hours?|d|days?)")
+HOUR_UNIT = re.compile(r"1\s*(h|hr|hours?)|60\s*(m|min)")
 COINS = frozenset(("btc", "xbt", "eth", "bnb", "sol", "xrp", "ada", "doge", "ltc", "bch", "dot", "trx", "link", "avax"))
 """Units of an amount that are known in lower case, too; in upper case or in brackets any is taken for one."""
 NAMELESS = ("", "unnamed0", "index", "indexlevel0", "id")
@@ -141,7 +142,7 @@ def _meaning(name: str) -> _Meaning | None:
     bracketed = name.rstrip().endswith((")", "]"))
     if column is None or column in ("symbol", "interval", "close_time", "trades", "taker_base", "zone"):
         return None
-    if column != "time" and re.fullmatch(r"\d+\s*(m|min|h|hr|hours?|d|days?)", unit) and unit not in HOUR_UNITS:
+    if column != "time" and SPAN.fullmatch(unit) and not HOUR_UNIT.fullmatch(unit):
         return None  # of another span than the hour, as a volume of the last 24 hours
     if column == "time" and unit in TIME_UNITS:
         return _Meaning(column, 1, unit)

@@ -243,7 +243,9 @@ def _flow(rows: pd.DataFrame, is_part: bool) -> None:
             line = rows.index[bad][0]
             what = FLOW_NAMES[name]
             raise _refuse(line, f"{what} is negative or infinite: {rows[name][line]:g}", int(bad.sum()) - 1)
-    if "taker_base" in rows and not is_part:
+    if is_part or not set(FLOW) <= set(rows.columns):
+        return
+    if all(has_values(*flow_of(rows[name])) for name in FLOW):  # else it isn't used
         over = (rows["taker_base"] > rows["volume"] * (1 + ROUNDING)).to_numpy()
         if over.mean() > MAX_OVER:
             line = rows.index[over][0]

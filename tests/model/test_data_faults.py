@@ -91,6 +91,7 @@ def test_a_file_cut_in_its_last_line(load: Load) -> None:
         ("{:.6g}", "612.7", 0),
         ("{:.7g}", "61", 1),
         ("{:.0f}", "6", 0),  # nothing shows it
+        ("{:.5f}", "0", 0),  # an hour without a trade
     ],
 )
 def test_a_file_cut_in_its_last_number(load: Load, form: str, last: str, cut: int) -> None:
@@ -189,6 +190,14 @@ def test_an_order_flow_that_cannot_be_right(load: Load, trades: str, taker: str,
         load([header, *(f"{line(i)},{trades},{taker}" for i in range(ROWS))])
     rows = [f"{line(i)},5,{'500000' if i == 80 else '1'}" for i in range(ROWS)]
     assert load([header, *rows]).bars.flow["taker_base"][80] == 500000
+
+
+@pytest.mark.parametrize("trades", [None, "0", ""])
+def test_an_order_flow_that_is_not_used_may_be_in_money(load: Load, trades: str | None) -> None:
+    """Without the number of trades the taker buy volume is no feature."""
+    names, values = ("", "") if trades is None else (",Number of trades", f",{trades}")
+    rows = [f"{line(i)}{values},{500000}" for i in range(ROWS)]
+    assert load([f"{HEADER}{names},Taker buy base asset volume", *rows]).bars.flow == {}
 
 
 def test_not_text(tmp_path: Path) -> None:

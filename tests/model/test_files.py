@@ -307,6 +307,10 @@ READ: dict[str, Content] = {
                                f"{b.at:{ISO}},{b.ohlc},{b.v},{b.v * b.c}"),
     "the-hours-volume": csv("time,open,high,low,close,Volume (24h),Volume (1h)", lambda b:
                             f"{b.at:{ISO}},{b.ohlc},{b.v * 24},{b.v}"),
+    **{f"volume-of-{unit}": csv(f"time,open,high,low,close,Volume (24h),Volume ({unit})", lambda b:
+                                f"{b.at:{ISO}},{b.ohlc},{b.v * 24},{b.v}")
+       for unit in ("1 hour", "1hr", "1 hours", "60 min", "1H")},
+    "two-headers-with-a-mark": "#" + again("#" + H),
     "gmt": timed("%Y-%m-%d %H:%M:%S GMT"),
     "year-first-slashes": timed("%Y/%m/%d %H:%M"),
     "year-first-dots": timed("%Y.%m.%d %H:%M"),
