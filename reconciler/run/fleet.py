@@ -160,7 +160,7 @@ class Fleet:
         return budgeted
 
     def _outlasted(self, ask: Callable[[], T]) -> T:
-        return outlast(self.aws, ask, self.seer.runs.say)
+        return outlast(self.aws, ask, self.seer.runs.say_again)
 
     def _start(self, run: Run) -> tuple[Run, Seen]:
         """Launch it, where that is what comes next: somebody else may have seen it through meanwhile.

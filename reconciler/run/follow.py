@@ -148,7 +148,7 @@ class Follower:
         return late
 
     def _outlasted(self, ask: Callable[[], T]) -> T:
-        return outlast(self.aws, ask, self.runs.say)
+        return outlast(self.aws, ask, self.runs.say_again)
 
     def _gone_on(self, run: Run, screen: Screen | None) -> Run:
         """The run once the function has gone on with it."""

@@ -1,4 +1,6 @@
-"""AWS out of reach while runs are under way: that is waited for, since their tasks continue."""
+"""AWS out of reach, or with a failure of its own, while runs are under way: that is waited for, since their tasks
+continue.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,6 @@ def outlast(aws: Aws, ask: Callable[[], T], trouble: Callable[[str], None]) -> T
             if aws.clock.now() - began > OUTAGE:
                 raise
             if not announced:
-                trouble(f"AWS can't be reached; running tasks continue: {error.reason}")
+                trouble(f"AWS doesn't answer as it should; running tasks continue: {error.reason}")
                 announced = True
             aws.clock.sleep(PAUSE)

@@ -36,6 +36,7 @@ MOST = 4 * 1024 * 1024  # bytes of a record
 SIZE_MOST = 1_000  # bytes of what a family's size is kept in
 ATTEMPTS = 10_000
 TRIES = 5  # to write a record that others write as well
+MINUTE = 60.0
 DEAREST = 1e9  # US dollars
 LARGEST = 2**53  # of whole numbers: every reader of JSON has them
 UNSEEN = 30 * 86400.0  # seconds after its last launch from which on nobody is expected to come back to a run
@@ -82,6 +83,7 @@ class Store:
     ) -> None:
         self._calls, self.bucket, self.keep, self._checkpoints = calls, bucket, keep, checkpoints
         self._tell, self._messages = tell, set[str]()
+        self._told_at: dict[str, float] = {}
         self._etags: dict[str, str] = {}  # of the records that were read or written here, by key
         self._for_index: dict[str, RecordedRun] = {}
         self.later = False  # whether the index is written when `flush` is called, and not at each end
@@ -100,6 +102,13 @@ class Store:
         """Tell it, unless it was told before."""
         if text not in self._messages:
             self._messages.add(text)
+            self._tell(text)
+
+    def say_again(self, text: str) -> None:
+        """Tell what may come again, unless that was within the last minute: many calls find it out at the same time."""
+        now = self.now()
+        if text not in self._told_at or now - self._told_at[text] > MINUTE:
+            self._told_at[text] = now
             self._tell(text)
 
     def get(self, run_id: str) -> Run | None:

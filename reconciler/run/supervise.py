@@ -191,7 +191,7 @@ class Supervisor:
         return self._outlasted(launched)
 
     def _outlasted(self, ask: Callable[[], T]) -> T:
-        return outlast(self.aws, ask, self.runs.say)
+        return outlast(self.aws, ask, self.runs.say_again)
 
     def launch(self, launch: LaunchSettings, decision: step.Launch) -> tuple[Run, Seen]:
         """Launch what is to be launched. Raises AwsError, ReconcilerError."""

@@ -82,4 +82,4 @@ def test_aws_out_of_reach_is_waited_for_but_not_for_ever() -> None:
             describe(aws, "tests", ["arn"], told.append)
     assert 0.9 * OUTAGE < clock.skipped < 1.1 * OUTAGE
     (text,) = told
-    assert text.startswith("AWS can't be reached; running tasks continue: ")
+    assert text.startswith("AWS doesn't answer as it should; running tasks continue: ")

@@ -20,6 +20,7 @@ from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.outage import OUTAGE, outlast
 from reconciler.run.retry import Event
 from reconciler.run.run import Run
+from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import Rules
 from reconciler.run.supervise import Supervisor
@@ -171,9 +172,27 @@ def test_an_outage_at_any_call_ends_nothing(how: Callable[[Any], Run], lost: boo
     assert at > 5
 
 
+TOLD = "AWS doesn't answer as it should; running tasks continue: no answer"
+
+
+def test_each_outage_is_told_of_and_only_once() -> None:
+    """Many calls at the same time find out about the same."""
+    aws, told = Cut(0, lost=False), list[str]()
+    runs = Runs(aws, "b", told.append)  # type: ignore[arg-type]
+    seer = Supervisor(aws, runs, RULES)  # type: ignore[arg-type]
+    follower = Follower(aws, runs, RULES, Function("f"), None)  # type: ignore[arg-type]
+    fleet = Fleet(seer, LAUNCH, 1, Quiet())  # type: ignore[arg-type]
+    for number in (1, 2):
+        for outlasted in (seer._outlasted, follower._outlasted, fleet._outlasted):
+            aws.until = aws.time + 5
+            outlasted(lambda: aws.find("s3", "GetObject", Key="k"))
+        assert told == [TOLD] * number
+        aws.time += 100
+
+
 def test_not_for_ever() -> None:
     aws, told = Cut(1, lost=False, lasts=1e9), list[str]()
     with pytest.raises(Unreachable):
         outlast(aws, lambda: aws.find("s3", "GetObject", Key="k"), told.append)  # type: ignore[arg-type]
     assert OUTAGE <= aws.time - 100 < OUTAGE + 5
-    assert told == ["AWS can't be reached; running tasks continue: no answer"]
+    assert told == [TOLD]
