@@ -35,6 +35,11 @@ def _as_answers(call: tuple[str, str], value: Any) -> Any:
 
 
 def answered_at(answer: Mapping[str, Any]) -> float | None:
-    """AWS's time at an answer, in seconds since the epoch; None where it doesn't say."""
+    """AWS's time at an answer, in seconds since the epoch; None where it doesn't say, or a proxy has written what is no
+    date.
+    """
     date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    return parsedate_to_datetime(date).timestamp() if date else None
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except (ValueError, OverflowError):
+        return None

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.aws.answer import answered_at
 from reconciler.aws.foreign import speaks
 from reconciler.core.errors import Denied, Unreachable
 from tests.faults.world import World, differs
@@ -115,3 +116,18 @@ def test_what_has_the_form(
     protocol: str, status: int, named: bool, headers: dict[str, str], body: bytes, awss: bool
 ) -> None:
     assert speaks(protocol, status, headers, body, has_id=named) is awss
+
+
+@pytest.mark.parametrize(
+    ("date", "at"),
+    [
+        ("Mon, 30 Nov 2026 19:00:00 GMT", 1796065200.0),
+        ("", None),
+        ("yesterday", None),
+        ("Mon, 99 Nov 2026 19:00:00 GMT", None),
+        ("Mon, 30 Nov 2026 19:00:00 +9999999", None),
+    ],
+)
+def test_a_date_that_is_none_says_nothing(date: str, at: float | None) -> None:
+    """A proxy may write anything."""
+    assert answered_at({"ResponseMetadata": {"HTTPHeaders": {"date": date}}}) == at
