@@ -94,7 +94,14 @@ def _named(command: Command, rootfs: Path, folder: Path) -> Iterator[Path]:
         if required and value and not path.is_file():
             raise MissingFile(value)
         if bare and (path.is_file() or (path.is_dir() and ("/" in bare or bare.startswith(".")))):
+            _check_within(path, rootfs, value)
             yield path
+
+
+def _check_within(path: Path, rootfs: Path, name: str) -> None:
+    """Raises MissingFile where links lead to a file of this machine, which the image doesn't have."""
+    if not path.resolve().is_relative_to(rootfs.resolve()):
+        raise MissingFile(name)
 
 
 def _add(digest: hashlib._Hash, path: Path, rootfs: Path, seen: frozenset[Path] = frozenset()) -> None:
@@ -114,6 +121,7 @@ def _add(digest: hashlib._Hash, path: Path, rootfs: Path, seen: frozenset[Path] 
             if "://" not in required:
                 if not inner.is_file():
                     raise MissingFile(required)
+                _check_within(inner, rootfs, required)
                 _add(digest, inner, rootfs, seen | {path})
         if LOCAL.search(text):
             _add(digest, rootfs, rootfs)

@@ -18,7 +18,7 @@ from reconciler.core.errors import UserError
 from reconciler.image.dockerfile import Instruction, Step, form
 from reconciler.image.inputs import Inputs
 from reconciler.local.base_images import Has, base_of
-from reconciler.local.beneath import Outside, beneath, copy_beneath
+from reconciler.local.beneath import Outside, beneath, copy_beneath, follow
 from reconciler.local.copy_sources import BadPattern, ContextFiles, Source, StageFiles, clean, named
 from reconciler.local.environments import Install, MissingFile, material
 from reconciler.local.package_commands import installation
@@ -123,8 +123,12 @@ class _Layout:
         instruction = step.instruction
         text: str | Sequence[str] = form(instruction.arguments) or instruction.arguments
         installed = installation(text, laid.workdir, step.values) if not instruction.heredocs else None
-        if installed is None or not all(self._mount(laid, mount) for mount in instruction.mounts):
-            laid.leave(instruction)
+        try:
+            if installed is None or not all(self._mount(laid, mount) for mount in instruction.mounts):
+                laid.leave(instruction)
+                return
+        except Outside:
+            laid.leave(instruction, "a link leads to itself")
             return
         try:
             digest = material(installed.commands, laid.root)
@@ -145,18 +149,24 @@ class _Layout:
             laid.installs.append(Install(instruction.line, short, installed.commands, dict(step.values), digest))
 
     def _mount(self, laid: Laid, mount: str) -> bool:
-        """Have a file or folder of the context where a RUN mounts it. False for a mount of something else."""
+        """Have a file or folder of the context where a RUN mounts it. False for a mount of something else.
+
+        Links are followed below the context. Raises Outside.
+        """
         options = dict(part.strip().partition("=")[::2] for part in mount.split(","))
         kind = options.get("type", "bind")
         source = posixpath.normpath("/" + (options.get("source") or options.get("src") or ".")).lstrip("/")
         target = options.get("target") or options.get("dst") or options.get("destination")
         if kind == "cache":
             return True
-        if kind != "bind" or "from" in options or not target or not (self.context / source).exists():
+        if kind != "bind" or "from" in options or not target:
+            return False
+        path = self.context.joinpath(*follow(source, "/", self.files.link))
+        if not path.exists():
             return False
         inside = posixpath.join(laid.workdir, target)
         if not beneath(laid.root, inside).exists():
-            copy_beneath(self.context / source, laid.root, inside, "/", into_folder=False)
+            copy_beneath(path, laid.root, inside, "/", into_folder=False)
         return True
 
     def _copy(self, step: Step, laid: Laid) -> None:

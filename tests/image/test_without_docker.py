@@ -247,6 +247,29 @@ def test_packages_are_installed_once_for_each_set(place: Place, wheels: Path) ->
     assert len(environments(place)) == 2
 
 
+def test_links_of_the_context_lead_an_installation_to_no_file_of_this_machine(
+    place: Place, wheels: Path, tmp_path: Path
+) -> None:
+    place.files({"requirements/inner.txt": "-r linked.txt\n", "in/r.txt": "alpha\n"})
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "r.txt").write_text("alpha\n")
+    (place.folder / "folder").symlink_to(outside)
+    (place.folder / "loop").symlink_to("loop")
+    (place.folder / "within").symlink_to("in")
+    (place.folder / "requirements/linked.txt").symlink_to(outside / "r.txt")
+    for source, is_done in (("folder/r.txt", False), ("loop/r.txt", False), ("within/r.txt", True)):
+        line = f"RUN --mount=type=bind,source={source},target=/r.txt pip install -r /r.txt"
+        assert place.undone(f"FROM {OURS}\n{line}\n")[:1] == (
+            [] if is_done else [f"line 2: {line}" + ": a link leads to itself" * ("loop" in source)]
+        )
+    line = "RUN --mount=type=bind,source=in,target=/c/loop pip install -r /c/loop/r.txt"
+    assert place.undone(f"FROM {OURS}\nCOPY . /c\n{line}\n")[:1] == [f"line 3: {line}: a link leads to itself"]
+    for name, missing in (("linked.txt", "linked.txt"), ("inner.txt", "linked.txt"), ("../folder/r.txt", "r.txt")):
+        with pytest.raises(UserError, match=rf"Could not open requirements file: .*{missing}"):
+            place.build(f"FROM {OURS}\nCOPY . /c\nWORKDIR /c/requirements\nRUN pip install -r {name}\n")
+
+
 def environments(place: Place) -> list[Path]:
     return sorted(path for path in (place.home / "environments").iterdir() if path.is_dir())
 
