@@ -19,6 +19,7 @@ from reconciler.run.index_store import LONGEST, TRIES, Index
 from reconciler.run.run import Run
 from reconciler.run.stored import Store, Unreadable, to_json
 
+ARCHITECTURES, ENGINE = ("X86_64", "ARM64"), "dask"  # words of ours in a run's inputs, which a secret may read like
 LISTED = 100  # fingerprints from which on one listing is less than a read for each
 CHUNK = 1_000  # records that are read at once
 WRITTEN = ("inputs", "overrides", "reason", "why", "code_version")  # what of a record people and programs wrote
@@ -84,6 +85,7 @@ class Runs(Store):
         written: dict[str, Any] = {name: record[name] for name in WRITTEN if name in record}
         written["attempts"] = [{"reason": attempt.get("reason", "")} for attempt in record["attempts"]]
         marked = KNOWN.marked(written, self.bucket)
+        _put_back(record["inputs"], marked["inputs"])
         attempts = [
             {**attempt, **{name: part for name, part in texts.items() if name in attempt}}
             for attempt, texts in zip(record["attempts"], marked.pop("attempts"), strict=True)
@@ -138,3 +140,11 @@ class Runs(Store):
         segments = [index.segment(segment) for segment in head.segments if segment not in before.segments]
         new_ids = {run_id for rows in segments if rows is not None for run_id in rows.ids if run_id not in known_ids}
         return [run for run in self.aws.each(self.look, sorted(new_ids, key=moment)) if run is not None]
+
+
+def _put_back(inputs: dict[str, Any], marked: dict[str, Any]) -> None:
+    """Have words of ours be as they were in a run's inputs."""
+    if inputs.get("architecture") in ARCHITECTURES:
+        marked["architecture"] = inputs["architecture"]
+    if isinstance(workers := inputs.get("workers"), dict) and workers.get("engine") == ENGINE:
+        marked["workers"]["engine"] = ENGINE

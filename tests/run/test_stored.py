@@ -320,6 +320,23 @@ def test_a_secret_that_reads_like_a_part_of_a_record(secret: str, monkeypatch: p
     assert replace(again, reason=run.reason, overrides=run.overrides, code_version=run.code_version) == run
 
 
+@pytest.mark.parametrize("secret", ["X86_64", "dask"])
+def test_a_secret_that_reads_like_a_word_of_ours_in_the_inputs(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another architecture has another price, or none."""
+    known = Secrets()
+    known.add(secret)
+    monkeypatch.setattr("reconciler.run.run_record.KNOWN", known)
+    kept = runs(json.dumps(changed()).encode())
+    run = kept.get(ID)
+    assert run is not None
+    inputs = {"architecture": "X86_64", "workers": {"engine": "dask", "count": 2}, "data": {"a": secret}}
+    kept.put(replace(run, inputs=inputs))
+    again = kept.get(ID)
+    assert again is not None
+    assert {**again.inputs, "data": {}} == {**inputs, "data": {}}
+    assert secret not in again.inputs["data"].values()
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=20)
     | st.sampled_from([10**400, -(10**400), 10**20, 1e308, "/home/u/.ssh", "a/../../.git", ID, FINGERPRINT]),
