@@ -31,6 +31,7 @@ class Stream:
     token: str = ""
     lines_read: int = 0
     skip: int = 0  # lines at its beginning that aren't handed on
+    shown_to: int = 0  # the time of the newest line that was handed on, in milliseconds since the epoch
     unfinished: bool = False  # the last look ended before the stream did
     status: StreamStatus = field(default_factory=StreamStatus)
 
@@ -91,8 +92,11 @@ class TaskLog:
                 self.last = max(self.last or 0.0, written)
                 stream.status = stream.status._replace(read_to=max(stream.status.read_to, stored))
                 self.recent.append(cut(event["message"]))
+                if stream.lines_read < stream.skip and 0 < stream.shown_to < event["timestamp"]:
+                    stream.skip = stream.lines_read  # the retention has removed lines before this one meanwhile
                 if stream.lines_read >= stream.skip:
                     line(stream.container, event["message"], written)
+                    stream.shown_to = max(stream.shown_to, event["timestamp"])
                 stream.lines_read += 1
                 new += 1
         return new

@@ -89,15 +89,15 @@ def test_a_token_that_changes_for_ever_ends(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class Expiring(Endless):
-    """The same. expired: the token that was given last has."""
+    """The same. expired: the token that was given last has; first: the first line that the retention has left."""
 
-    expired = False
+    expired, first = False, 0
 
     def call(self, service: str, operation: str, nextToken: str = "", **params: Any) -> dict[str, Any]:  # noqa: N803
         if nextToken and self.expired:
             self.expired = False
             raise AwsError(service, operation, "InvalidParameterException", "The specified nextToken is invalid.")
-        return super().call(service, operation, nextToken or "f/0", **params)
+        return super().call(service, operation, nextToken or f"f/{self.first}", **params)
 
 
 @pytest.mark.parametrize("shown_before", [0, 2])
@@ -112,6 +112,32 @@ def test_a_token_that_has_expired_costs_no_line(shown_before: int) -> None:
     log.read(lambda container, text, at: lines.append(text))
     assert lines == [str(n) for n in range(shown_before, 6)]
     assert log.seen == 6
+
+
+@pytest.mark.parametrize("first", [2, 3, 5])
+@pytest.mark.parametrize("shown_before", [0, 2])
+def test_a_token_that_has_expired_costs_no_line_of_a_log_whose_beginning_is_gone(shown_before: int, first: int) -> None:
+    """The retention may have removed lines since: as many new ones were left out for them."""
+    aws, lines = Expiring(3), list[str]()
+    log = TaskLog(cast(Any, aws), "g", "p", "arn:task/1")
+    log.follow(["main"])
+    log.resume({"main": shown_before})
+    log.read(lambda container, text, at: lines.append(text))
+    aws.expired, aws.last, aws.first = True, 8, first
+    log.read(lambda container, text, at: lines.append(text))
+    assert lines == [str(n) for n in (*range(shown_before, 3), *range(max(first, 3), 8))]
+    assert log.position == {"main": 8 - first}, "of what is there"
+
+
+def test_a_token_that_has_expired_before_anything_was_shown_shows_nothing_again() -> None:
+    aws, lines = Expiring(3), list[str]()
+    log = TaskLog(cast(Any, aws), "g", "p", "arn:task/1")
+    log.follow(["main"])
+    log.resume({"main": 5})
+    log.read(lambda container, text, at: lines.append(text))
+    aws.expired, aws.last = True, 8
+    log.read(lambda container, text, at: lines.append(text))
+    assert lines == ["5", "6", "7"]
 
 
 def test_another_refusal_of_a_log_is_told() -> None:
