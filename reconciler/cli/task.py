@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +26,7 @@ from reconciler.run.job import follower, function_of, left_to_function, place_of
 from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
+from reconciler.run.outage import outlast
 from reconciler.run.results import NOTE, Copied, fetch, is_whole, shown
 from reconciler.run.retry import Again, Attempt
 from reconciler.run.run import Overrides, Run
@@ -236,7 +238,8 @@ def _finished(screen: TaskScreen, deployment: Deployment, looks: Follower, launc
             looks_on = left_to_function(deployment.deploy, run)
             return looks.finish(launch, run, screen) if looks_on else screen.seer.finish(launch, run, screen)
         except Changed:
-            was, run = run.unattended, newest(run, looks.runs.get(run.id))
+            was = run.unattended
+            run = newest(run, outlast(looks.aws, partial(looks.runs.get, run.id), looks.runs.say_again))
         if run.unattended is was:
             continue  # somebody has stopped it meanwhile
         how = f"given to the function {name}, which" if run.unattended else f"taken from {name}, and this command"

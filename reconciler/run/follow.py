@@ -122,7 +122,7 @@ class Follower:
     def _take_back(self, run: Run, why: str) -> NoReturn:
         """Take a run back from the function: its client decides about it from now on. why: is said. Raises Changed."""
         self.runs.say(why)
-        given_over(self.runs, run, unattended=False)
+        self._outlasted(lambda: given_over(self.runs, run, unattended=False))
         raise Changed(run.id) from None
 
     def _unanswered(self, run: Run, since: float) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from reconciler.core.errors import Unreachable
+from reconciler.cli.task import _finished
+from reconciler.core.errors import Gone, Unreachable
 from reconciler.core.function_settings import Retry
 from reconciler.run.cap import Limits
 from reconciler.run.deadline import Deadline
@@ -23,6 +25,7 @@ from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import Rules
+from reconciler.run.stored import Changed
 from reconciler.run.supervise import Supervisor
 from tests.run.test_hand_over import FIRST, ID, TASK, Bucket, Quiet, kept, run, store
 
@@ -170,6 +173,51 @@ def test_an_outage_at_any_call_ends_nothing(how: Callable[[Any], Run], lost: boo
         aws.until = aws.at = 0
         assert (at, kept(aws).state, aws.launches) == (at, State.SUCCEEDED, int(how is not looked_at))
     assert at > 5
+
+
+class Unlinked(Cut):
+    """The same, where the deploy's function doesn't exist any more."""
+
+    def call(self, service: str, operation: str, **params: Any) -> Any:
+        if service == "lambda":
+            raise Gone(service, operation, "ResourceNotFoundException", "no such function")
+        return super().call(service, operation, **params)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["", "and the answer is lost"])
+def test_an_outage_while_a_run_is_taken_back_ends_nothing(lost: bool) -> None:
+    known = run(attempts=(replace(FIRST, event=Event.INTERRUPTION),), unattended=True)
+    at = calls = 1
+    while at <= calls:
+        aws = Unlinked(at, lost=lost)
+        recorded(aws, known)
+        follower = Follower(aws, store(aws), RULES, Function("f"), None, takes_back=True)  # type: ignore[arg-type]
+        with pytest.raises(Changed):
+            follower.finish(LAUNCH, known)
+        calls = max(calls, aws.count) if aws.until else 0
+        aws.until = aws.at = 0
+        assert (at, kept(aws).unattended) == (at, False)
+        at += 1
+    assert at > 5
+
+
+def test_an_outage_after_somebody_else_has_gone_on_ends_nothing() -> None:
+    """Who watches asks for the record once more."""
+    aws, told = Cut(1, lost=False), list[str]()
+    known = run(attempts=(replace(FIRST, task_arn=TASK),), state=State.RUNNING)
+    recorded(aws, replace(known, state=State.STOPPED))
+
+    def finish(launch: Any, run: Run, screen: Any) -> Run:
+        if not run.state.over:
+            raise Changed(run.id)
+        return run
+
+    runs = Runs(aws, "b", told.append)  # type: ignore[arg-type]
+    screen: Any = SimpleNamespace(seer=SimpleNamespace(finish=finish))
+    here: Any = SimpleNamespace(deploy=SimpleNamespace(schedule=None))
+    looks = Follower(aws, runs, RULES, Function("f"), None)  # type: ignore[arg-type]
+    assert _finished(screen, here, looks, LAUNCH, known).state is State.STOPPED
+    assert told == [TOLD]
 
 
 TOLD = "AWS doesn't answer as it should; running tasks continue: no answer"
