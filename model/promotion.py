@@ -5,7 +5,6 @@ For either the hours are out of sample: those of its walk-forward, and, with new
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -185,23 +184,29 @@ def before_training(settings: Settings, models: str) -> None:
 
     Raises:
         InputError: champion.json can't be read or isn't one, the folder can't be written, or the champion was evaluated
-            otherwise than the settings say, or the output is the champion's.
+            otherwise than the settings say, or the output is the champion's, or the champion can't be judged against.
     """
     champion, _ = champions.read(models)
     store.check_writable(models, "MODELS_URI")
     if champion is None:
         return
-    again = bool(settings.run_id) and champion.get("run_id") == settings.run_id  # interrupted as it had promoted itself
-    if champion["run"] == champions.location(settings.output) and not again:
+    if settings.run_id and champion.get("run_id") == settings.run_id:  # interrupted as it had promoted itself
+        return
+    if champion["run"] == champions.location(settings.output):
         raise InputError(
             f"OUTPUT_URI is {settings.output!r}, where the champion of {models} is: training would write over it "
             "before it is beaten. Give another one"
         )
-    theirs: Mapping[str, Any] = {}
-    with contextlib.suppress(InputError):  # a champion that is gone: the run can still be promoted with --force
+    try:
+        champions.check(champion)
         theirs = predict.read_manifest(str(champion["run"]))["evaluation"]
+    except InputError as error:
+        raise InputError(
+            "PROMOTE judges against the champion, which isn't possible (train without PROMOTE and promote with "
+            f"--force): {error}"
+        ) from error
     mine = {"folds": settings.folds, "first_train": settings.first_train, "embargo_hours": settings.embargo}
-    if theirs and (other := _other_evaluation(mine, theirs)):
+    if other := _other_evaluation(mine, theirs):
         raise InputError(
             f"PROMOTE judges by the walk-forward, and that of the champion {champion['run']} is another one ({other}): "
             "use its settings, or train without PROMOTE and promote with --force"

@@ -10,6 +10,7 @@ from model.errors import InputError
 
 NEAR = {"close": (1e-5, 0.0), "ret": (1e-5, 2e-5), "lv": (1e-5, 1e-4)}
 """What must agree in an hour, with how far it may differ: a share, and for logarithms, which are near 0, an amount."""
+NAMES = {"close": "close", "ret": "return", "lv": "volatility (log variance)"}
 MAX_OTHER = 0.01
 """Two records of one market may differ in this share of the hours, as where an exchange has corrected a bar."""
 
@@ -29,7 +30,7 @@ def alike(left: pd.DataFrame, right: pd.DataFrame) -> npt.NDArray[np.bool_]:
         if other.mean() > MAX_OTHER:
             at = int(np.flatnonzero(other)[0])
             raise InputError(
-                f"of the same hours other prices: {name} is {a[at]:.6g} and {b[at]:.6g} at "
+                f"of the same hours other prices: {NAMES[name]} is {a[at]:.6g} and {b[at]:.6g} at "
                 f"{np.datetime64(left.index[at], 's')}Z, and differs in {other.mean():.0%} of them"
             )
         good &= ~other

@@ -102,8 +102,8 @@ def test_what_cannot_be_judged_is_refused_and_changes_nothing(made: Made, tmp_pa
     changed(lambda rows: rows.assign(hour=rows["hour"] + pd.Timedelta(days=4000)), "have 0 hours that both forecast")
     changed(lambda rows: rows.iloc[:100], "have 100 hours that both forecast")
     changed(lambda rows: rows.assign(close=rows["close"] * 2), "forecast .* other prices: close is")
-    changed(lambda rows: rows.assign(lv=rows["lv"] - 1), "forecast .* other prices: lv is")
-    changed(lambda rows: rows.assign(ret=rows["ret"][::-1].to_numpy()), "forecast .* other prices: ret is")
+    changed(lambda rows: rows.assign(lv=rows["lv"] - 1), "forecast .* other prices: volatility .log variance. is")
+    changed(lambda rows: rows.assign(ret=rows["ret"][::-1].to_numpy()), "forecast .* other prices: return is")
     for name in ("close", "lv_forecast", "upper_price"):
         changed(lambda rows, name=name: rows.drop(columns=name), f"it has no numbers {name}")  # type: ignore[misc]
         changed(lambda rows, name=name: rows.assign(**{name: "x"}), f"it has no numbers {name}")  # type: ignore[misc]
@@ -355,6 +355,21 @@ def test_a_champion_that_was_written_over_is_no_match_to_win(made: Made, tmp_pat
             promotion.promote(run, models)
     assert promotion.promote(first, models, force=True)["promoted"]
     assert champion.resolve("champion", {"MODELS_URI": models}) == first
+
+
+def test_a_champion_that_cannot_be_judged_against_is_said_before_training(made: Made, tmp_path: Path) -> None:
+    models, first = str(tmp_path / "models"), made("one", 1.0)
+    promotion.promote(first, models)
+    told = settings.Settings(data="", output="other", promote="volatility")
+    promotion.before_training(told, models)
+    manifest = Path(first, "manifest.json")
+    manifest.write_text(manifest.read_text() + " ")
+    with pytest.raises(InputError, match=r"train without PROMOTE and promote with --force.*not the one that was promo"):
+        promotion.before_training(told, models)
+    manifest.unlink()
+    with pytest.raises(InputError, match=r"train without PROMOTE and promote with --force.*can't read .*manifest.json"):
+        promotion.before_training(told, models)
+    promotion.before_training(dataclasses.replace(told, run_id="one"), models)  # the same run, launched again
 
 
 def test_a_run_that_promotes_itself_does_not_write_over_the_champion(
