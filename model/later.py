@@ -61,8 +61,7 @@ def check(
     """
     content = predict.read_manifest(model_uri)
     models = predict.read_models(model_uri, content)
-    bars = _bars(content, data_uri, history_uri, how, now)
-    _of_one_series(model_uri, content, bars, data_uri)
+    bars = _bars(model_uri, content, data_uri, history_uri, how, now)
     if content["data"].get("has_flow") and not bars.flow:
         raise InputError(f"the model was trained on data with order flow, and {history_uri or data_uri} has none")
     trained = np.datetime64(content["data"]["last"].removesuffix("Z"))
@@ -90,24 +89,34 @@ def check(
     }
 
 
-def _bars(content: dict[str, Any], data_uri: str, history_uri: str, how: Reading, now: dt.datetime | None) -> Bars:
+def _bars(
+    model_uri: str, content: dict[str, Any], data_uri: str, history_uri: str, how: Reading, now: dt.datetime | None
+) -> Bars:
     dataset = predict.read_data(content, data_uri, how, now)
+    known = _known_closes(model_uri, content)
+    _of_one_series(known, dataset.bars, data_uri)
     if history_uri:
-        dataset = data.joined(predict.read_data(content, history_uri, how, now), dataset)
+        earlier = predict.read_data(content, history_uri, how, now)
+        _of_one_series(known, earlier.bars, history_uri)
+        dataset = data.joined(earlier, dataset)
     return dataset.bars
 
 
-def _of_one_series(model_uri: str, content: dict[str, Any], bars: Bars, source: str) -> None:
-    """Hold the bars against those that the run forecast from, where both have an hour.
+def _known_closes(model_uri: str, content: dict[str, Any]) -> pd.Series:
+    """The closes that the run forecast from; none of a model that was copied without its forecasts."""
+    source = store.join(model_uri, parquet.PREDICTIONS)
+    raw, _ = store.read_versioned(source)
+    if raw is None:
+        return pd.Series([], pd.DatetimeIndex([], dtype="datetime64[us]"), dtype=np.float64)
+    return parquet.forecasts(predict.as_named(raw, model_uri, parquet.PREDICTIONS, content), source)["close"]
+
+
+def _of_one_series(known: pd.Series, bars: Bars, source: str) -> None:
+    """Hold the bars against the closes that the run forecast from, where both have an hour.
 
     Raises:
         InputError: too many closes differ: another series, or its times are off.
     """
-    try:
-        raw = predict.read_file(model_uri, parquet.PREDICTIONS, content)
-    except InputError:  # a model may have been copied without it
-        return
-    known = parquet.forecasts(raw, store.join(model_uri, parquet.PREDICTIONS))["close"]
     ours = pd.Series(bars.close, (bars.time + np.timedelta64(1, "h")).astype("datetime64[us]"))
     hours = known.index.intersection(ours.index)
     a, b = (np.asarray(closes.loc[hours].to_numpy(), dtype=np.float64) for closes in (known, ours))
@@ -131,8 +140,7 @@ def outcomes(model_uri: str, data_uri: str, how: Reading = AS_IT_IS) -> pd.DataF
     """
     content = predict.read_manifest(model_uri)
     models = predict.read_models(model_uri, content)
-    bars = _bars(content, data_uri, "", how, None)
-    _of_one_series(model_uri, content, bars, data_uri)
+    bars = _bars(model_uri, content, data_uri, "", how, None)
     if content["data"].get("has_flow") and not bars.flow:
         raise InputError(f"{model_uri} was trained on data with order flow, and {data_uri} has none")
     trained = np.datetime64(content["data"]["last"].removesuffix("Z"))

@@ -39,7 +39,15 @@ def read_file(uri: str, name: str, content: dict[str, Any]) -> bytes:
     Raises:
         InputError: it isn't there, or was changed.
     """
-    raw = store.read_bytes(store.join(uri, name))
+    return as_named(store.read_bytes(store.join(uri, name)), uri, name, content)
+
+
+def as_named(raw: bytes, uri: str, name: str, content: dict[str, Any]) -> bytes:
+    """What was read of an output, if it is the file that the manifest names.
+
+    Raises:
+        InputError: it was changed.
+    """
     if hashlib.sha256(raw).hexdigest() != content["files"].get(name):
         raise InputError(
             f"{store.join(uri, name)} is not the file that the manifest names (its checksum differs): "

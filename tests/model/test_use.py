@@ -83,6 +83,17 @@ def test_bars_that_are_hours_off_those_of_the_training_are_refused(
     for use in (later.check, later.outcomes):
         with pytest.raises(InputError, match=r"has other closes .* in \d+ of 1800 common hours"):
             use(out, str(shifted))
+    with pytest.raises(
+        InputError, match=r"shifted.csv has other closes"
+    ):  # and not the data, where the history is wrong
+        later.check(out, str(sample_csv), history_uri=str(shifted))
+    copied = tmp_path / "copied"
+    shutil.copytree(out, copied)
+    (copied / "predictions.parquet").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"predictions.parquet is not the file that the manifest names"):
+        later.outcomes(str(copied), str(shifted))
+    (copied / "predictions.parquet").unlink()  # a model may be copied without it
+    later.outcomes(str(copied), str(shifted))
     last = lines[-40].split(",")  # one bar that the exchange has corrected is no other series
     last[4] = last[1]
     shifted.write_text("\n".join([header, *lines[:-40], ",".join(last), *lines[-39:]]) + "\n")
