@@ -27,7 +27,7 @@ from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, 
 from reconciler.aws.fresh import Fresh
 from reconciler.aws.pace import Pace
 from reconciler.aws.together import Shared, Together
-from reconciler.config.regions import partition_of
+from reconciler.aws.regions import partition_of
 from reconciler.core.clock import Clock, SystemClock, interrupted
 from reconciler.core.errors import (
     AlreadyThere,

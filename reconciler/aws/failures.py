@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from reconciler.aws.answer import BROKEN_ANSWER
 from reconciler.aws.errors import SHORT, ErrorRule, Fault, classify
 from reconciler.aws.iam_actions import action_of
-from reconciler.config.regions import COMMERCIAL, partitions
+from reconciler.aws.regions import COMMERCIAL, partitions
 from reconciler.core.errors import AlreadyThere, AwsError, Denied, Gone, ReconcilerError, Unreachable, UserError
 from reconciler.core.job_token import missing
 

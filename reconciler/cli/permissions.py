@@ -12,7 +12,7 @@ from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws
 from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
-from reconciler.config.regions import partition_of
+from reconciler.aws.regions import partition_of
 from reconciler.config.resource_names import Facts, Names
 from reconciler.core.errors import UserError
 from reconciler.core.needs import ANYWHERE

@@ -17,7 +17,7 @@ from reconciler.config.explain import flow
 from reconciler.config.names import BUCKET, IMAGE_URI, OBJECT_KEY
 from reconciler.config.problems import Path, quoted, show_path
 from reconciler.config.problems import Problem as Problem
-from reconciler.config.regions import known_regions
+from reconciler.aws.regions import known_regions
 from reconciler.config.schema import Deploy
 from reconciler.config.storage import WILD, DataFile
 from reconciler.config.sweep import COMBINATIONS, most

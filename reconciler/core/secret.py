@@ -273,8 +273,7 @@ class Secrets:
         by its form. Nothing is learned from it.
         """
         visible, here = self.hide(value), self._here()
-        here.learn("", visible)
-        return here.hide(visible)
+        return here.hide(visible) if here.learn("", visible) else visible
 
     def hide_all(self, tree: Any) -> Any:
         """A tree of plain values as it may be shown."""

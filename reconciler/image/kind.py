@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from reconciler.aws.calls import Aws
-from reconciler.config.regions import registry
+from reconciler.aws.regions import registry
 from reconciler.core.clock import interrupted
 from reconciler.core.errors import AwsError, ReconcilerError
 from reconciler.core.needs import ALL, ANYWHERE, Needs

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from reconciler.config.regions import COMMERCIAL, partition_of
+from reconciler.aws.regions import COMMERCIAL, partition_of
 from reconciler.core.needs import Condition
 
 DECRYPT, DATA_KEY = "kms:Decrypt", "kms:GenerateDataKey"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from reconciler.config.regions import partition_of
+from reconciler.aws.regions import partition_of
 
 # botocore's table has no consoles. https://docs.aws.amazon.com/awsconsolehelpdocs, docs.aws.eu, docs.amazonaws.cn
 HOSTS = {

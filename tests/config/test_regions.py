@@ -7,7 +7,7 @@ import re
 import pytest
 
 from reconciler.config import names as rules
-from reconciler.config.regions import known_regions, partition_of, partitions, registry
+from reconciler.aws.regions import known_regions, partition_of, partitions, registry
 from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
 from reconciler.lower.execution import PRIVATE

@@ -9,7 +9,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from reconciler.config.regions import partitions
+from reconciler.aws.regions import partitions
 from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
 from reconciler.core.aws_names import principal
