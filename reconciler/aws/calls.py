@@ -26,8 +26,8 @@ from reconciler.aws.errors import CHANGED, Fault
 from reconciler.aws.failures import NOT_SENT, Call, Failed, failed, failure_of, no_role, pause, undescribed, unread
 from reconciler.aws.fresh import Fresh
 from reconciler.aws.pace import Pace
-from reconciler.aws.together import Shared, Together
 from reconciler.aws.regions import partition_of
+from reconciler.aws.together import Shared, Together
 from reconciler.core.clock import Clock, SystemClock, interrupted
 from reconciler.core.errors import (
     AlreadyThere,

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from reconciler.aws.regions import partition_of
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import OfRun
 from reconciler.cli.past_runs import Past, past_of, whole_runs
 from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
-from reconciler.aws.regions import partition_of
 from reconciler.core.errors import ReconcilerError, UserError
 from reconciler.core.job_token import without_tokens
 from reconciler.core.run_paths import is_sweep_id, task_id

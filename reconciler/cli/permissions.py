@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from reconciler.aws import calls
+from reconciler.aws.regions import partition_of
 from reconciler.cli.answer import Answer
 from reconciler.cli.options import InAws
 from reconciler.cli.target import target_of
 from reconciler.cli.terminal import Terminal
-from reconciler.aws.regions import partition_of
 from reconciler.config.resource_names import Facts, Names
 from reconciler.core.errors import UserError
 from reconciler.core.needs import ANYWHERE

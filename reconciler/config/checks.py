@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
+from reconciler.aws.regions import known_regions
 from reconciler.config.bucket_names import default_bucket
 from reconciler.config.checks_capacity import check_capacity
 from reconciler.config.checks_task import check_task
@@ -17,7 +18,6 @@ from reconciler.config.explain import flow
 from reconciler.config.names import BUCKET, IMAGE_URI, OBJECT_KEY
 from reconciler.config.problems import Path, quoted, show_path
 from reconciler.config.problems import Problem as Problem
-from reconciler.aws.regions import known_regions
 from reconciler.config.schema import Deploy
 from reconciler.config.storage import WILD, DataFile
 from reconciler.config.sweep import COMBINATIONS, most

@@ -11,6 +11,7 @@ from pathlib import Path
 from reconciler.config.storage import DataFile
 from reconciler.core.errors import UserError
 from reconciler.core.limits import OBJECT_KEY
+from reconciler.core.run_paths import is_run_id
 from reconciler.core.text import has_control
 from reconciler.core.wildcard import matches
 
@@ -32,10 +33,10 @@ class Refused(UserError):
 def files_of(data: DataFile, base: Path, results: str | None) -> list[Here]:
     """The files that one entry names, in the order in which S3 lists their keys.
 
-    base: the folder of deploy.yaml; results: the folder in it that results are copied to, which is left out unless the
-    entry names it: what one run wrote isn't the data of the next. Names that begin with a dot are left out unless the
-    pattern has that dot, as in a shell. A link counts as the file that it leads to, if that is below the same folder.
-    What no name of the pattern can be in isn't looked into. Raises Refused.
+    base: the folder of deploy.yaml; results: the folder in it that results are copied to. The folders of runs in it
+    are left out unless the entry names one: what one run wrote isn't the data of the next. Names that begin with a
+    dot are left out unless the pattern has that dot, as in a shell. A link counts as the file that it leads to, if
+    that is below the same folder. What no name of the pattern can be in isn't looked into. Raises Refused.
     """
     if not data.tree:
         return [Here(str(data.key), base / data.file)]
@@ -56,8 +57,8 @@ def _below(top: Path, folder: Path) -> str:
 
 
 def _walk(top: Path, words: Sequence[str], left_out: str) -> Iterator[str]:
-    """The names below the top that a pattern is of. words: the pattern, split at its slashes; left_out: what isn't
-    looked at. No link to a folder is followed: one that the pattern leads into is refused.
+    """The names below the top that a pattern is of. words: the pattern, split at its slashes; left_out: where
+    folders of runs aren't looked into. No link to a folder is followed: one that the pattern leads into is refused.
     """
     waiting = [("", _begin(words, {0}))]
     while waiting:
@@ -65,7 +66,9 @@ def _walk(top: Path, words: Sequence[str], left_out: str) -> Iterator[str]:
         try:
             with os.scandir(top / inside) as entries:
                 for entry in entries:
-                    if inside + entry.name == left_out:
+                    if left_out and inside == f"{left_out}/" and is_run_id(entry.name):
+                        continue
+                    if left_out and inside + entry.name == left_out and entry.is_symlink():
                         continue
                     after = _after(words, at, entry.name)
                     further = any(place < len(words) for place in after)

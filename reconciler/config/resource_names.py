@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.aws.regions import registry
 from reconciler.config import Deploy
 from reconciler.config.bucket_names import default_bucket
-from reconciler.aws.regions import registry
 from reconciler.core.managed_instances import INSTANCE_ROLE
 from reconciler.core.spec import OWNER_TAG
 

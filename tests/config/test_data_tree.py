@@ -17,6 +17,7 @@ TREE = (
     "a.csv", "b.parquet", "empty", "sub/c.csv", "sub/deep/d.csv", "sub/with space.csv", "sub/plus+&=.csv",
     "sub/Größe/données.csv", "数据/日.csv", ".hidden.csv", "sub/.git/config", "sub/[x]{y}$(z).csv",
 )  # fmt: skip
+RUN = "20260101-000000-0123abcd"
 SHOWN = {name for name in TREE if "/." not in f"/{name}"}
 
 
@@ -60,24 +61,24 @@ def test_which_files(base: Path, file: str, wanted: set[str]) -> None:
     assert set(names(base, file)) == wanted
 
 
-@pytest.mark.parametrize("results", ["results", "./results/", "a/../results", "results/best"])
+@pytest.mark.parametrize("results", ["results", "./results/", "a/../results"])
 @pytest.mark.parametrize(
     ("file", "wanted"),
     [
-        ("./", {"a.csv", "sub/results/b.csv", "results.csv"}),
-        ("**/*.csv", {"a.csv", "sub/results/b.csv", "results.csv"}),
-        ("results/", {"best/predictions.csv"}),  # whoever names them wants them
-        ("results/best/*.csv", {"predictions.csv"}),
+        ("./", {"a.csv", "sub/results/b.csv", "results.csv", "results/2024.csv", "results/best/own.csv"}),
+        ("**/*.csv", {"a.csv", "sub/results/b.csv", "results.csv", "results/2024.csv", "results/best/own.csv"}),
+        ("results/", {f"{RUN}/predictions.csv", "2024.csv", "best/own.csv"}),  # whoever names them wants them
+        (f"results/{RUN}/*.csv", {"predictions.csv"}),
     ],
 )
 def test_copied_results_are_no_data(tmp_path: Path, file: str, wanted: set[str], results: str) -> None:
-    for name in ("a.csv", "results/best/predictions.csv", "sub/results/b.csv", "results.csv"):
+    """What is in that folder and was copied by no run is: it may be the user's own."""
+    others = ("sub/results/b.csv", "results.csv", "results/2024.csv", "results/best/own.csv")
+    for name in ("a.csv", f"results/{RUN}/predictions.csv", *others):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     data = DataFile(file=file).filled()
-    left_out = {"best/predictions.csv"} if results == "results/best" and file == "results/" else set()
-    found = {file.key.removeprefix(data.prefix) for file in files_of(data, tmp_path, results)}
-    assert found == wanted - left_out
+    assert {file.key.removeprefix(data.prefix) for file in files_of(data, tmp_path, results)} == wanted
 
 
 @pytest.mark.parametrize("results", [None, ".", "..", "elsewhere", "../base", "/"])

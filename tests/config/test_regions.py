@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from reconciler.config import names as rules
 from reconciler.aws.regions import known_regions, partition_of, partitions, registry
+from reconciler.config import names as rules
 from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
 from reconciler.lower.execution import PRIVATE
