@@ -81,7 +81,7 @@ def applied(
         place = log_place(deployment.aws, place, run)
     run = replace(
         run,
-        reason=KNOWN.hide(run.reason),  # before it is cut
+        reason=KNOWN.text(run.reason),  # before it is cut
         cluster=place.cluster,
         container=place.container,
         log_group=place.log_group,

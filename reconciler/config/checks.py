@@ -23,7 +23,7 @@ from reconciler.config.storage import WILD, DataFile
 from reconciler.config.sweep import COMBINATIONS, most
 from reconciler.config.unattended_checks import check_unattended
 from reconciler.config.workers_checks import check_workers
-from reconciler.core.aws_names import same_tags
+from reconciler.core.aws_names import ACCOUNT_REGIONAL, same_tags
 from reconciler.core.given_data import OTHER_BUCKET, OWN_BUCKET
 from reconciler.core.limits import IMAGE
 from reconciler.core.run_paths import RUNS
@@ -115,7 +115,8 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
             yield Problem(place, "{value} isn't a file of this machine", ELSEWHERE)
         elif reason := OBJECT_KEY.problem(file.key or ""):
             message = f"the {'folder' if file.tree else 'file'}'s name can't be its key in the bucket: {reason}"
-            fix = f"give it a key: data: {_with_key(file)}"
+            entry = _with_key(file)
+            fix = f"give it a key: data: [{entry}]" if len(deploy.data.files) == 1 else f"write it with a key: {entry}"
             yield Problem(place, message, fix, (("data", "files", index, "key"),), tells=True)
         elif f"{file.key}/".startswith(f"{RUNS}/"):
             message = f"its key {file.key} is in {RUNS}/, which holds the record of runs and what they wrote"
@@ -137,14 +138,14 @@ def _with_key(file: DataFile) -> str:
     """How to write an entry of data with a key that its name doesn't make."""
     ending = FilePath(file.file).suffix
     suffix = ending if not file.tree and ending.isascii() and ending[1:].isalnum() else ""
-    return flow([{"file": file.file, "key": f"data/x{suffix}"}])
+    return flow({"file": file.file, "key": f"data/x{suffix}"})
 
 
 def _given(deploy: Deploy, number: int, file: DataFile) -> Iterator[Problem]:
     """What is wrong with a place in S3, by its text alone."""
     at: Path = ("data", "files", number, "file")
     bucket, path = file.place
-    if reason := BUCKET.problem(bucket):
+    if not bucket.endswith(ACCOUNT_REGIONAL) and (reason := BUCKET.problem(bucket)):
         yield Problem(at, f"{bucket!r} is not a bucket's name: {reason}", "write it as s3://BUCKET/PREFIX/")
     elif WILD.search(path):
         yield Problem(at, "a place in S3 can't be a pattern", "name the folder, with a / at its end")

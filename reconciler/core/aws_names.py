@@ -123,12 +123,19 @@ RESERVED_TAGS = "aws:"
 # Six characters end a secret's own ARN, and may be left out where it is read:
 # https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen
 SECRET_END = re.compile(r"-[A-Za-z0-9]{6}$")
+SECRET_WORD = re.compile(r"-[a-z0-9]{6}$")  # which may be AWS's end, or that of a name such as db-secret
 
 
-def secret_resource(source: str) -> str:
-    """How policies name the parameter or secret that has this ARN, which may name a JSON key, too."""
+def secret_resources(source: str) -> tuple[str, ...]:
+    """How policies name the parameter or secret that has this ARN, which may name a JSON key, too: by its own ARN, by
+    that with any end if the end isn't there, or by both where that can't be told.
+    """
     arn = ":".join(source.split(":")[:7])
-    return arn if ":secretsmanager:" not in arn or SECRET_END.search(arn) else f"{arn}-??????"
+    if ":secretsmanager:" not in arn:
+        return (arn,)
+    if not SECRET_END.search(arn):
+        return (f"{arn}-??????",)
+    return (arn, f"{arn}-??????") if SECRET_WORD.search(arn) else (arn,)
 
 
 def principal(service: str, partition: str = "aws") -> str:

@@ -27,7 +27,8 @@ EMF = "json/emf"
 BOOLEANS = frozenset(("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"))  # Go's
 # Go's regular expressions have neither what looks around nor what refers back: https://github.com/google/re2/wiki/Syntax
 NOT_IN_GO = re.compile(r"\\[1-9]|\(\?(?:[=!>#(]|<[=!]|P=)")
-ESCAPED = re.compile(r"\\\\")
+# What stands for itself in a pattern: quoted, escaped, or one of several.
+LITERAL = re.compile(r"\\Q.*?(?:\\E|$)|\\[^1-9]|\\[1-7][0-7]+|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 SIZE = re.compile(r"\d+(?:\.\d+)? ?(?:[kmgt]?i?b?)?", re.IGNORECASE | re.ASCII)
 
 
@@ -62,7 +63,7 @@ def event_problem(options: Mapping[str, str]) -> tuple[str, str] | None:
     if parts and form is not None:
         return parts[0], f"with {FORMAT}: {EMF} each line is an event"
     pattern = options.get(MULTILINE, "")
-    if absent := NOT_IN_GO.search(ESCAPED.sub("", pattern)):
+    if absent := NOT_IN_GO.search(LITERAL.sub("x", pattern)):
         return MULTILINE, f"the driver reads it as a regular expression of Go, which has no {absent[0]}"
     if _is_broken(pattern):
         return MULTILINE, "it is no regular expression"

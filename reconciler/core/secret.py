@@ -244,15 +244,13 @@ class Secrets:
 
     def words(self, words: Sequence[str]) -> list[str]:
         """A command's words as they may be shown. Nothing is learned from them."""
-        visible, here = [MASK if self._is(word) else self.hide(word) for word in words], self._here()
-        here.learn_words(visible)
-        secret = {
-            at: start + MASK
-            for at, (start, name, value) in _options(visible)
-            if value and not value.startswith(MASK) and (name in self.names or looks_secret(name, value))
-        }
-        hidden = (MASK if here._is(word) else here.hide(word) for word in visible)
-        return [secret.get(at, word) for at, word in enumerate(hidden)]
+        here = self._here()
+        here.learn_words(words)
+        visible = [MASK if self._is(word) or here._is(word) else self._without(here, word) for word in words]
+        for at, (start, name, value) in _options(words):
+            if value and not value.startswith(MASK) and (name in self.names or looks_secret(name, value)):
+                visible[at] = start + MASK
+        return visible
 
     def _here(self) -> Secrets:
         """Where the secrets of one text are learned, which may be somebody else's and says nothing about others."""
@@ -272,8 +270,15 @@ class Secrets:
         """A text that isn't a variable's as it may be shown: without what is known, and without what is a secret in it
         by its form. Nothing is learned from it.
         """
-        visible, here = self.hide(value), self._here()
-        return here.hide(visible) if here.learn("", visible) else visible
+        here = self._here()
+        return self._without(here, value) if here.learn("", value) else self.hide(value)
+
+    def _without(self, here: Secrets, text: str) -> str:
+        """A text without its own secrets and those that are known. One that holds another goes as a whole."""
+        for part in sorted(here._values, key=len, reverse=True):
+            if self.hide(part) != part:
+                text = text.replace(part, MASK)
+        return here.hide(self.hide(text))
 
     def hide_all(self, tree: Any) -> Any:
         """A tree of plain values as it may be shown."""

@@ -24,6 +24,8 @@ from reconciler.engine.lock import Lock
 from reconciler.engine.ownership_record import write_record
 from reconciler.permissions import preflight
 
+NAMED = 5  # resources that a warning names
+
 
 def destroy(
     deployment: Deployment,
@@ -59,8 +61,9 @@ def destroy(
         new_plan = deployment.plan_destroy(seen, options)
         shown = {step.address: step for step in plan.steps}
         if larger_steps := [step for step in new_plan.steps if larger(Shown(shown.get(step.address)), step)]:
-            names = ", ".join(str(step.address) for step in larger_steps)
-            events.warned(f"made or changed by somebody since the list was shown: {names}")
+            names = [str(step.address) for step in larger_steps]
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            events.warned(f"made or changed since the list was shown: {', '.join(names[:NAMED])}{more}")
             events.planned(new_plan)
             _check(deployment, new_plan, events, ask_iam=ask_iam)
         plan = new_plan

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.config.resource_names import Names
-from reconciler.core.aws_names import secret_resource
+from reconciler.core.aws_names import secret_resources
 from reconciler.core.graph import Node
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ParameterSpec
@@ -54,7 +54,7 @@ def needs(names: Names) -> list[Address]:
 
 def secret_statements(names: Names) -> list[dict[str, Any]]:
     """What the execution role may read so that ECS can hand the secrets over: these, and nothing else."""
-    arns = sorted({secret_resource(arn) for arn in secrets(names).values()})
+    arns = sorted({resource for arn in secrets(names).values() for resource in secret_resources(arn)})
     of_parameters = {parameter.kms_key for _, parameter in _given_as(names, "secret") if parameter.kms_key}
     keys = sorted({*of_parameters, *names.deploy.task.secret_keys})
     by_action = {

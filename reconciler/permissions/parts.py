@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconciler.config import Deploy
-from reconciler.core.aws_names import USAGE_GROUP, principal, secret_resource
+from reconciler.core.aws_names import USAGE_GROUP, principal, secret_resources
 from reconciler.core.given_data import Place
 from reconciler.core.managed_instances import MANAGED_SPOT
 from reconciler.core.needs import ANYWHERE, Condition, On
@@ -141,9 +141,11 @@ def _tells(deploy: Deploy) -> bool:
 
 
 def webhook(deploy: Deploy) -> str:
-    """The ARN of what holds the URL that is told of runs; empty without one."""
+    """The ARN of what holds the URL that is told of runs, as policies name it; empty without one. Where a secret's own
+    end can't be told from its name's, with any end: the URL's secret alone begins so.
+    """
     hook = deploy.notify.webhook if deploy.notify else None
-    return secret_resource(hook.url_from) if hook else ""
+    return secret_resources(hook.url_from)[-1] if hook else ""
 
 
 def webhook_key(deploy: Deploy) -> str:
@@ -245,7 +247,7 @@ PARTS: tuple[Part, ...] = (
     Part(("checks.verify.resources",), (VERIFY,), ("servicequotas:GetServiceQuota",), ("servicequotas:fargate/*",)),
     Part(("checks.verify.resources",), (VERIFY,), ("ssm:DescribeParameters",), when=lambda d: ":ssm:" in _secrets(d)),
     Part(("checks.verify.resources",), (VERIFY,), ("secretsmanager:DescribeSecret",), lambda deploy: tuple(
-        secret_resource(arn) for arn in deploy.task.secrets.values() if ":secretsmanager:" in arn)),
+        form for arn in deploy.task.secrets.values() if ":secretsmanager:" in arn for form in secret_resources(arn))),
     # S3 uses the bucket's key on behalf of whoever writes and reads; a checksum of what is there is read so too.
     Part((), LAUNCHES, WRITE, ("{kms_key}",), _through_s3, when=_key),
     Part((), (PLAN, DESTROY), (DECRYPT,), ("{kms_key}",), _through_s3,

@@ -98,7 +98,7 @@ def cut(text: str, most: int = LONGEST) -> str:
 
     Without its secrets first: a part of one isn't known again.
     """
-    text = KNOWN.hide(text)
+    text = KNOWN.text(text)
     end = most // 4 - 2
     return text if len(text) <= most else f"{text[: most - end - 3]} … {text[-end:]}"
 

@@ -73,9 +73,8 @@ class Notifier:
 
 
 def _without_secrets(message: Message) -> Message:
-    hide = KNOWN.hide
     facts = KNOWN.hide_all(message.facts)
-    return replace(message, subject=hide(message.subject), text=hide(message.text), facts=facts)
+    return replace(message, subject=KNOWN.text(message.subject), text=KNOWN.text(message.text), facts=facts)
 
 
 def of_run(deploy: str, run: Run, why: Diagnosis | None = None, *, paid: bool = True) -> Message:
@@ -91,7 +90,7 @@ def of_run(deploy: str, run: Run, why: Diagnosis | None = None, *, paid: bool = 
             task=run.task_arn,
             seconds=run.seconds,
             cost=run.cost if paid else None,
-            reason=KNOWN.hide(run.reason),
+            reason=KNOWN.text(run.reason),
             metrics=run.metrics,
             cause=cause,
             fix=fix,

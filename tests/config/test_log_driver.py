@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.config import load
-from reconciler.core.log_driver import buffer_problem
+from reconciler.core.log_driver import buffer_problem, event_problem
 from reconciler.lower import log_options
 
 SMALL = {"max-buffer-size": "4m"}
@@ -43,3 +43,18 @@ def test_no_line_is_lost_unless_the_file_says_so(logs: dict[str, Any], told: dic
 )  # fmt: skip
 def test_sizes_of_a_buffer(size: str, right: bool) -> None:
     assert (buffer_problem({"max-buffer-size": size}) is None) is right
+
+
+@pytest.mark.parametrize(
+    ("pattern", "right"),
+    [
+        ("^INFO", True), (r"^\[(?:INFO|WARN)\]", True), ("^{", True), ("[[:alpha:]]+", True), (r"\pL", True),
+        (r"\z", True),
+        (r"(?P<level>INFO)", True), ("(?U)a", True), (r"\w{1000}", True), (r"a\\1", True), (r"\(?#\d", True),
+        (r"\(?=x", True), ("[(?=)]", True), (r"\123", True), (r"\Qa\1(\E", True),
+        ("(", False), ("[", False), ("a{2,1}", False), ("(?=x)", False), ("(?<!x)y", False), (r"(a)\1", False),
+        (r"\\(?=x)", False), ("[]a](?!x)", False), ("(?#c)", False), ("(?>a)", False),
+    ],
+)  # fmt: skip
+def test_patterns_that_go_reads(pattern: str, right: bool) -> None:
+    assert (event_problem({"awslogs-multiline-pattern": pattern}) is None) is right

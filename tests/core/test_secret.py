@@ -313,3 +313,13 @@ def test_lines_with_a_secret_each_are_hidden_one_after_the_other() -> None:
         return lambda: [known.text(f"loss=1 token=planted-{next(numbers)}") for _ in range(size)]
 
     assert_linear(work, 300)
+
+
+def test_a_secret_that_begins_with_another_goes_as_a_whole() -> None:
+    known = Secrets()
+    known.add("planted-1")
+    assert known.text("see token=planted-1REST here") == f"see token={MASK} here"
+    assert known.text("https://me:planted-1REST@host/") == f"https://me:{MASK}@host/"
+    assert known.words(["--token", "planted-1REST", "see", "API_KEY=xplanted-1"]) == [
+        "--token", MASK, "see", f"API_KEY={MASK}",
+    ]  # fmt: skip

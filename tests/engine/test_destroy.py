@@ -48,7 +48,7 @@ def test_behind_an_apply_it_looks_again(project: Project, before: bool) -> None:
         ended = project.run("destroy", "--yes", "--wait-for-lock", "100")
         other.result()
     assert ended.code == 0, ended.out + ended.err
-    assert "warning: made or changed by somebody since the list was shown: cluster.tiny" in ended.err
+    assert "warning: made or changed since the list was shown: cluster.tiny" in ended.err
     assert "- cluster" in ended.out.partition("Destroyed")[0]
     assert lab.client("ecs").describe_clusters(clusters=["tiny"])["clusters"][0]["status"] == "INACTIVE"
     assert f"Destroyed {2 if before else 1} resources" in ended.out
@@ -72,7 +72,7 @@ def test_what_has_changed_since_it_was_shown_is_asked_for_again(project: Project
         ended = project.run("destroy", "--yes", "--wait-for-lock", "100")
         other.result()
     assert ended.code == 0, ended.out + ended.err
-    assert "warning: made or changed by somebody since the list was shown: log-group./ecs/tiny" in ended.err
+    assert "warning: made or changed since the list was shown: log-group./ecs/tiny" in ended.err
     assert ended.out.count("Plan: 1 to delete.") == 2
 
 

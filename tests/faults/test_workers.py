@@ -145,7 +145,7 @@ def test_then_somebody_stops_the_run(lab: LabHandle, folder: Path, request: pyte
         assert bool(end.code) is not bool(runs(lab)), where + end.output
         until(lambda: not running(lab), f"the end of all tasks; {where}")
         assert not certificates(lab), where
-        if "is being stopped" in end.output or "`watch` shows and records it" in end.output:
+        if "is being stopped" in end.output or "shows and records" in end.output:
             forked.run(lab, folder, WATCH)  # its program may have ended well meanwhile
 
 

@@ -85,7 +85,7 @@ BAD = [
     (["--prefix", guide.P, "--take", "cluster"], "--take cluster: write KIND.NAME"),
     (["--prefix", guide.P, "--take", "cluster.none"], "--take cluster.none: there is no such resource"),
     (["--prefix", guide.P, "--take", "planet.none"], "--take planet.none: there is no such resource"),
-    (["--prefix", guide.P, "-o", "no/folder/deploy.yaml"], "can't be written"),
+    (["--prefix", guide.P, "-o", "no/folder/deploy.yaml"], "there is no folder no/folder"),
 ]
 
 

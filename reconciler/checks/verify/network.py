@@ -112,6 +112,9 @@ def endpoints_needed(names: Names) -> list[str]:
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
     """
     deploy, sources = names.deploy, [*secrets(names).values(), *certificates(names)]
+    if deploy.own_providers and set(deploy.providers) == set(deploy.own_providers) and not deploy.run.workers:
+        # An instance of yours pulls, logs and reads secrets by an interface of its own, wherever that is.
+        return [*(["ssmmessages"] if deploy.run.exec else []), "s3"]
     on_instances = deploy.managed_providers or deploy.own_providers
     needed = {
         "ecr.api": bool(image_repository(names)),

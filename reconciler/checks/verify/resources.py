@@ -10,7 +10,7 @@ from reconciler.config.data_tree import files_of
 from reconciler.config.file_checksums import sha256_of
 from reconciler.config.storage import DataFile
 from reconciler.core import wildcard
-from reconciler.core.aws_names import secret_resource
+from reconciler.core.aws_names import secret_resources
 from reconciler.core.errors import AwsError, Denied, Gone
 from reconciler.core.given_data import GivenData
 from reconciler.kinds import (
@@ -162,7 +162,8 @@ def secrets(live: Live) -> Finding:
     needs: dict[str, set[str]] = {}
     for arn in arns.values():
         action = "ssm:GetParameters" if ":ssm:" in arn else "secretsmanager:GetSecretValue"
-        needs.setdefault(secret_resource(arn), set()).add(action)
+        for resource in secret_resources(arn):
+            needs.setdefault(resource, set()).add(action)
     of_parameters = [parameter.kms_key for parameter in live.deploy.parameters.values() if parameter.kms_key]
     for key in (*live.deploy.task.secret_keys, *of_parameters):
         if ":alias/" not in key:
@@ -182,7 +183,7 @@ def _there(aws: Aws, variable: str, arn: str) -> Finding:
         else:
             answer = aws.find("secretsmanager", "DescribeSecret", SecretId=":".join(parts[:7]))
             matches = [answer] if answer and not answer.get("DeletedDate") else []
-            if matches and not wildcard.matches(secret_resource(arn), matches[0]["ARN"]):
+            if matches and not any(wildcard.matches(form, matches[0]["ARN"]) for form in secret_resources(arn)):
                 own = matches[0]["ARN"]
                 return ng(subject, f"the secret's ARN is {own}, and the role may not read it by {arn}", f"write {own}")
             make = "make it with: aws secretsmanager create-secret"

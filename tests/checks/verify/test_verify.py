@@ -280,7 +280,8 @@ COMMON = ["ecr.api", "ecr.dkr", "logs"]
         ({"run": {"exec": True}}, [*COMMON, "ssmmessages", "s3"]),
         ({"run": {"workers": {"count": 2}}}, [*COMMON, "ssm", "s3"]),
         ({"run": {"capacity": "managed"}}, [*COMMON, "ecs", "ecs-agent", "ecs-telemetry", "s3"]),
-        ({"run": {"capacity": "own"}}, [*COMMON, "ecs", "ecs-agent", "ecs-telemetry", "s3"]),
+        ({"run": {"capacity": "own"}}, ["s3"]),  # the rest is reached from the instance, wherever that is
+        ({"run": {"capacity": ["own", "FARGATE"]}}, [*COMMON, "ecs", "ecs-agent", "ecs-telemetry", "s3"]),
         ({"image": {"uri": "python:3.13-slim"}}, ["logs", "s3", "the registry of python:3.13-slim"]),
     ],
     ids=str,
