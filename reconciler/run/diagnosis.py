@@ -96,11 +96,12 @@ DiagnosisRule = Callable[[Case], Diagnosis | None]
 def cut(text: str, most: int = LONGEST) -> str:
     """A text of at most so many characters: its beginning and its end, where errors stand.
 
-    Without its secrets first: a part of one isn't known again.
+    Without the secrets that are known first: a part of one isn't known again. What is one by its form is looked for in
+    what is left: a line may have a megabyte.
     """
-    text = KNOWN.text(text)
+    text = KNOWN.hide(text)
     end = most // 4 - 2
-    return text if len(text) <= most else f"{text[: most - end - 3]} … {text[-end:]}"
+    return KNOWN.text(text if len(text) <= most else f"{text[: most - end - 3]} … {text[-end:]}")
 
 
 @dataclass(frozen=True)
