@@ -26,7 +26,6 @@ from reconciler.run.job import follower, function_of, left_to_function, place_of
 from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.logs import TaskLog
 from reconciler.run.notify import Notifier, of_run
-from reconciler.run.outage import outlast
 from reconciler.run.results import NOTE, Copied, fetch, is_whole, shown
 from reconciler.run.retry import Again, Attempt
 from reconciler.run.run import Overrides, Run
@@ -196,11 +195,10 @@ def watch(
     from_start: show the log from its beginning, what was shown before included. again: see Supervisor. overrides: what
     is different for an unattended run, where that is known.
     """
-    seer, end = supervisor(deployment, runs), End(terminal, deployment, target.base, local=target.local)
-    seer.before_end, seer.explains, seer.again = end.tell, end.explains, again
+    end = End(terminal, deployment, target.base, local=target.local)
+    seer = replace(supervisor(deployment, runs), before_end=end.tell, explains=end.explains, again=again)
     screen = TaskScreen(terminal, target, deployment.aws, seer, from_start)
-    looks = follower(deployment, runs, overrides)
-    looks.explains = end.explains
+    looks = replace(follower(deployment, runs, overrides), explains=end.explains)
     try:
         run = _finished(screen, deployment, looks, launch, run)
     except Interrupted:
@@ -239,7 +237,7 @@ def _finished(screen: TaskScreen, deployment: Deployment, looks: Follower, launc
             return looks.finish(launch, run, screen) if looks_on else screen.seer.finish(launch, run, screen)
         except Changed:
             was = run.unattended
-            run = newest(run, outlast(looks.aws, partial(looks.runs.get, run.id), looks.runs.say_again))
+            run = newest(run, looks.runs.outlast(partial(looks.runs.get, run.id)))
         if run.unattended is was:
             continue  # somebody has stopped it meanwhile
         how = f"given to the function {name}, which" if run.unattended else f"taken from {name}, and this command"

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Unreachable
@@ -22,7 +22,6 @@ from reconciler.run.hand_over import Function, given_over
 from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog
-from reconciler.run.outage import outlast
 from reconciler.run.run import Run
 from reconciler.run.run_task import program_of
 from reconciler.run.state import State
@@ -33,7 +32,6 @@ from reconciler.run.supervise import LOOK, Supervisor
 from reconciler.run.verdict import TaskEnd
 from reconciler.run.watch import AT_ONCE, Described, LastLines, Watcher, describe
 
-T = TypeVar("T")
 TICK = 0.5  # seconds between looks
 INDEXED = 10.0  # seconds between two times that the index of runs is written
 RATE = 20  # launches a second: what ECS allows for Fargate
@@ -140,7 +138,7 @@ class Fleet:
             batch.append(self._queue.popleft())
         self._room -= len(batch)
         batch = self._with_budgets(batch)
-        self._go_on(self.aws.each(lambda run: self._outlasted(lambda: self._start(run)), batch))
+        self._go_on(self.aws.each(lambda run: self.seer.runs.outlast(lambda: self._start(run)), batch))
 
     def _with_budgets(self, batch: list[Run]) -> list[Run]:
         """Runs that are about to be launched, each with its part of what is left."""
@@ -158,9 +156,6 @@ class Fleet:
                 waiting, others_cost = waiting - 1, others_cost + (run.budget or 0.0)
             budgeted.append(run)
         return budgeted
-
-    def _outlasted(self, ask: Callable[[], T]) -> T:
-        return outlast(self.aws, ask, self.seer.runs.say_again)
 
     def _start(self, run: Run) -> tuple[Run, Seen]:
         """Launch it, where that is what comes next: somebody else may have seen it through meanwhile.
@@ -201,7 +196,7 @@ class Fleet:
                 run = self.seer.written(run, decision)
             except Changed:  # somebody else goes on with it: of an end its record says whether it was written
                 known = run if isinstance(decision, step.End) else decision.run
-                return self._outlasted(lambda: self._newest(known)), seen, 0.0
+                return self.seer.runs.outlast(lambda: self._newest(known)), seen, 0.0
             return run, seen, decision.at if isinstance(decision, step.Retry) else None
         return run, seen, 0.0 if isinstance(decision, step.Launch) else None
 
@@ -225,7 +220,7 @@ class Fleet:
                 ends.append((self.active.pop(run.id), seen))
         if (deadline := self.launch.deadline) is not None:
             remove = partial(deadline.remove, self.aws)
-            self.aws.each(lambda pair: self._outlasted(lambda: remove(pair[0].attempts[-1])), ends)
+            self.aws.each(lambda pair: self.seer.runs.outlast(lambda: remove(pair[0].attempts[-1])), ends)
         self._go_on(ends)
 
     def _describe(self) -> list[Described]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn, TypeVar
+from functools import partial
+from typing import NoReturn
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import Denied, Gone, ReconcilerError
 from reconciler.core.function_settings import EXACT
 from reconciler.run.hand_over import Function, given_over
 from reconciler.run.launch_settings import LaunchSettings
-from reconciler.run.outage import outlast
 from reconciler.run.retry import Again
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
@@ -26,7 +26,6 @@ from reconciler.run.supervise import Screen, log_of
 from reconciler.run.verdict import TaskEnd
 from reconciler.run.watch import LastLines, Silent, watch_of
 
-T = TypeVar("T")
 POLL, SLOW = 0.2, 2.0  # seconds between looks at the record, growing to
 LATE = 30.0  # seconds for which the function may have done nothing before it is called again
 LONGEST_CALL = 900.0  # seconds: what Lambda allows
@@ -37,7 +36,7 @@ def _is_launched(run: Run) -> bool:
     return bool(run.attempts and (run.attempts[-1].event is not None or run.task_arn))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Follower:
     """Shows runs of one deploy. overrides: what is different for the run, None where only its record says that;
     takes_back: a run whose function can't be called, or does nothing when it is, since the file says nothing of one;
@@ -101,7 +100,7 @@ class Follower:
         if last_lines is None:
             return
         if run.state.over and run.state is not State.SUCCEEDED:
-            last_lines.explains = lambda lines: self.explains(run, lines)
+            last_lines = replace(last_lines, explains=partial(self.explains, run))
         last_lines.read()
 
     def _call(self, run: Run) -> None:
@@ -109,7 +108,7 @@ class Follower:
         AwsError.
         """
         try:
-            self._outlasted(lambda: self.function.go_on(self.aws, run, self.overrides))
+            self.runs.outlast(lambda: self.function.go_on(self.aws, run, self.overrides))
         except (Gone, Denied) as error:
             why = f"the function {self.function.name} can't be called: {error}"
             if run.schedule and isinstance(error, Denied):
@@ -122,7 +121,7 @@ class Follower:
     def _take_back(self, run: Run, why: str) -> NoReturn:
         """Take a run back from the function: its client decides about it from now on. why: is said. Raises Changed."""
         self.runs.say(why)
-        self._outlasted(lambda: given_over(self.runs, run, unattended=False))
+        self.runs.outlast(lambda: given_over(self.runs, run, unattended=False))
         raise Changed(run.id) from None
 
     def _unanswered(self, run: Run, since: float) -> None:
@@ -147,15 +146,12 @@ class Follower:
             late += "; should it stay there, `apply` with the options that it was given launches it"
         return late
 
-    def _outlasted(self, ask: Callable[[], T]) -> T:
-        return outlast(self.aws, ask, self.runs.say_again)
-
     def _gone_on(self, run: Run, screen: Screen | None) -> Run:
         """The run once the function has gone on with it."""
         clock, pause = self.aws.clock, POLL
         due, called_at = clock.now() + LATE, 0.0
         while True:
-            current = self._outlasted(lambda: self.runs.get(run.id))
+            current = self.runs.outlast(lambda: self.runs.get(run.id))
             if current is not None and not (current.unattended or current.schedule or current.state.over):
                 raise Changed(run.id)  # a client has taken it back
             if current is not None and newest(run, current) != run:

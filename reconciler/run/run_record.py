@@ -8,7 +8,7 @@ written whole by one PutObject, so a crash leaves the old one or the new one. Wh
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import ReconcilerError
@@ -16,10 +16,12 @@ from reconciler.core.run_paths import fingerprint_key, is_run_id, moment, record
 from reconciler.core.secret import KNOWN
 from reconciler.run.index import Head, RecordedRun, ended, expired
 from reconciler.run.index_store import LONGEST, TRIES, Index
+from reconciler.run.outage import outlast
 from reconciler.run.run import Run
 from reconciler.run.stored import Store, Unreadable, to_json
 
 ARCHITECTURES, ENGINE = ("X86_64", "ARM64"), "dask"  # words of ours in a run's inputs, which a secret may read like
+T = TypeVar("T")
 LISTED = 100  # fingerprints from which on one listing is less than a read for each
 CHUNK = 1_000  # records that are read at once
 WRITTEN = ("inputs", "overrides", "reason", "why", "code_version")  # what of a record people and programs wrote
@@ -50,6 +52,10 @@ class Runs(Store):
     def now(self) -> float:
         """Seconds since the epoch, by the clock of the way to AWS."""
         return self.aws.clock.now()
+
+    def outlast(self, ask: Callable[[], T]) -> T:
+        """What `ask` gives, which is asked for again while AWS is out of reach: `outage.outlast`."""
+        return outlast(self.aws, ask, self.say_again)
 
     def look_ahead(self, count: int) -> None:
         """List which fingerprints there are, so that of many that are looked up only those are read. Raises AwsError.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol
 
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, Denied, ReconcilerError, Unreachable
@@ -20,7 +21,7 @@ from reconciler.run.launch import start
 from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.log_place import log_place
 from reconciler.run.logs import TaskLog, WorkerLogs
-from reconciler.run.outage import OUTAGE, outlast
+from reconciler.run.outage import OUTAGE
 from reconciler.run.place import NotOurs
 from reconciler.run.retry import Again, Attempt
 from reconciler.run.run import Run
@@ -32,7 +33,6 @@ from reconciler.run.verdict import TaskEnd
 from reconciler.run.watch import LastLines, Silent, Watcher, watch_of
 from reconciler.run.workers import size_of as workers_of
 
-T = TypeVar("T")
 LOOK = 2.0  # seconds of a pause between two looks at the record
 
 
@@ -70,7 +70,7 @@ def log_of(aws: Aws, launch: LaunchSettings, run: Run, screen: Screen | None) ->
     return log
 
 
-@dataclass
+@dataclass(frozen=True)
 class Supervisor:
     """Sees runs of one deploy through.
 
@@ -150,7 +150,7 @@ class Supervisor:
         if run.state.over:
             return None  # as it is recorded
         expected = replace(decision.run, state=run.state)
-        current = newest(expected, self._outlasted(lambda: self.runs.get(run.id)))
+        current = newest(expected, self.runs.outlast(lambda: self.runs.get(run.id)))
         return None if current == expected else current
 
     def _waited(self, decision: step.Retry) -> Run:
@@ -173,25 +173,20 @@ class Supervisor:
                 return current
 
     def _launched(self, launch: LaunchSettings, decision: step.Launch) -> tuple[Run, Seen | None]:
-        """What `launch` gives. After an outage the record says what was done; seen: None where nothing was launched."""
-        again = False
+        """What `launch` gives, also after an outage. seen: None where nothing was launched."""
+        try:
+            return self.launch(launch, decision)
+        except Unreachable:
+            return self.runs.outlast(lambda: self._launched_again(launch, decision))
 
-        def launched() -> tuple[Run, Seen | None]:
-            nonlocal again
-            if not again:
-                again = True
-                return self.launch(launch, decision)
-            record = self.runs.get(decision.run.id)
-            if record is None or (len(record.attempts) < len(decision.run.attempts) and not record.state.over):
-                return self.launch(launch, decision)  # an attempt is recorded before it is launched
-            run = decision.run.after(record)
-            following = self.decide(run)
-            return self.launch(launch, following) if isinstance(following, step.Launch) else (run, None)
-
-        return self._outlasted(launched)
-
-    def _outlasted(self, ask: Callable[[], T]) -> T:
-        return outlast(self.aws, ask, self.runs.say_again)
+    def _launched_again(self, launch: LaunchSettings, decision: step.Launch) -> tuple[Run, Seen | None]:
+        """The same where nobody knows how much of it was done: the record says."""
+        record = self.runs.get(decision.run.id)
+        if record is None or (len(record.attempts) < len(decision.run.attempts) and not record.state.over):
+            return self.launch(launch, decision)  # an attempt is recorded before it is launched
+        run = decision.run.after(record)
+        following = self.decide(run)
+        return self.launch(launch, following) if isinstance(following, step.Launch) else (run, None)
 
     def launch(self, launch: LaunchSettings, decision: step.Launch) -> tuple[Run, Seen]:
         """Launch what is to be launched. Raises AwsError, ReconcilerError."""
@@ -209,20 +204,20 @@ class Supervisor:
         run = decision.run
         if isinstance(decision, step.End):
             if run.state is State.SUCCEEDED:
-                run = replace(run, metrics=self._outlasted(lambda: self.runs.metrics(decision.run)))
+                run = replace(run, metrics=self.runs.outlast(lambda: self.runs.metrics(decision.run)))
             run = self.before_end(run)
             # Before the end is written down, so that whoever comes after a stop between the two does it.
             self.runs.end_checkpoint(run)
             self.end_workers(run)
             if self.rules.retry.out_of_memory:
-                self._outlasted(lambda: self.runs.keep_size(decision.run))
+                self.runs.outlast(lambda: self.runs.keep_size(decision.run))
         self._put(run)
         return run
 
     def _put(self, run: Run) -> None:
         """Write it down. Where the bucket was deleted meanwhile, what is known of the end is still to be shown."""
         try:
-            self._outlasted(lambda: self.runs.put(run))
+            self.runs.outlast(lambda: self.runs.put(run))
         except AwsError as error:
             if error.code != "NoSuchBucket":
                 raise
@@ -236,10 +231,7 @@ class Supervisor:
         """Watch the newest attempt to its end, and take its deadline away."""
         attempt, log = run.attempts[-1], log_of(self.aws, launch, run, screen)
         watcher = screen or Silent()
-        watch = watch_of(self.aws, launch.place, run, log, watcher)
-        watch.to_stop = lambda task, now: step.to_stop(run, self.rules.limits, task, now)
         crew = self._crew(launch, run, watcher, log) if workers_of(run) else None
-        watch.on_end = lambda end: self._keep(run, crew.ended(end) if crew else end)
         aim = self._aim(launch, run)
 
         def tend(task: Mapping[str, Any]) -> None:
@@ -247,11 +239,16 @@ class Supervisor:
             if crew:
                 crew.tend(task)
 
-        watch.tend = tend
+        watch = replace(
+            watch_of(self.aws, launch.place, run, log, watcher),
+            to_stop=lambda task, now: step.to_stop(run, self.rules.limits, task, now),
+            on_end=lambda end: self._keep(run, crew.ended(end) if crew else end),
+            tend=tend,
+        )
         end = watch.follow()
         end = crew.with_why(end) if crew else end
         if (deadline := launch.deadline) is not None:
-            self._outlasted(lambda: deadline.remove(self.aws, attempt))
+            self.runs.outlast(lambda: deadline.remove(self.aws, attempt))
         self._read_rest(run, LastLines(log, watcher, end, stopped_at=watch.stopped_at, alive=watch.alive))
         return Seen(end=end)
 
@@ -278,7 +275,7 @@ class Supervisor:
         attempt = end.ends(run.attempts[-1])
         run = replace(run.with_attempt(attempt), exit_code=end.exit_code, reason=end.reason)
         try:
-            current = newest(run, self._outlasted(lambda: self.runs.get(run.id)))
+            current = newest(run, self.runs.outlast(lambda: self.runs.get(run.id)))
         except Unreadable:
             return  # what follows the end says so
         if current.attempts == run.attempts and not current.state.over and not current.unattended:
@@ -288,6 +285,5 @@ class Supervisor:
         """Read the rest of the newest attempt's log; where it failed and nothing follows, until that is explained."""
         decision = self.decide(run, Seen(end=lines.end))
         if isinstance(decision, step.End) and decision.run.state is not State.SUCCEEDED:
-            over = decision.run
-            lines.explains = lambda texts: self.explains(over, texts)
+            lines = replace(lines, explains=partial(self.explains, decision.run))
         lines.read()

@@ -177,7 +177,7 @@ def read(log: TaskLog, watcher: Watcher) -> int:
         return 0
 
 
-@dataclass
+@dataclass(frozen=True)
 class LastLines:
     """Reads the rest of a log whose task has ended.
 

@@ -750,8 +750,10 @@ def test_who_does_not_decide_any_more_tells_no_end(theirs: dict[str, Any], when:
     deadline = SimpleNamespace(remove=meanwhile if when == "after its end" else lambda *_: None)
     launch = SimpleNamespace(deadline=deadline, place=PLACE, container="main", cluster="c")
     rules = Rules(("FARGATE",), Retry(0, 0, 0, (), 0.0, None, None), Limits(None, None, "us-east-1"))
-    seer = Supervisor(ended_aws, store(ended_aws), rules)  # type: ignore[arg-type]
-    seer.before_end = lambda run: ends.append(run) or run  # type: ignore[func-returns-value]
+    seer = Supervisor(
+        ended_aws, store(ended_aws), rules,  # type: ignore[arg-type]
+        before_end=lambda run: ends.append(run) or run,  # type: ignore[func-returns-value]
+    )  # fmt: skip
     unattended = theirs == {"unattended": True}
     with pytest.raises(Changed) if unattended else nullcontext():
         seer.finish(launch, RUNS)  # type: ignore[arg-type]

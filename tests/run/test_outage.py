@@ -227,13 +227,10 @@ def test_each_outage_is_told_of_and_only_once() -> None:
     """Many calls at the same time find out about the same."""
     aws, told = Cut(0, lost=False), list[str]()
     runs = Runs(aws, "b", told.append)  # type: ignore[arg-type]
-    seer = Supervisor(aws, runs, RULES)  # type: ignore[arg-type]
-    follower = Follower(aws, runs, RULES, Function("f"), None)  # type: ignore[arg-type]
-    fleet = Fleet(seer, LAUNCH, 1, Quiet())  # type: ignore[arg-type]
     for number in (1, 2):
-        for outlasted in (seer._outlasted, follower._outlasted, fleet._outlasted):
+        for _ in range(3):
             aws.until = aws.time + 5
-            outlasted(lambda: aws.find("s3", "GetObject", Key="k"))
+            runs.outlast(lambda: aws.find("s3", "GetObject", Key="k"))
         assert told == [TOLD] * number
         aws.time += 100
 
