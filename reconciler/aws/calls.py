@@ -198,7 +198,7 @@ class Aws:
 
     def answers(self, service: str, operation: str, /, **params: Any) -> Iterator[Mapping[str, Any]]:
         """Each page of a paged answer, whole."""
-        marks = dict(paging(self._clients.get(service, operation), operation))
+        marks = dict(paging(service, operation))
 
         def page(following: Mapping[str, Any]) -> dict[str, Any]:
             return self.call(service, operation, **{**params, **following})

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -243,11 +244,26 @@ def method_of(operation: str) -> str:
     return str(xform_name(operation))
 
 
-def paging(client: Any, operation: str) -> list[tuple[str, str]]:
+@cache
+def _paged(service: str) -> Mapping[str, Any]:
+    """botocore's table of a service's operations that answer in pages."""
+    from botocore.exceptions import DataNotFoundError, UnknownServiceError
+
+    from reconciler.aws.service_models import Models
+
+    more = os.environ.get("AWS_DATA_PATH")
+    try:
+        table = Models(more.split(os.pathsep) if more else [], None).load_service_model(service, "paginators-1")
+    except (DataNotFoundError, UnknownServiceError):
+        return {}
+    operations: Mapping[str, Any] = table["pagination"]
+    return operations
+
+
+def paging(service: str, operation: str) -> list[tuple[str, str]]:
     """(input token, output token) pairs of a paged operation, from botocore's tables, or ours for what they lack."""
-    if not client.can_paginate(method_of(operation)):
+    if (config := _paged(service).get(operation)) is None:
         return UNLISTED.get(operation, [])
-    config = client.get_paginator(method_of(operation))._pagination_cfg
     inputs, outputs = config["input_token"], config["output_token"]
     if isinstance(inputs, str):
         inputs, outputs = [inputs], [outputs]

@@ -108,7 +108,7 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
         operations = None if service_name in self.whole else USUAL.get(service_name)
         return self._small(
             f"{service_name}-{api_version or 'latest'}{'-usual' if operations else ''}",
-            lambda: without_rest(load(service_name, type_name, api_version), operations),
+            lambda: without_rest(self._uncut().load_service_model(service_name, type_name, api_version), operations),
         )
 
     def load_data_with_path(self, name: str) -> Any:
@@ -116,10 +116,15 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
         load = super().load_data_with_path
         if name != "endpoints":
             return load(name)
-        path = next(iter(self._potential_locations(name)), None)
+        places = (Path(folder, f"{name}.json") for folder in self.search_paths)
+        path = next((place for place in places if place.is_file()), None)
         if path is None:
             raise DataNotFoundError(data_path=name)
-        return self._small(name, lambda: only_known(load(name)[0])), path
+        return self._small(name, lambda: only_known(self._uncut().load_data(name))), str(path)
+
+    def _uncut(self) -> Loader:
+        """botocore's own, which holds the whole of what it has read, for one use."""
+        return Loader(extra_search_paths=[*self.search_paths])  # it puts more into the list
 
     def _small(self, name: str, make: Callable[[], Any]) -> Any:
         """What is kept under this name, or else what `make` gives, kept for the next time."""
@@ -137,7 +142,6 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
         with contextlib.suppress(OSError, ValueError):
             return json.loads(file.read_bytes())
         model = make()
-        self._cache.clear()  # of the whole ones
         with contextlib.suppress(OSError):
             _write(file, json.dumps(model, separators=(",", ":")))
         return model

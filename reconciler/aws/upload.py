@@ -20,11 +20,12 @@ from s3transfer.utils import OSUtils, ReadFileChunk
 
 class _Part(ReadFileChunk):  # type: ignore[misc]
     def read(self, amount: int | None = None) -> bytes:
-        remaining = max(self._size - self._amount_read, 0)
+        remaining = max(len(self) - self.tell(), 0)
         count = remaining if amount is None or amount < 0 else min(remaining, amount)
         content: bytes = super().read(count)
         missing = count - len(content)
-        self._amount_read += missing
+        if missing:
+            self.seek(self.tell() + missing)
         return content + bytes(missing)
 
 
