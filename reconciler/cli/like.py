@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.cli.past_runs import Past
 from reconciler.cli.run_work import SingleWork
-from reconciler.cli.target import Target
-from reconciler.cli.terminal import Terminal
 from reconciler.core.errors import UserError
 from reconciler.core.spec import Address
 from reconciler.engine.deployment import Deployment
@@ -17,8 +15,6 @@ from reconciler.run.job import Decision, latest
 from reconciler.run.launch import new_run
 from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.like import Earlier, launch_like, overrides_of_new, prepare, read_earlier
-from reconciler.run.run import Overrides
-from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 
 OTHERS = (
@@ -43,24 +39,12 @@ def around(deployment: Deployment) -> frozenset[Address]:
     return frozenset({Address("security-group", group), Address("cluster", cluster)})
 
 
+@dataclass
 class LikeWork(SingleWork):
     """One task that is what an earlier run was. like: the earlier run's id or a part of it."""
 
-    def __init__(
-        self,
-        target: Target,
-        deployment: Deployment,
-        runs: Runs,
-        terminal: Terminal,
-        on_interrupt: str,
-        overrides: Overrides,
-        like: str,
-        *,
-        detach: bool,
-    ) -> None:
-        super().__init__(target, deployment, runs, terminal, on_interrupt, overrides, detach=detach)
-        self.like = like
-        self.earlier: Earlier | None = None
+    like: str
+    earlier: Earlier | None = field(default=None, init=False)
 
     def decide(self) -> None:
         """Read what it was, once, and whether a run that is like it is under way. Raises UserError, AwsError."""

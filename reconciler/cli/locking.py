@@ -17,5 +17,5 @@ def lock_of(
     """The lock, for the command with this verb. It says of that, for whoever waits, the verb and the file, without its
     values. aws: whose writes it will guard; wait: seconds.
     """
-    told, unlock = f"{verb} {target.file.name}", command(target, "unlock", "")
-    return Lock(aws.unguarded(), target.deploy.name, told, wait=wait, on_wait=on_wait, unlock=unlock)
+    shown, unlock = f"{verb} {target.file.name}", command(target, "unlock", "")
+    return Lock(aws.unguarded(), target.deploy.name, shown, wait=wait, on_wait=on_wait, unlock=unlock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Protocol
 
 from reconciler.cli.failure import Verdict
@@ -67,26 +67,25 @@ class Work(Protocol):
         """How the work ended, for --json. code: what the command ends with."""
 
 
+@dataclass
 class SingleWork:
-    """The work of one run: a task, or nothing where one with the same inputs succeeded."""
+    """The work of one run: a task, or nothing where one with the same inputs succeeded.
 
-    def __init__(
-        self,
-        target: Target,
-        deployment: Deployment,
-        runs: Runs,
-        terminal: Terminal,
-        on_interrupt: str,
-        overrides: Overrides,
-        *,
-        detach: bool,
-    ) -> None:
-        self.target, self.deployment, self.runs, self.terminal = target, deployment, runs, terminal
-        self.on_interrupt, self.overrides, self.detach = on_interrupt, overrides, detach
-        self.decision: Decision | None = None
-        self.launch: LaunchSettings | None = None
-        self.run: Run | None = None
-        self.function_overrides: Overrides | None = None  # what is different for an unattended run
+    function_overrides: what is different for an unattended run.
+    """
+
+    target: Target
+    deployment: Deployment
+    runs: Runs
+    terminal: Terminal
+    on_interrupt: str
+    overrides: Overrides
+    _: KW_ONLY
+    detach: bool
+    decision: Decision | None = field(default=None, init=False)
+    launch: LaunchSettings | None = field(default=None, init=False)
+    run: Run | None = field(default=None, init=False)
+    function_overrides: Overrides | None = field(default=None, init=False)
 
     def decide(self) -> None:
         """Read from the record of runs what is left to do. Raises AwsError."""

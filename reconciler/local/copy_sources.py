@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from reconciler.image.dockerignore import STAR, Matcher, Token
 from reconciler.image.inputs import Inputs
 from reconciler.local.beneath import follow
 
@@ -110,7 +111,7 @@ def named(files: Files, word: str) -> list[Source]:
     if plain < len(parts):
         paths = ["/".join(follow(paths[0], "/", files.link))]
         for part in parts[plain:]:
-            matcher = Matcher(part)
+            matcher = matcher_of(part)
             paths = [
                 posixpath.join(path, name) for path in paths for name in files.names(path) if matcher.matches(name)
             ]
@@ -122,39 +123,18 @@ def clean(word: str) -> str:
     return posixpath.normpath("/" + word).lstrip("/")
 
 
-class Matcher:
-    """A pattern of Go's for one name. Raises BadPattern."""
-
-    def __init__(self, pattern: str) -> None:
-        self._parts: list[list[re.Pattern[str]]] = [[]]  # between the stars, a character each
-        at = 0
-        while at < len(pattern):
-            if pattern[at] == "*":
-                self._parts.append([])
-                at += 1
-            else:
-                regex, at = _character(pattern, at)
-                self._parts[-1].append(re.compile(regex, re.DOTALL))
-
-    def matches(self, name: str) -> bool:
-        """Whether the whole name is what the pattern says: each part between stars is taken where it is first."""
-        first, *rest = self._parts
-        if not rest:
-            return len(first) == len(name) and _at(first, name, 0)
-        *middle, last = rest
-        at, end = len(first), len(name) - len(last)
-        if end < at or not _at(first, name, 0) or not _at(last, name, end):
-            return False
-        for part in middle:
-            places = (place for place in range(at, end - len(part) + 1) if _at(part, name, place))
-            if (start := next(places, None)) is None:
-                return False
-            at = start + len(part)
-        return True
-
-
-def _at(part: Sequence[re.Pattern[str]], name: str, at: int) -> bool:
-    return all(regex.fullmatch(character) for regex, character in zip(part, name[at : at + len(part)], strict=True))
+def matcher_of(pattern: str) -> Matcher:
+    """What matches a pattern of Go's with one name. Raises BadPattern."""
+    tokens: list[Token] = []
+    at = 0
+    while at < len(pattern):
+        if pattern[at] == "*":
+            tokens.append(Token(sign=STAR))
+            at += 1
+        else:
+            regex, at = _character(pattern, at)
+            tokens.append(Token(character=re.compile(regex, re.DOTALL)))
+    return Matcher(tuple(tokens))
 
 
 def _character(pattern: str, at: int) -> tuple[str, int]:

@@ -59,7 +59,7 @@ def see_through(
             return run
         if isinstance(decision, Launch):
             if overrides is None:
-                print(line(f"{run.id}: with what it is to be launched again is known where it was started"))
+                print(line(f"{run.id}: not launched again: only the client that started it knows its options"))
                 return None
             run = decision.run
             if not decision.recorded:  # before the launch, so that it is found again by its token

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from reconciler.kinds.iam_role import Role
 from tests.engine.project import DEPLOY, Project
 from tests.engine.project import project as project
 from tests.faults.case import error
+from tests.folder import Result
 from tests.lab_client import LabHandle
 from tests.waiting import until
 
@@ -28,17 +30,14 @@ TRUST = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal"
 MORE = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}]}'
 
 
-@pytest.mark.parametrize("before", [True, False], ids=["something was there", "nothing was there"])
-def test_behind_an_apply_it_looks_again(project: Project, before: bool) -> None:
-    if before:
-        project.ok("apply", "--target", "log-group./ecs/tiny")
+def behind_an_apply(project: Project, does: Callable[[LabHandle], object]) -> Result:
+    """What a destroy says that waited for the lock of an apply, which does something and ends."""
     lab = project.lab
     lock = Lock(lab.aws(), "tiny", "apply")
 
     def applies() -> None:
         until(lambda: len(lab.log("ssm", "GetParametersByPath")) > 4, "that it waits for the lock")
-        mine = [{"key": "reconciler:deploy", "value": "tiny"}]
-        lab.client("ecs").create_cluster(clusterName="tiny", tags=mine)
+        does(lab)
         lock.__exit__()
 
     with ThreadPoolExecutor(1) as threads:
@@ -48,30 +47,27 @@ def test_behind_an_apply_it_looks_again(project: Project, before: bool) -> None:
         ended = project.run("destroy", "--yes", "--wait-for-lock", "100")
         other.result()
     assert ended.code == 0, ended.out + ended.err
+    return ended
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["something was there", "nothing was there"])
+def test_behind_an_apply_it_looks_again(project: Project, before: bool) -> None:
+    if before:
+        project.ok("apply", "--target", "log-group./ecs/tiny")
+    mine = [{"key": "reconciler:deploy", "value": "tiny"}]
+    ended = behind_an_apply(project, lambda lab: lab.client("ecs").create_cluster(clusterName="tiny", tags=mine))
     assert "warning: made or changed since the list was shown: cluster.tiny" in ended.err
     assert "- cluster" in ended.out.partition("Destroyed")[0]
-    assert lab.client("ecs").describe_clusters(clusters=["tiny"])["clusters"][0]["status"] == "INACTIVE"
+    cluster = project.lab.client("ecs").describe_clusters(clusters=["tiny"])["clusters"][0]
+    assert cluster["status"] == "INACTIVE"
     assert f"Destroyed {2 if before else 1} resources" in ended.out
 
 
 def test_what_has_changed_since_it_was_shown_is_asked_for_again(project: Project) -> None:
     """Only what is there was compared: a resource that had become another's in all but its name was just deleted."""
     project.ok("apply", "--target", "log-group./ecs/tiny")
-    lab = project.lab
-    lock = Lock(lab.aws(), "tiny", "apply")
-
-    def changes() -> None:
-        until(lambda: len(lab.log("ssm", "GetParametersByPath")) > 4, "that it waits for the lock")
-        lab.client("logs").put_retention_policy(logGroupName="/ecs/tiny", retentionInDays=3653)
-        lock.__exit__()
-
-    with ThreadPoolExecutor(1) as threads:
-        lock.__enter__()
-        lab.zero()
-        other = threads.submit(changes)
-        ended = project.run("destroy", "--yes", "--wait-for-lock", "100")
-        other.result()
-    assert ended.code == 0, ended.out + ended.err
+    longer: dict[str, Any] = {"logGroupName": "/ecs/tiny", "retentionInDays": 3653}
+    ended = behind_an_apply(project, lambda lab: lab.client("logs").put_retention_policy(**longer))
     assert "warning: made or changed since the list was shown: log-group./ecs/tiny" in ended.err
     assert ended.out.count("Plan: 1 to delete.") == 2
 

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.errors import UserError
 from reconciler.image.inputs import read_inputs, snapshot
-from reconciler.local.copy_sources import BadPattern, Matcher
+from reconciler.local.copy_sources import BadPattern, matcher_of
 from reconciler.local.layout import Laid, check_sources, lay_out
 from tests.work import processor
 
@@ -132,10 +132,10 @@ PATTERNS = [
 def test_patterns_are_those_of_go(pattern: str, name: str, expected: bool | None) -> None:
     if expected is None:
         with pytest.raises(BadPattern):
-            Matcher(pattern)
+            matcher_of(pattern)
     else:
-        assert Matcher(pattern).matches(name) is expected
+        assert matcher_of(pattern).matches(name) is expected
 
 
 def test_a_pattern_takes_no_time() -> None:
-    assert processor(lambda: Matcher("*a" * 30 + "b").matches("a" * 250)) < 2
+    assert processor(lambda: matcher_of("*a" * 30 + "b").matches("a" * 250)) < 2
