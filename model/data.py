@@ -239,8 +239,10 @@ def _one_series(rows: pd.DataFrame) -> pd.DataFrame:
         if name not in rows:
             continue
         values = rows[name].astype(str).str.strip()
-        told = values.str.fullmatch(INTERVAL).to_numpy(bool) if name == "interval" else np.ones(len(values), np.bool_)
-        values, bars = values[told], rows[told]
+        is_name = (
+            values.str.fullmatch(INTERVAL).to_numpy(bool) if name == "interval" else np.ones(len(values), np.bool_)
+        )
+        values, bars = values[is_name], rows[is_name]
         if values.nunique() > 1 and (bars["time"].duplicated().any() or _breaks(bars, values)):
             first = values.iloc[0]
             line = values.index[(values != first).to_numpy()][0]
