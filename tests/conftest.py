@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import faulthandler
 import gc
 import os
 import tempfile
@@ -7,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 from reconciler.core.secret import KNOWN
 from tests import share
@@ -46,6 +48,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """With --share try a share of the examples that hypothesis makes up."""
     if config.getoption("share"):
         share.take()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """What a test tidies up may hang, too: pytest looks no longer once a test has failed."""
+    if limit := float(item.config.getini("faulthandler_timeout")):
+        faulthandler.dump_traceback_later(limit, exit=True, file=item.config.stash[fault_handler_stderr_fd_key])
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from botocore.parsers import ResponseParserError
+
+from reconciler.core import plain_json
 
 REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-id-2")
 READ = 8 * 1024 * 1024  # bytes of an object's content that are read: no record of ours has as many
@@ -69,7 +70,7 @@ def whole(protocol: str, status: int, headers: Mapping[str, str], body: bytes, o
     if "json" not in protocol:
         return True
     try:
-        json.loads(body)
+        plain_json.parse(body)
     except ValueError:
         return status >= 400 and not body.lstrip().startswith(b"{")  # a text, whose status says enough
     return True
@@ -97,7 +98,7 @@ def speaks(protocol: str, status: int, headers: Mapping[str, str], body: bytes, 
     if not body:
         return has_id or status > 500
     try:
-        parsed = json.loads(body)
+        parsed = plain_json.parse(body)
     except ValueError:
         return has_id or status > 500
     if not isinstance(parsed, dict):

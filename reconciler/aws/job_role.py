@@ -8,7 +8,6 @@ role is the one that AWS_ROLE_ARN names, as botocore has it beside AWS_WEB_IDENT
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
@@ -25,6 +24,7 @@ from botocore.credentials import CredentialProvider, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from reconciler.aws.credentials import LOOPBACK, NoRole, of_credentials
+from reconciler.core import plain_json
 from reconciler.core.errors import UserError
 from reconciler.core.job_token import (
     ALLOW,
@@ -107,12 +107,14 @@ def new_token(environ: Mapping[str, str], attempts: int = 1, sleep: Callable[[fl
 def _ask(request: urllib.request.Request) -> str:
     try:
         with urllib.request.build_opener(_Stay()).open(request, timeout=SECONDS) as answer:
-            parsed = json.loads(answer.read(MOST))
+            parsed = plain_json.parse(answer.read(MOST))
     except urllib.error.HTTPError as error:
         kind = _Lost if error.code == 429 or error.code >= 500 else NoToken
         raise kind(f"GitHub answered {error.code}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
         raise _Lost(f"GitHub doesn't answer: {getattr(error, 'reason', type(error).__name__)}") from None
+    except ValueError:
+        raise _Lost("GitHub's answer isn't JSON") from None
     token = parsed.get("value") if isinstance(parsed, dict) else None
     if not isinstance(token, str) or not re.fullmatch(r"[\w.-]+", token, re.ASCII):
         raise _Lost("GitHub's answer has no token")

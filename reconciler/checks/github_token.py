@@ -7,7 +7,6 @@ doesn't say what it compared. Of a token nothing but `sub` is ever shown.
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from reconciler.aws.calls import Aws
 from reconciler.aws.job_role import MOST, NoToken, new_token
 from reconciler.checks.findings import Finding, ng, ok, skip
 from reconciler.config.schema import GitHub
+from reconciler.core import plain_json
 from reconciler.core.canonical import Policy, policy
 from reconciler.core.errors import AwsError
 from reconciler.core.text import line
@@ -56,9 +56,9 @@ def claims_of(token: str) -> tuple[str, str]:
     """Who made a token, and its `sub`. Raises NoToken for what is none."""
     parts = token.split(".")
     try:
-        payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        payload = plain_json.parse(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
         issuer, token_subject = str(payload["iss"]), str(payload["sub"])
-    except (ValueError, IndexError, KeyError, TypeError, RecursionError):
+    except (ValueError, IndexError, KeyError, TypeError):
         raise NoToken("what was given isn't a token") from None
     return line(issuer), line(token_subject)
 

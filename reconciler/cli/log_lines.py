@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from reconciler.core import plain_json
+
 MESSAGES = ("event", "message", "msg")
 TIMES = ("timestamp", "time", "ts", "asctime")
 LEVELS = ("level", "levelname", "severity")
@@ -17,13 +19,13 @@ def readable(line: str) -> str:
         return line
     try:
         text = _readable(line)
-    except (ValueError, RecursionError):  # no JSON, or a hostile one: numbers of many digits, deep nesting
+    except ValueError:  # no JSON, or a hostile one: numbers of many digits, deep nesting
         return line
     return text.encode("utf-8", "backslashreplace").decode()  # JSON may escape half a character
 
 
 def _readable(line: str) -> str:
-    record = json.loads(line)
+    record = plain_json.parse(line)
     message = next((key for key in MESSAGES if isinstance(record.get(key), str)), None)
     if message is None:
         return line

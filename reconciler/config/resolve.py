@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from reconciler.core.plain_json import DEEPEST
+
 TAG = "tag:yaml.org,2002:"
 
 
@@ -18,6 +20,19 @@ class Loader(yaml.SafeLoader):
     """PyYAML's safe loader with our resolution of plain scalars; used to compose nodes only."""
 
     yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012 - PyYAML's own way
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """As PyYAML, which would go to the limit of calls: see plain_json.parse. Raises OverflowError."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise OverflowError
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 for _name, _pattern, _first in (

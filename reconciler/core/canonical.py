@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from reconciler.core import plain_json
 from reconciler.core.spec import Conditions, Neutral, Restricts, Value
 
 Strings = tuple[str, ...]
@@ -38,8 +39,8 @@ def json_text(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.dumps(json.loads(value), sort_keys=True, separators=(",", ":"))
-    except (ValueError, RecursionError):
+        return json.dumps(plain_json.parse(value), sort_keys=True, separators=(",", ":"))
+    except ValueError:
         return value
 
 
@@ -170,7 +171,7 @@ def policy(document: Any) -> Policy:
     if isinstance(document, Policy):
         return document
     if isinstance(document, str):
-        document = json.loads(unquote(document) if document.lstrip().startswith("%7B") else document)
+        document = plain_json.parse(unquote(document) if document.lstrip().startswith("%7B") else document)
     if "statements" in document:
         return Policy.model_validate(document)
     declared = document.get("Statement", [])

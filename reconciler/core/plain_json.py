@@ -9,12 +9,17 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
+from itertools import accumulate
 from typing import Any, TypeVar
 
 DEEPEST = 100  # lists and mappings in one another
 DIGITS = 400  # of a whole number; no float holds more than 309
+# All but the brackets of lists and mappings. A text that doesn't end goes to the end, so each character is seen once.
+NO_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[^][{}"]++', re.DOTALL)
+STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 I = TypeVar("I")  # noqa: E741  an item that a row is made of
@@ -69,9 +74,7 @@ def read(text: bytes | str, most: int, *, odd: bool = False) -> Any:
         raise NotJson(f"it has more than {most:,} {'bytes' if isinstance(text, bytes) else 'characters'}")
     number = _odd if odd else _finite
     try:
-        value = json.loads(text, parse_constant=number, parse_float=number, parse_int=_whole(number))
-    except RecursionError:
-        raise Deep(f"it is nested deeper than {DEEPEST} levels") from None
+        value = parse(text, parse_constant=number, parse_float=number, parse_int=_whole(number))
     except UnicodeDecodeError:
         raise NotJson("it isn't Unicode") from None
     except NotJson:
@@ -80,10 +83,33 @@ def read(text: bytes | str, most: int, *, odd: bool = False) -> Any:
         raise Broken("it isn't JSON") from None
     for depth, part in _parts(value):
         if depth > DEEPEST:
-            raise Deep(f"it is nested deeper than {DEEPEST} levels")
+            raise _too_deep()
         if isinstance(part, str) and not is_text(part):
             raise NotJson("a text in it isn't Unicode")
     return value
+
+
+def parse(
+    text: bytes | str,
+    *,
+    parse_constant: Callable[[str], Any] | None = None,
+    parse_float: Callable[[str], Any] | None = None,
+    parse_int: Callable[[str], Any] | None = None,
+) -> Any:
+    """What `json.loads` gives, which has the same parameters. Raises ValueError; Deep, which is one, for what is nested
+    too deeply, before it is read: Python's reader would go to the limit of calls, and whatever else Python does there,
+    such as to look for garbage, fails with a traceback that nobody can catch.
+    """
+    content = text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass")
+    if content.count("[") + content.count("{") > DEEPEST:
+        steps = map(STEPS.__getitem__, NO_BRACKETS.sub("", content))
+        if max(accumulate(steps), default=0) > DEEPEST:
+            raise _too_deep()
+    return json.loads(content, parse_constant=parse_constant, parse_float=parse_float, parse_int=parse_int)
+
+
+def _too_deep() -> Deep:
+    return Deep(f"it is nested deeper than {DEEPEST} levels")
 
 
 def is_text(text: str) -> bool:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from reconciler.core import plain_json
 from reconciler.image.command import try_run
 
 BASE_TAG = "base-"
@@ -32,7 +32,7 @@ def base_here(names: Iterable[str], environment: Mapping[str, str] | None = None
     if answer is None:
         return ""
     try:
-        images = json.loads(answer)
+        images = plain_json.parse(answer)
         digests = [_digest(name, image) for name, image in zip(loose, images, strict=True)]
         created = max(int(dt.datetime.fromisoformat(image["Created"]).timestamp()) for image in images)
     except (ValueError, KeyError, TypeError):

@@ -6,7 +6,6 @@ builder. Of several docker commands on the PATH, the one with the better builder
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reconciler.core import plain_json
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.files import read_file
 from reconciler.core.job_token import without_tokens
@@ -80,7 +80,7 @@ class CommandLineEngine:
     def inspect(self, reference: str) -> dict[str, Any] | None:
         """What the engine knows of a local image, or None."""
         answer = try_run([self.command, "image", "inspect", reference], self.environment)
-        images = json.loads(answer) if answer else []
+        images = plain_json.parse(answer) if answer else []
         return dict(images[0]) if images else None
 
     def build(self, request: BuildRequest, output: Output) -> str:

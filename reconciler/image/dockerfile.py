@@ -7,12 +7,12 @@ Held against BuildKit's own parser: what that takes is taken, and read as it rea
 from __future__ import annotations
 
 import difflib
-import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from reconciler.core import plain_json
 from reconciler.core.errors import UserError
 from reconciler.core.wildcard import matches
 from reconciler.image.dockerfile_words import (
@@ -379,8 +379,8 @@ def form(text: str) -> tuple[str, ...] | None:
     if not text.startswith("["):
         return None
     try:
-        value = json.loads(text, parse_int=float)
-    except (ValueError, RecursionError):
+        value = plain_json.parse(text, parse_int=float)
+    except ValueError:
         return None
     return tuple(value) if isinstance(value, list) and all(isinstance(word, str) for word in value) else None
 

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from reconciler.core import plain_json
 from reconciler.image.engine import Login
 
 HELPER = "reconciler"
@@ -82,7 +83,7 @@ def _write_config(folder: Path, registry: str, environment: Mapping[str, str], *
     home = Path(environment.get("DOCKER_CONFIG") or Path(environment.get("HOME", "~")).expanduser() / ".docker")
     config: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
-        parsed = json.loads((home / "config.json").read_text())
+        parsed = plain_json.parse((home / "config.json").read_text())
         config = parsed if isinstance(parsed, dict) else {}
     with contextlib.suppress(OSError):
         for path in home.iterdir():  # plugins (buildx), contexts, certificates

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws.calls import Aws
+from reconciler.core import plain_json
 from reconciler.core.errors import AwsError, ReconcilerError
 
 RECORD = "reconciler.inputs"
@@ -44,13 +45,13 @@ class Manifest:
     @property
     def annotations(self) -> Mapping[str, str]:
         """The annotations in it; empty where there are none."""
-        parsed = json.loads(self.text).get("annotations")
+        parsed = plain_json.parse(self.text).get("annotations")
         return parsed if isinstance(parsed, dict) else {}
 
     @property
     def layers(self) -> tuple[int, ...]:
         """The bytes of each layer as it is stored, which is compressed; empty for what has none."""
-        layers = json.loads(self.text).get("layers") or ()
+        layers = plain_json.parse(self.text).get("layers") or ()
         return tuple(
             layer["size"] for layer in layers if isinstance(layer, dict) and isinstance(layer.get("size"), int)
         )
@@ -60,7 +61,7 @@ class Manifest:
         """How its layers are compressed: `gzip`, `zstd`, both as `gzip and zstd`; empty for what has none."""
         types = [
             str(layer.get("mediaType"))
-            for layer in json.loads(self.text).get("layers") or ()
+            for layer in plain_json.parse(self.text).get("layers") or ()
             if isinstance(layer, dict)
         ]
         return " and ".join(
@@ -69,7 +70,7 @@ class Manifest:
 
     def annotated(self, annotations: Mapping[str, str]) -> Manifest:
         """The same image with these annotations: same configuration, same layers, in OCI's format."""
-        document: dict[str, Any] = json.loads(self.text)
+        document: dict[str, Any] = plain_json.parse(self.text)
         kind = OCI_TYPES.get(self.media_type, self.media_type)
         document["mediaType"] = kind
         for part in (document.get("config"), *document.get("layers", ())):
@@ -94,8 +95,8 @@ def record_annotation(record: Mapping[str, str]) -> dict[str, str]:
 def record_of(manifest: Manifest | None) -> dict[str, str]:
     """The record of inputs that a manifest carries; empty if it carries none that can be read."""
     try:
-        record = json.loads(manifest.annotations[RECORD]) if manifest else {}
-    except (KeyError, ValueError, RecursionError):
+        record = plain_json.parse(manifest.annotations[RECORD]) if manifest else {}
+    except (KeyError, ValueError):
         return {}
     return {str(k): str(v) for k, v in record.items()} if isinstance(record, dict) else {}
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reconciler.core import plain_json
 from reconciler.local.folders import UnsafeFolder, safe_home
 from reconciler.local.idle import IDLE, BadSpan, idle_seconds, spelled
 from reconciler.local.keys import NONCE_HEADER, PROOF_HEADER, Keys, client_proof, new_nonce, same, server_proof
@@ -209,8 +210,8 @@ def read_record(home: Path) -> dict[str, Any] | None:
         ) as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 return None
-            record = json.loads(file.read())
-    except (OSError, ValueError, RecursionError):
+            record = plain_json.parse(file.read())
+    except (OSError, ValueError):
         return None
     complete = isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in RECORD.items())
     return record if complete and record["pid"] > 1 and 0 < record["port"] < 65536 else None

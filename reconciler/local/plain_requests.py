@@ -25,6 +25,7 @@ from moto.core.utils import get_service_model
 from werkzeug.exceptions import Forbidden
 
 from reconciler.aws.iam_actions import OTHERS
+from reconciler.core import plain_json
 from reconciler.local import resources, rest
 
 KEPT_HEADERS = frozenset((
@@ -147,8 +148,8 @@ def _form(text: str) -> tuple[str, dict[str, Any]]:
 def _json(environ: dict[str, Any]) -> dict[str, Any]:
     """The body, which is left in a form in which nothing in it can be taken for a form's parameter."""
     try:
-        content = json.loads(_body(environ) or b"{}")
-    except (ValueError, RecursionError):
+        content = plain_json.parse(_body(environ) or b"{}")
+    except ValueError:
         raise Unclear("the body isn't JSON") from None
     if not isinstance(content, dict):
         raise Unclear("the body must be a JSON object")

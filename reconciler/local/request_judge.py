@@ -17,6 +17,7 @@ from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 
+from reconciler.core import plain_json
 from reconciler.local import authorize, plain_requests
 from reconciler.local.refusals import note
 from reconciler.local.request_model import Broken
@@ -73,9 +74,9 @@ def _read(environ: dict[str, Any], service: str) -> Asked | None:
 
 def _of_json(parser: Any, body: bytes) -> Asked:
     try:
-        content = json.loads(body or b"{}")
+        content = plain_json.parse(body or b"{}")
         json.dumps(content, ensure_ascii=False).encode()  # half a character is none
-    except (ValueError, RecursionError):
+    except ValueError:
         content = None
     operation = parser.operation_model
     if not isinstance(content, dict):
@@ -120,8 +121,8 @@ def _body(environ: dict[str, Any]) -> bytes:
 
 def _is_object(body: bytes) -> bool:
     try:
-        return isinstance(json.loads(body), dict)
-    except (ValueError, RecursionError):
+        return isinstance(plain_json.parse(body), dict)
+    except ValueError:
         return False
 
 

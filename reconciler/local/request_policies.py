@@ -6,10 +6,11 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from reconciler.core import plain_json
 
 SID = re.compile(r"[A-Za-z0-9]*")
 ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
@@ -28,8 +29,8 @@ def policy_problems(text: str, *, identity: bool = False, plain: bool = True) ->
     if not CHARACTERS.fullmatch(text):
         yield f"{SYNTAX} It has characters that aren't Latin-1."
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = plain_json.parse(text)
+    except ValueError:
         yield f"{SYNTAX} It isn't JSON."
         return
     statements = document.get("Statement") if isinstance(document, dict) else None

@@ -19,6 +19,7 @@ from functools import cached_property
 from itertools import accumulate, groupby
 from typing import Any, TypeVar
 
+from reconciler.core import plain_json
 from reconciler.core.plain_json import is_text, plain
 from reconciler.core.run_paths import is_run_id, moment, task_id
 from reconciler.run.run import Run
@@ -423,8 +424,8 @@ def unpack(body: bytes) -> Any:
         text = unpacker.decompress(body, MOST)
         if not unpacker.eof:
             raise Damaged
-        content = json.loads(text, parse_constant=_no_number)
-    except (zlib.error, ValueError, RecursionError):
+        content = plain_json.parse(text, parse_constant=_no_number)
+    except (zlib.error, ValueError):
         raise Damaged from None
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise Damaged

@@ -6,7 +6,6 @@ repeats, and of what it raises only the kind is told.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from reconciler.core import plain_json
 from reconciler.core.errors import ReconcilerError
 
 TRIES = 3
@@ -70,7 +70,7 @@ def _text(answer: Mapping[str, Any], source: str) -> str | None:
     if not key:
         return text
     try:
-        return str(json.loads(text)[key])
+        return str(plain_json.parse(text)[key])
     except (ValueError, KeyError, TypeError):
         return None
 

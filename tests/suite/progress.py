@@ -8,6 +8,7 @@ FILE gets a JSON object: failed, the ids of the tests that failed; passed, skipp
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 WIDTH = 110  # of the line, which must not wrap
+SILENCE = 1800.0  # seconds without any test of any worker, each of which ends one that hangs: then pytest itself hangs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +39,7 @@ class Progress:
         self._file = config.getoption("failures_to")
         self._began = time.monotonic()
         self._live = sys.stdout.isatty()
+        self._has_workers = False
         self._total = self._said = 0
         self._done: set[str] = set()
         self._failed: dict[str, None] = {}
@@ -50,6 +53,7 @@ class Progress:
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         """How many there are, when workers of xdist run them."""
         self._total = len(ids)
+        self._has_workers = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -60,6 +64,8 @@ class Progress:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Another test got on."""
+        if self._has_workers:
+            faulthandler.dump_traceback_later(SILENCE, exit=True, file=sys.__stderr__ or 2)
         if report.failed:
             self._failed[report.nodeid] = None
             self._line(f"FAILED  {report.nodeid}", last=True)

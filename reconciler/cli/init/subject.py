@@ -5,13 +5,13 @@ https://docs.github.com/actions/concepts/security/openid-connect
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.core import plain_json
 from reconciler.core.job_token import without_tokens
 from reconciler.core.text import line
 
@@ -89,7 +89,7 @@ def _api(path: str) -> dict[str, Any]:
         lines = process.stderr.decode("utf-8", "replace").strip().splitlines() or ["gh failed"]
         raise NoAnswer(line(lines[0])[:SHOWN])
     try:
-        answer = json.loads(process.stdout)
+        answer = plain_json.parse(process.stdout)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
