@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -44,10 +45,28 @@ def here(tmp_path: Path) -> tuple[Any, Any]:
     return target, SimpleNamespace(aws=SimpleNamespace(clock=clock, region="us-east-1"), names=None, deploy=deploy)
 
 
+@dataclass
+class Seer:
+    """In a supervisor's place."""
+
+    finish: Callable[..., NoReturn]
+    before_end: object = None
+    explains: object = None
+    again: bool = True
+
+
+@dataclass
+class Looks:
+    """In a follower's place."""
+
+    function: object
+    explains: object = None
+
+
 def following(monkeypatch: pytest.MonkeyPatch, finish: Callable[..., NoReturn]) -> None:
     """Have a run be followed by this."""
-    monkeypatch.setattr(task, "supervisor", lambda *_: SimpleNamespace(finish=finish))
-    monkeypatch.setattr(task, "follower", lambda *_: SimpleNamespace(function=SimpleNamespace(name="f")))
+    monkeypatch.setattr(task, "supervisor", lambda *_: Seer(finish))
+    monkeypatch.setattr(task, "follower", lambda *_: Looks(SimpleNamespace(name="f")))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ tests/faults/test_stop_anywhere.py says how; here only what this adds is a point
 from __future__ import annotations
 
 import json
-import os
-import traceback
 from collections.abc import Mapping, Sequence
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -47,18 +46,13 @@ def test_what_is_stopped_is_finished_by_the_next(
 ) -> None:
     """With --share at the first of its calls. The worker is a process of its own, whose clocks skip."""
     calls = CALLS[command][: 1 if request.config.getoption("share") else None]
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work(tmp_path / "work", tmp_path / "report.jsonl", command, calls)
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, "the worker ended too soon: why is above"
+    # Not a fork of this process, whose threads may hold at this moment what the copy would wait for without an end.
+    worker = get_context("spawn").Process(
+        target=work, args=(tmp_path / "work", tmp_path / "report.jsonl", command, calls)
+    )
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0, "the worker ended too soon: why is above"
     lines = [json.loads(line) for line in (tmp_path / "report.jsonl").read_text().splitlines()]
     assert len(lines) == 2 * len(calls)
     assert [line for line in lines if line[2]] == []

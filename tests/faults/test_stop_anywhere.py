@@ -8,15 +8,15 @@ processors have always something to do.
 from __future__ import annotations
 
 import json
-import os
 import time
-import traceback
+from multiprocessing import get_context
 from typing import Any
 
 import pytest
 
 from tests.faults.stopping import GROUPS, Command, Fault, work
 from tests.lab_reads import reads
+from tests.waiting import children_work
 
 WORKERS = 3
 SHARE = 24  # with --share one point of so many
@@ -38,25 +38,21 @@ def every(request: pytest.FixtureRequest) -> int:
 def lines(every: int, tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
     """What the workers report: all points of both commands with both faults."""
     folder, began = tmp_path_factory.mktemp("workers"), time.monotonic()
-    children = {}
-    workers = of_workers(every)
-    for number in range(workers):
-        report = folder / f"{number}.jsonl"
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                work(folder / str(number), 1 + number * every, workers * every, report)
-                code = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        children[pid] = report
-    ended = [os.wait4(pid, 0) for pid in children]
-    worked = sum(usage.ru_utime + usage.ru_stime for _, _, usage in ended)
-    print(f"{time.monotonic() - began:.0f} s ({worked:.0f} s of processors)")
-    return [json.loads(line) for report in children.values() for line in report.read_text().splitlines()]
+    workers, processes = of_workers(every), get_context("spawn")
+    reports = [folder / f"{number}.jsonl" for number in range(workers)]
+    with children_work() as worked:
+        children = [
+            processes.Process(
+                target=work, args=(folder / str(number), 1 + number * every, workers * every, reports[number])
+            )
+            for number in range(workers)
+        ]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+    print(f"{time.monotonic() - began:.0f} s ({worked.seconds:.0f} s of processors)")
+    return [json.loads(line) for report in reports for line in report.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("command", ["apply", "destroy"])

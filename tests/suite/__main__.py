@@ -81,7 +81,8 @@ SOME = Phase("tests", pytest=("-n", str(WORKERS), "--dist", "worksteal", "-rs"))
 SIDE_BY_SIDE = replace(SOME, pytest=(*SOME.pytest, "--ignore", STOPPING, "--ignore", "tests/core"))
 CORE = Phase("core, covered whole", pytest=("tests/core", "--cov", "--cov-config=tests/core/coverage.ini"))
 STEP = Phase("step, covered whole", pytest=("tests/run/test_step.py", "--cov", "--cov-config=tests/run/coverage.ini"))
-ANYWHERE = Phase("stopped anywhere", pytest=("-rs", STOPPING))
+# All of its points are one fixture, which may take longer than any test.
+ANYWHERE = Phase("stopped anywhere", pytest=("-rs", "-o", "faulthandler_timeout=3600", STOPPING))
 LINTERS = (
     Phase("ruff check", (str(BIN / "ruff"), "check", ".")),
     Phase("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),
