@@ -16,6 +16,7 @@ from reconciler.config import fields
 from reconciler.config.expand import MOST, Expanded, ExpandError, TooMuch, expand
 from reconciler.config.problems import ConfigError, Path, printable, quoted, show_path
 from reconciler.config.resolve import TAG, plain
+from reconciler.core.plain_json import DEEPEST
 from reconciler.core.secret import KNOWN, secrets_in
 
 _MOST = 20_000  # values, after aliases: far more than any real file, and few enough for a hostile one to end at once
@@ -177,7 +178,7 @@ class Builder:
     def build(self, node: yaml.Node, path: Path = ()) -> Any:
         """The value of `node`. What is wrong is noted and becomes None."""
         self._count += 1
-        if self._count > _MOST:
+        if self._count > _MOST or len(path) >= DEEPEST:  # aliases nest deeper than what the composer has seen
             raise OverflowError
         self.document.values[path] = self._spot(node)
         if id(node) in self._open:

@@ -92,7 +92,7 @@ def _document(document: Document, text: str, builder: Callable[[Document], Build
         _unprintable(document, text, error)
     except yaml.MarkedYAMLError as error:
         _syntax(document, error)
-    except (RecursionError, OverflowError):
+    except OverflowError:
         _refuse(file, "the file is nested too deeply, or its aliases multiply", "write it out with less nesting")
     except ValueError as error:  # PyYAML's own conversions, of a %YAML directive for instance
         _refuse(file, f"the file is not YAML: {printable(str(error))}", "remove directives and tags")

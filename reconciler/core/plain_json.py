@@ -81,9 +81,7 @@ def read(text: bytes | str, most: int, *, odd: bool = False) -> Any:
         raise
     except ValueError:
         raise Broken("it isn't JSON") from None
-    for depth, part in _parts(value):
-        if depth > DEEPEST:
-            raise _too_deep()
+    for part in _parts(value):
         if isinstance(part, str) and not is_text(part):
             raise NotJson("a text in it isn't Unicode")
     return value
@@ -104,12 +102,8 @@ def parse(
     if content.count("[") + content.count("{") > DEEPEST:
         steps = map(STEPS.__getitem__, NO_BRACKETS.sub("", content))
         if max(accumulate(steps), default=0) > DEEPEST:
-            raise _too_deep()
+            raise Deep(f"it is nested deeper than {DEEPEST} levels")
     return json.loads(content, parse_constant=parse_constant, parse_float=parse_float, parse_int=parse_int)
-
-
-def _too_deep() -> Deep:
-    return Deep(f"it is nested deeper than {DEEPEST} levels")
 
 
 def is_text(text: str) -> bool:
@@ -155,18 +149,17 @@ def _whole(number: Callable[[str], float]) -> Callable[[str], int | float]:
     return lambda text: int(text) if len(text) <= DIGITS else number(text)
 
 
-def _parts(value: Any) -> Iterator[tuple[int, Any]]:
-    """(how deep, what) of everything in a value, keys too; without a call for each level."""
-    waiting: list[tuple[int, Any]] = [(0, value)]
+def _parts(value: Any) -> Iterator[Any]:
+    """Everything in a value, keys too; without a call for each level."""
+    waiting = [value]
     while waiting:
-        depth, part = waiting.pop()
-        yield depth, part
+        part = waiting.pop()
+        yield part
         if isinstance(part, dict):
-            for key, member in part.items():
-                yield depth, key
-                waiting.append((depth + 1, member))
+            yield from part
+            waiting.extend(part.values())
         elif isinstance(part, list):
-            waiting.extend((depth + 1, item) for item in part)
+            waiting.extend(part)
 
 
 def plain(value: Any) -> Any:

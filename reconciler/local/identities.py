@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.sts.models import AssumedRole, sts_backends
 
+from reconciler.core import plain_json
 from reconciler.local.keys import Keys
 from reconciler.local.task import Task
 from reconciler.permissions.judge import Context, Decision, Document, conditions_hold, decide, names_principal
@@ -223,7 +223,7 @@ def _names(principal: Any, arn: str) -> bool:
 
 def _document(text: Any) -> dict[str, Any]:
     try:
-        value = json.loads(text) if isinstance(text, str) else text
+        value = plain_json.parse(text) if isinstance(text, str) else text
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

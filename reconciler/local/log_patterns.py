@@ -12,6 +12,7 @@ from typing import Any
 
 from moto.logs.utils import EventMessageFilter
 
+from reconciler.core import plain_json
 from reconciler.local.correction import Correction
 
 Matches = Callable[[Any], bool]
@@ -30,7 +31,7 @@ def _patterns_look_into_events() -> None:
         if self.by_json is None:
             return bool(plain(self, message))
         try:
-            event = json.loads(message)
+            event = plain_json.parse(message)
         except ValueError:
             return False
         return isinstance(event, dict) and bool(self.by_json(event))

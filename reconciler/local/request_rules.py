@@ -6,12 +6,11 @@ against. The embedded AWS answers by this table, and the tests judge by it what 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.core import aws_names, limits
+from reconciler.core import aws_names, limits, plain_json
 from reconciler.core.limits import FEWEST_DAYS, Limit
 from reconciler.core.schedule import BadSchedule, parse, time_zones
 from reconciler.local.request_model import Broken, broken
@@ -267,7 +266,7 @@ def _scheduler(operation: str, params: Params) -> Iterator[Broken]:
 def _json(text: str) -> Mapping[str, Any]:
     """An object; an empty one for anything else, as what has <aws.scheduler.attempt-number> for a number may be."""
     try:
-        content = json.loads(text)
+        content = plain_json.parse(text)
     except ValueError:
         return {}
     return content if isinstance(content, Mapping) else {}

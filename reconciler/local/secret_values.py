@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from reconciler.core import plain_json
 from reconciler.local.clients import client
 from reconciler.local.keys import Keys
 from reconciler.local.runner import StartError
@@ -59,7 +60,7 @@ class SecretReader:
         if not key:
             return text
         try:
-            value = json.loads(text)[key]
+            value = plain_json.parse(text)[key]
         except (ValueError, KeyError, TypeError):
             raise _unreadable(f"retrieved secret from Secrets Manager did not contain json key {key}") from None
         return value if isinstance(value, str) else json.dumps(value)

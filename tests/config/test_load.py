@@ -226,6 +226,12 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         (b"name: " + b"[" * 5000, "", "the file is nested too deeply, or its aliases multiply"),
         (b"name: " + b"[" * 100 + b"]" * 100, "", "the file is nested too deeply, or its aliases multiply"),
         (
+            b"name: ok\na: &a %s\nb: &b %s\nc: %s\n"
+            % (b"[" * 90 + b"]" * 90, b"[" * 90 + b"*a" + b"]" * 90, b"[" * 90 + b"*b" + b"]" * 90),
+            "",
+            "the file is nested too deeply, or its aliases multiply",
+        ),
+        (
             b"name: ok\na: &a [x]\n" + b"".join(b"%c: &%c [%s]\n" % (c, c, b"*%c," % (c - 1) * 9) for c in b"bcdefghi"),
             "",
             "the file is nested too deeply, or its aliases multiply",
@@ -236,7 +242,10 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
             "the file is nested too deeply, or its aliases multiply",
         ),
     ],
-    ids=["null byte", "program", "utf-16", "latin-1", "large", "deep", "101 deep", "billion laughs", "billion merges"],
+    ids=[
+        "null byte", "program", "utf-16", "latin-1", "large", "deep", "101 deep", "by aliases", "billion laughs",
+        "billion merges",
+    ],
 )  # fmt: skip
 def test_no_text(tmp_path: Path, content: bytes, place: str, message: str) -> None:
     path = tmp_path / "deploy.yaml"
