@@ -11,7 +11,7 @@ from botocore.parsers import ResponseParserError
 from reconciler.core import plain_json
 
 REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-id-2")
-READ = 8 * 1024 * 1024  # bytes of an object's content that are read: no record of ours has as many
+READ = 32 * 1024 * 1024  # bytes of an object's content that are read: no record and no index of ours has as many
 SHOWN = 120  # characters of a page that are told
 HINT = (
     "a proxy or a login page is in between: look at HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL, and open a page in a "

@@ -21,6 +21,8 @@ Each message says what, where, why and what next.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 
 class ReconcilerError(Exception):
@@ -95,6 +97,12 @@ class EmbeddedAwsEnded(AwsError):
 def from_aws(error: ReconcilerError) -> AwsError | None:
     """AWS's own error, if that is what it is or comes from."""
     return error if isinstance(error, AwsError) else getattr(error, "first", None)
+
+
+def code_of(error: Exception) -> str:
+    """AWS's code of a failure, of this program's way to it or of boto3."""
+    response: Mapping[str, Any] = getattr(error, "response", {})
+    return str(getattr(error, "code", "") or response.get("Error", {}).get("Code", ""))
 
 
 class PlanDrift(ReconcilerError):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reconciler.core.errors import code_of
 from reconciler.core.pages import pages
 from reconciler.core.run_paths import task_id
 from reconciler.core.workers import COUNT, mark_of, number_of, secret_name
@@ -234,12 +235,6 @@ class Team:
 
     definition: str
     size: Size
-
-
-def code_of(error: Exception) -> str:
-    """AWS's code of a failure, of either way to it."""
-    response: Mapping[str, Any] = getattr(error, "response", {})
-    return str(getattr(error, "code", "") or response.get("Error", {}).get("Code", ""))
 
 
 def team_of(calls: Calls, run: Run) -> Team:

@@ -16,13 +16,13 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import AwsError, Interrupted, ReconcilerError, Unreachable
+from reconciler.core.errors import AwsError, Interrupted, ReconcilerError, Unreachable, code_of
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id
 from reconciler.core.secret import KNOWN
 from reconciler.run import worker_definitions
 from reconciler.run.cap import TOO_LITTLE, pays
-from reconciler.run.crew import CONFLICT, code_of, delete_certificate, end_of_run
+from reconciler.run.crew import CONFLICT, delete_certificate, end_of_run
 from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.log_place import of_definition
 from reconciler.run.overrides import check_length

@@ -17,13 +17,14 @@ from typing import Any, TypeVar
 
 from reconciler.core import plain_json
 from reconciler.core import run_paths as keys
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.errors import ReconcilerError, code_of
 from reconciler.core.function_settings import Retry
 from reconciler.core.run_paths import SCHEDULED
 from reconciler.run import checkpoint
 from reconciler.run.checkpoint import Checkpoint
 from reconciler.run.index import LATEST, RecordedRun
 from reconciler.run.index_store import Index
+from reconciler.run.metrics import FILE as METRICS_FILE
 from reconciler.run.metrics import MOST as METRICS_MOST
 from reconciler.run.metrics import metrics_in
 from reconciler.run.retry import Attempt, Event
@@ -40,6 +41,8 @@ MINUTE = 60.0
 DEAREST = 1e9  # US dollars
 LARGEST = 2**53  # of whole numbers: every reader of JSON has them
 UNSEEN = 30 * 86400.0  # seconds after its last launch from which on nobody is expected to come back to a run
+# Codes of what S3 never gives: archived, encrypted with a key of the program's, in KMS (`KMS.` and why) or beside it.
+WITHHELD = re.compile(r"AccessDenied|InvalidObjectState|InvalidRequest|KMS\..*")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of a variable
 E = TypeVar("E", State, Event)
 
@@ -318,8 +321,16 @@ class Store:
         self._calls.conditional("s3", "PutObject", **request)
 
     def metrics(self, run: Run) -> dict[str, float]:
-        """The numbers that the program wrote to `metrics.json` in its output; empty without one."""
-        answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=keys.metrics_key(run.id))
+        """The numbers that the program wrote to `metrics.json` in its output; empty without one, and for one that it
+        wrote so that it can't be read, which is said: the run is over all the same.
+        """
+        try:
+            answer = self._calls.find("s3", "GetObject", Bucket=self.bucket, Key=keys.metrics_key(run.id))
+        except self._calls.FAILURES as error:
+            if not WITHHELD.fullmatch(code_of(error)):
+                raise
+            self.say(f"run {run.id}: {METRICS_FILE} is left out: {error}")
+            return {}
         if answer is None:
             return {}
         metrics, left_out = metrics_in(answer["Body"].read(METRICS_MOST + 1))

@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from reconciler.aws.calls import Aws
-from reconciler.core.errors import AwsError
-from reconciler.run.crew import LOOK, PAUSE, WORKERS_TAG, Crew, Where, code_of, end_of_run
+from reconciler.core.errors import AwsError, code_of
+from reconciler.run.crew import LOOK, PAUSE, WORKERS_TAG, Crew, Where, end_of_run
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides
 from reconciler.run.stored import Store

@@ -323,6 +323,15 @@ def test_metrics_that_are_no_numbers_are_left_out_and_the_run_is_known(
     assert lane.run("runs", "--local").err == ""
 
 
+def test_metrics_that_cannot_be_read_are_left_out_and_the_run_is_known(lane: Lane) -> None:
+    archived = "boto3.client('s3').put_object(Bucket=bucket, Key=f'{prefix}/metrics.json', StorageClass='GLACIER')\n"
+    lane.program(WRITES + archived)
+    ended = lane.run("apply", "--local")
+    assert ended.code == 0, ended.out + ended.err
+    assert "metrics.json is left out: s3:GetObject failed: InvalidObjectState" in ended.err
+    assert lane.run("apply", "--local").out.count("Nothing to run") == 1
+
+
 def test_results_that_cannot_be_copied_are_named(lane: Lane) -> None:
     lane.program(f"{WRITES}for key in ('model', 'model/part-0', 'zz-last.txt'):\n    put(key, key.encode())\n")
     ended = lane.run("apply", "--local")

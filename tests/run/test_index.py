@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from reconciler.aws.calls import Aws
+from reconciler.aws.foreign import READ
 from reconciler.cli.past_runs import Past
 from reconciler.core.errors import UserError
 from reconciler.core.run_paths import index_key, output_prefix, record_key, token
@@ -21,6 +22,7 @@ from reconciler.run.catalog import LOST, Catalog
 from reconciler.run.index import (
     KEPT,
     LARGEST,
+    LARGEST_SIZE,
     SEALED,
     Damaged,
     Head,
@@ -219,6 +221,10 @@ def test_runs_with_many_metrics_make_no_object_that_nobody_reads(
     assert asked(s3) == 4 + len(head.segments), "none was read by its record"
     assert told == []
     assert 2 < len(head.segments) < 20
+
+
+def test_the_largest_segment_is_read_whole() -> None:
+    assert READ > LARGEST_SIZE, "a row's numbers may be such that packing makes hardly less of them"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +22,7 @@ from reconciler.cli.verdict import exit_code, verdict
 from reconciler.config.schema import Deploy
 from reconciler.core import plain_json
 from reconciler.core.clock import SystemClock
+from reconciler.core.errors import AwsError
 from reconciler.core.run_paths import (
     fingerprint_key,
     fits,
@@ -39,7 +42,7 @@ from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 from reconciler.run.state import State
-from reconciler.run.stored import MOST, Unreadable, from_json, to_json
+from reconciler.run.stored import MOST, Store, Unreadable, from_json, to_json
 from reconciler.run.usage import LARGEST_CPU, LARGEST_MEMORY, Usage
 
 ID, FINGERPRINT = "20260101-000000-aaaaaaaa", "a" * 64
@@ -426,6 +429,34 @@ def test_metrics(text: bytes, expected: Mapping[str, float], said: str) -> None:
     told = metrics.metrics_in(text)[1]
     assert said in told
     assert bool(said) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_told"),
+    [
+        *((code, True) for code in ("InvalidObjectState", "AccessDenied", "InvalidRequest", "KMS.DisabledException")),
+        *((code, False) for code in ("SlowDown", "InternalError", "ExpiredToken", "RequestTimeout")),
+    ],
+)
+@pytest.mark.parametrize("of_boto3", [False, True])
+def test_metrics_that_s3_never_gives_are_left_out(code: str, is_told: bool, of_boto3: bool) -> None:
+    class Refusing:
+        FAILURES = (AwsError, ClientError)
+
+        def find(self, service: str, operation: str, **params: Any) -> None:
+            if of_boto3:
+                raise ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+            raise AwsError(service, operation, code, "no")
+
+    told: list[str] = []
+    read = partial(Store(Refusing(), "b", told.append).metrics, from_json(json.dumps(RECORD).encode(), KEY))
+    if is_told:
+        assert read() == {}
+        assert len(told) == 1
+        assert code in told[0]
+        return
+    with pytest.raises(Refusing.FAILURES):
+        read()
 
 
 def test_too_many_metrics_are_cut() -> None:
