@@ -33,7 +33,7 @@ MODULES = (
                            "prices")),
     "core/limits", "core/pages", "core/run_paths", "core/secret", "core/text", "core/workers",
     *(f"run/{n}" for n in ("__init__", "diagnosis", "explain", "explain_end", "explain_missing", "explain_start")),
-    *(f"run/{n}" for n in ("last_lines", "verdict", "log_end", "webhook_request", "usage")),
+    *(f"run/{n}" for n in ("last_lines", "verdict", "log_end", "webhook", "usage")),
     *(f"run/{n}" for n in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
     *(f"run/{n}" for n in ("cap", "checkpoint", "index", "index_store", "scheduled_record", "step", "stored")),
     "run/crew", "run/workers",

@@ -21,7 +21,7 @@ from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.message import Ended, Message, of_ended
 from reconciler.run.run import Run
 from reconciler.run.state import State
-from reconciler.run.webhook import post, read_url
+from reconciler.run.webhook import post
 
 
 @dataclass
@@ -68,8 +68,8 @@ class Notifier:
 
     def _post(self, notify: Notify, message: Message) -> None:
         assert notify.webhook is not None
-        url = read_url(self.aws, notify.webhook.url_from)
-        post(url, message.for_webhook(notify.webhook.format), self.aws.clock)
+        body = message.for_webhook(notify.webhook.format)
+        post(self.aws.find, notify.webhook.url_from, body, self.aws.clock.sleep)
 
 
 def _without_secrets(message: Message) -> Message:

@@ -23,7 +23,7 @@ from reconciler.core.text import line
 from reconciler.run.diagnosis import Diagnosis
 from reconciler.run.message import Ended, Message, of_ended
 from reconciler.run.run import Run
-from reconciler.run.webhook_request import PAUSE, TRIES, NotSent, TryAgain, question, send, url_in
+from reconciler.run.webhook import NotSent, TryAgain, post
 from reconciler.scheduled.aws import call, conditional, find, is_unclear, there
 
 MARK_MOST = 10_000  # bytes of a mark
@@ -97,7 +97,8 @@ def _send(watched: Watched, settings: Tell, message: Message, mark: Mark) -> tup
     ways, failure = mark.ways, ""
     senders = {
         "SNS": settings.topic and (lambda: call("sns", "Publish", TopicArn=settings.topic, **message.for_topic())),
-        "the webhook": settings.webhook and (lambda: _post(settings, message)),
+        "the webhook": settings.webhook
+        and (lambda: post(find, settings.webhook, message.for_webhook(settings.form), time.sleep)),
     }
     for name, send_by in senders.items():
         if not send_by or name in ways:
@@ -141,16 +142,3 @@ def _written(watched: Watched, message: Message, mark: Mark, *, sent: bool) -> d
     body = json.dumps({**about, "told": mark.ways, "tries": mark.tries}).encode()
     key = told_key(message.mark)
     return {"Bucket": watched.bucket, "Key": key, "Body": body, "ContentType": "application/json"}
-
-
-def _post(settings: Tell, message: Message) -> None:
-    service, operation, params = question(settings.webhook)
-    url, body = url_in(find(service, operation, **params), settings.webhook), message.for_webhook(settings.form)
-    for number in range(TRIES):
-        try:
-            send(url, body)
-            return
-        except TryAgain:
-            if number == TRIES - 1:
-                raise
-            time.sleep(PAUSE * 2**number)

@@ -15,7 +15,7 @@ import pytest
 from reconciler.run.message import Ended, Message, of_ended
 from reconciler.run.notify import of_sweep
 from reconciler.run.state import State
-from reconciler.run.webhook_request import ANSWER, NotSent, TryAgain, send
+from reconciler.run.webhook import ANSWER, NotSent, TryAgain, send
 from tests.run.samples import run
 
 EVIL = "<!channel> <@U1> <http://evil|good> @channel &lt;!here&gt;\x1b[2J\n::error::x\r\u202e"

@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from reconciler.run.webhook import read_url
-from reconciler.run.webhook_request import NotSent
+from reconciler.run.webhook import NotSent, read_url
 from tests.lab_client import ACCOUNT, REGION, LabHandle
 
 URL = "https://hooks.example.com/services/T0/hunter2"
@@ -38,7 +37,7 @@ READ = [
 
 @pytest.mark.parametrize(("source", "value"), READ)
 def test_it_is_read(lab: LabHandle, source: str, value: str) -> None:
-    url = read_url(lab.aws(), put(lab, source, value))
+    url = read_url(lab.aws().find, put(lab, source, value))
     assert url in (URL, "http://127.0.0.1:8080/here")
 
 
@@ -55,11 +54,11 @@ REFUSED = [
 @pytest.mark.parametrize(("source", "value", "says"), REFUSED)
 def test_it_is_refused_without_being_told(lab: LabHandle, source: str, value: str, says: str) -> None:
     with pytest.raises(NotSent, match=says) as error:
-        read_url(lab.aws(), put(lab, source, value))
+        read_url(lab.aws().find, put(lab, source, value))
     assert "hunter2" not in str(error.value)
 
 
 @pytest.mark.parametrize("source", [f"{PARAMETER}/none", f"{SECRET}:none-AbCdEf"])
 def test_nothing_is_there(lab: LabHandle, source: str) -> None:
     with pytest.raises(NotSent, match="there is nothing behind"):
-        read_url(lab.aws(), source)
+        read_url(lab.aws().find, source)

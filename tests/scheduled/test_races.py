@@ -19,13 +19,14 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from reconciler.core.function_settings import AGAIN, GIVEN, GROUP, LAUNCH, START, TRIED, WORKER_TRIES, Tell, Watched
 from reconciler.core.run_paths import fingerprint_key, record_key, told_key
+from reconciler.run import webhook
 from reconciler.run.crew import WORKERS_TAG
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Run
 from reconciler.run.scheduled_record import scheduled_id
 from reconciler.run.state import State
 from reconciler.run.stored import from_json, to_json
-from reconciler.run.webhook_request import TRIES, NotSent, TryAgain
+from reconciler.run.webhook import TRIES, NotSent, TryAgain
 from reconciler.scheduled import aws, function_launch, record, see
 from reconciler.scheduled import tell as telling_of
 from reconciler.scheduled import workers as of_workers
@@ -547,7 +548,7 @@ def telling(make: Callable[..., Aws], monkeypatch: pytest.MonkeyPatch, busy: int
 
     monkeypatch.setattr(fake, "_publish", publish, raising=False)
     monkeypatch.setattr(fake, "_get_parameter", lambda **a: {"Parameter": {"Value": "https://hook"}}, raising=False)
-    monkeypatch.setattr(telling_of, "send", heard.send)
+    monkeypatch.setattr(webhook, "send", heard.send)
     monkeypatch.setattr(telling_of, "time", heard.clock)
     ended = replace(FIRST, event=Event.SUCCESS, exit_code=0, task_arn=f"{PLACE}/1")
     fake.write(run(fake.watched, state=State.SUCCEEDED, exit_code=0, attempts=(ended,)))
