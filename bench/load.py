@@ -22,7 +22,7 @@ from pathlib import Path
 
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy, load
-from reconciler.engine.deployment import prepare
+from reconciler.engine.prepare import prepare
 from reconciler.image.kind import ImageKind
 
 WARM = 20  # plans until everything is loaded and every cache is full

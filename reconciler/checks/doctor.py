@@ -264,7 +264,7 @@ def permissions(aws: Aws, deploy: Deploy, base: Path, caller_arn: str) -> Findin
 
 
 def _by_reading(aws: Aws, deploy: Deploy, base: Path, subject: str) -> Finding:
-    from reconciler.engine.deployment import prepare
+    from reconciler.engine.prepare import prepare
     from reconciler.image.kind import ImageKind
 
     try:

@@ -24,7 +24,8 @@ from reconciler.core.graph import Graph, Node, resolve
 from reconciler.core.plan import Options, Plan
 from reconciler.core.spec import Address, Observed, Ref
 from reconciler.engine import apply as engine
-from reconciler.engine.deployment import Deployment, used_by
+from reconciler.engine.deployment import Deployment
+from reconciler.engine.prepare import used_by
 from reconciler.image.in_use import digest_in, mark
 from reconciler.kinds import ServiceSpec, TaskDefinition, TaskDefinitionSpec
 from reconciler.kinds.ecs_task_definition import UNTIL, rollback_mark, rolled_back

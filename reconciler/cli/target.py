@@ -28,8 +28,9 @@ from reconciler.core.job_token import in_gitlab
 from reconciler.core.plan import Options
 from reconciler.core.secret import KNOWN
 from reconciler.core.spec import Address
-from reconciler.engine.deployment import Deployment, prepare
+from reconciler.engine.deployment import Deployment
 from reconciler.engine.ownership_record import valid
+from reconciler.engine.prepare import prepare
 from reconciler.image.engine import Engine
 from reconciler.image.kind import ImageKind, ImageSpec
 from reconciler.kinds import Folder, Object

@@ -16,7 +16,7 @@ from reconciler.config.file_checksums import PART
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.plan import Options
 from reconciler.engine.apply import apply
-from reconciler.engine.deployment import prepare
+from reconciler.engine.prepare import prepare
 from reconciler.image.command import tell
 from reconciler.image.engine import BuildRequest, Output, PushRequest
 from reconciler.image.kind import ImageKind

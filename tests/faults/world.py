@@ -11,10 +11,11 @@ from reconciler.core.errors import ReconcilerError
 from reconciler.core.plan import Action, Options, Plan, Step
 from reconciler.core.spec import Address
 from reconciler.engine.apply import apply
-from reconciler.engine.deployment import Deployment, prepare
+from reconciler.engine.deployment import Deployment
 from reconciler.engine.destroy import destroy
 from reconciler.engine.execute import Outcome
 from reconciler.engine.lock import Lock
+from reconciler.engine.prepare import prepare
 from reconciler.image.kind import ImageKind
 from tests.lab_client import LabHandle, SkippingClock
 
