@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -14,13 +12,10 @@ from reconciler.cli.failure import NOT_LAUNCHED, Verdict
 from reconciler.cli.live_line import LiveLine
 from reconciler.cli.locking import lock_of
 from reconciler.cli.options import Planning
-from reconciler.cli.program_name import program
 from reconciler.cli.render import plan_json, show_plan
-from reconciler.cli.run_work import ThisRun, Work
 from reconciler.cli.saved_plan import SavedPlan
 from reconciler.cli.signals import on_interrupt
 from reconciler.cli.step_output import Changed, Steps, outcome_json, show_outcome
-from reconciler.cli.sweep import Ended, Swept
 from reconciler.cli.target import (
     Target,
     command_line,
@@ -34,16 +29,13 @@ from reconciler.cli.target import (
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
 from reconciler.cli.which_work import work_of
-from reconciler.core.errors import Interrupted, UserError
+from reconciler.cli.work import Ended, Swept, ThisRun, Work
+from reconciler.core.errors import Interrupted
 from reconciler.core.plain_json import plain
 from reconciler.core.plan import Options, Plan
-from reconciler.core.spec import Address
 from reconciler.engine import apply as engine
 from reconciler.engine.deployment import Deployment
-from reconciler.image.scan import check
-from reconciler.run.job import launch_of
 from reconciler.run.run import Run
-from reconciler.version import commit_or_none
 
 
 @dataclass(frozen=True)
@@ -107,7 +99,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
             allowed,
             _Shown(terminal, live, build, target, deployment, saved, verbose=options.verbose),
             lock=lock,
-            work=_Starting(work, target, deployment, terminal) if work is not None else None,
+            work=work,
             engine=lambda: target.engine(deployment.aws, deployment.image, command=options.command or ()),
             stop=target.stop,
             ask_iam=not options.skip_permission_check,
@@ -174,68 +166,6 @@ class _Shown(Steps):
     def launching(self) -> None:
         """An empty line before the run."""
         self.terminal.say()
-
-
-@dataclass(frozen=True)
-class _Starting:
-    """The work of the command line, as `reconciler.engine.apply.Work` has it."""
-
-    work: Work
-    target: Target
-    deployment: Deployment
-    terminal: Terminal
-
-    def decide(self) -> None:
-        """Read what is left to do."""
-        self.work.decide()
-
-    @property
-    def launches(self) -> bool:
-        """Whether there is something to launch, or to come back to."""
-        return self.work.launches
-
-    def start(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
-        """Launch it, unless what the scanner found in an image of ours forbids that. Raises ReconcilerError."""
-        repeats = isinstance(self.work, like.LikeWork)
-        all_attributes = like.with_definition(self.deployment, attributes) if repeats else attributes
-        launch = launch_of(self.deployment, all_attributes, "" if repeats else commit_or_none(self.target.base))
-        self._say_what_is_not_done(attributes)
-        self.work.start(launch, lambda: self._check_scan(attributes))
-
-    def _say_what_is_not_done(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
-        """What this machine doesn't do of the file and the Dockerfile, before the program runs without it."""
-        image, home = self.deployment.image, self.target.local
-        if home is not None and (task_gpus := self.deployment.deploy.task.gpu):
-            from reconciler.local.gpus import present
-
-            if (machine_gpus := len(present())) < task_gpus:
-                without = f"has {machine_gpus} of the {task_gpus} NVIDIA GPUs" if machine_gpus else "has no NVIDIA GPU"
-                self.terminal.say(f"this machine {without} that the task asks for; it runs without")
-                self.terminal.say()
-        if home is None or image is None or not (digest := attributes.get(image.address, {}).get("digest")):
-            return
-        from reconciler.local.process_engine import left_undone, made_for
-
-        image_engine, chosen_engine = made_for(home / "images", digest), self.target.engine_choice
-        file = shlex.quote(str(self.target.file))
-        if image_engine and chosen_engine in ("docker", "process") and image_engine != chosen_engine:
-            raise UserError(
-                f"--engine {chosen_engine}: this image was made for {image_engine} by an earlier apply, and stays so "
-                "until what goes into it changes",
-                hint=f"to have it made anew, forget everything: {program()} local reset {file}",
-            )
-        if lines := left_undone(home / "images", digest):
-            self.terminal.say(
-                "without Docker, these lines of the Dockerfile weren't followed (with Docker they would be):"
-            )
-            for line in lines:
-                self.terminal.say(self.terminal.fold("  ", self.terminal.program(line)))
-            self.terminal.say()
-
-    def _check_scan(self, attributes: Mapping[Address, Mapping[str, str]]) -> None:
-        image = self.deployment.image
-        if image is not None and (digest := attributes.get(image.address, {}).get("digest")):
-            check(self.deployment.aws, image.name, digest, self.deployment.deploy.image.fail_on, self.terminal.say)
 
 
 def _summary(deployment: Deployment, applied: engine.Applied, work: Work | None, code: int) -> Applied:

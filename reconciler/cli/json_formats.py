@@ -22,7 +22,7 @@ from reconciler.cli.arguments import parser
 from reconciler.cli.failure import Failure, Verdict
 from reconciler.cli.findings import Check
 from reconciler.cli.plan_format import STEP_RULES, PlanChange, PlanObject, PlanStep
-from reconciler.cli.sweep import Swept
+from reconciler.cli.work import Swept
 from reconciler.image.kind import ImageSpec
 from reconciler.kinds import KINDS
 from reconciler.run.run import Run

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.cli.past_runs import Past
-from reconciler.cli.run_work import SingleWork
+from reconciler.cli.work import SingleWork
 from reconciler.core.errors import UserError
 from reconciler.core.spec import Address
+from reconciler.engine.apply import Attributes
 from reconciler.engine.deployment import Deployment
-from reconciler.run.job import Decision, latest
+from reconciler.run.job import Decision, latest, launch_of
 from reconciler.run.launch import new_run
 from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.like import Earlier, launch_like, overrides_of_new, prepare, read_earlier
@@ -59,7 +60,13 @@ class LikeWork(SingleWork):
         else:
             self.decision = Decision("launch", f"as run {was.run.id} was", was.fingerprint, was.inputs, last or was.run)
 
-    def start(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
+    def settings(self, attributes: Attributes) -> LaunchSettings:
+        """As of any other run, but that nobody looks at the deploy's definition, or at the commit: it has its own."""
+        family = str(self.deployment.deploy.task.family)
+        arn = self.deployment.names.arn("ecs", f"task-definition/{family}:0")
+        return launch_of(self.deployment, {Address("task-definition", family): {"arn": arn}, **attributes}, "")
+
+    def start_with(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
         """Launch it, or come back to it. Raises what `check` raises, UserError and AwsError."""
         decision, was = self.decision, self.earlier
         assert decision is not None
@@ -82,10 +89,3 @@ class LikeWork(SingleWork):
             run = replace(prepare(self.deployment, self.runs, was, run), code_version=was.run.code_version)
         launch = launch_like(replace(launch, task_definition=was.run.task_definition), run)
         self.begin(launch, run, new=decision.action != "resume")
-
-
-def with_definition(deployment: Deployment, attributes: Mapping[Address, Mapping[str, str]]) -> dict[Address, Any]:
-    """These with the family of the deploy's definition, which nobody looks at: the run has another."""
-    family = str(deployment.deploy.task.family)
-    arn = deployment.names.arn("ecs", f"task-definition/{family}:0")
-    return {Address("task-definition", family): {"arn": arn}, **attributes}

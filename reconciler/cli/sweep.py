@@ -5,10 +5,8 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Annotated
+from dataclasses import replace
 
-from reconciler.cli.answer import ABSENT
 from reconciler.cli.diagnose import diagnosis_of
 from reconciler.cli.failure import Result, Verdict
 from reconciler.cli.interrupt import choose, come_back, command
@@ -17,6 +15,7 @@ from reconciler.cli.task import CTRL_C, notifier
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.under_way import say_others
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
+from reconciler.cli.work import Ended, OneOf, Swept, Work
 from reconciler.config.sweep import Sweep
 from reconciler.core.errors import AwsError, EmbeddedAwsEnded, Interrupted, ReconcilerError
 from reconciler.core.plain_json import Rows, plain
@@ -42,34 +41,8 @@ LIVE = 20  # tasks that are shown as they run
 SHOWN, FAILED = 50, 20  # runs in the table at the end; and of those after them so many that didn't succeed
 
 
-@dataclass(frozen=True)
-class OneOf:
-    """A run of a sweep, with its own verdict besides."""
-
-    verdict: Verdict
-    run: Run = field(metadata={"inline": True})
-
-
-@dataclass(frozen=True)
-class Swept:
-    """All runs of a sweep or of `--count`."""
-
-    id: str
-    counts: Annotated[dict[str, int], "runs by state"]
-    runs: Annotated[Sequence[OneOf], "each also has its own `verdict`"]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How what `apply` ran ended."""
-
-    verdict: Verdict
-    run: Run | None = ABSENT
-    sweep: Swept = ABSENT
-
-
-class SweepWork:
-    """See reconciler.cli.run_work.Work. combinations: the runs' environments; sweep: its section, None for --count."""
+class SweepWork(Work):
+    """One task for each combination. combinations: the runs' environments; sweep: its section, None for --count."""
 
     def __init__(
         self,
@@ -83,13 +56,7 @@ class SweepWork:
         max_parallel: int,
         sweep: Sweep | None,
     ) -> None:
-        self.target, self.deployment, self.runs, self.terminal, self.on_interrupt = (
-            target,
-            deployment,
-            runs,
-            terminal,
-            on_interrupt,
-        )
+        super().__init__(target, deployment, runs, terminal, on_interrupt, overrides)
         self.all_overrides = [overrides.with_environment(combination) for combination in combinations]
         self.names = {name for combination in combinations for name in combination}
         self.max_parallel, self.sweep = max_parallel, sweep
@@ -115,7 +82,7 @@ class SweepWork:
         """Whether some combination has no good run yet."""
         return any(decision.action != "none" for decision in self.decisions)
 
-    def start(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
+    def start_with(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
         """Write down every run that is to be: what launches them comes after the lock."""
         self.launch = launch
         if stopping := [d.run for d in self.decisions if d.run is not None and d.run.state is State.STOPPING]:

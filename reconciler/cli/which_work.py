@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from reconciler.cli.like import LikeWork
-from reconciler.cli.run_work import SingleWork, ThisRun, Work
 from reconciler.cli.sweep import SweepWork
 from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal
+from reconciler.cli.work import SingleWork, ThisRun, Work
 from reconciler.core.errors import UserError
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import each_run

@@ -14,10 +14,10 @@ import boto3
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.cli import run_work
+from reconciler.cli import work as cli_work
 from reconciler.cli.like import LikeWork
-from reconciler.cli.run_work import SingleWork
 from reconciler.cli.under_way import _goes_on
+from reconciler.cli.work import SingleWork
 from reconciler.core.errors import Denied, ReconcilerError, UserError
 from reconciler.core.function_settings import Retry
 from reconciler.core.run_paths import again_family
@@ -313,7 +313,7 @@ def test_whatever_is_launched_anew_tells_of_others(
     kind: type[SingleWork], new: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told, work, run = list[set[str]](), kind.__new__(kind), a_run()
-    monkeypatch.setattr(run_work, "say_others", lambda *args: told.append(args[-1]))
+    monkeypatch.setattr(cli_work, "say_others", lambda *args: told.append(args[-1]))
     monkeypatch.setattr(work, "_started", lambda launch, run: run, raising=False)
     unattended = SimpleNamespace(run=SimpleNamespace(unattended=False))
     work.terminal = work.target = work.runs = None  # type: ignore[assignment]

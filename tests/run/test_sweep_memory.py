@@ -205,7 +205,7 @@ def swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Swept:
             runs: Any = Runs(aws, "bucket")  # type: ignore[arg-type]
             work = SweepWork(no_target, here, runs, terminal, "detach", Overrides(), swept_variables, parallel, None)  # type: ignore[arg-type]
             work.decide()
-            work.start(LAUNCH, lambda: None)
+            work.start_with(LAUNCH, lambda: None)
             code = work.finish()
             ever = tracemalloc.get_traced_memory()[1]
             gc.collect()

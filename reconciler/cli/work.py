@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Protocol
+from typing import Annotated
 
+from reconciler.cli.answer import ABSENT
 from reconciler.cli.failure import Verdict
 from reconciler.cli.interrupt import come_back
-from reconciler.cli.sweep import Ended
+from reconciler.cli.program_name import program
 from reconciler.cli.target import Target
 from reconciler.cli.task import report, watch
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.under_way import say_others
 from reconciler.cli.verdict import verdict
-from reconciler.core.errors import AwsError
+from reconciler.core.errors import AwsError, UserError
+from reconciler.engine.apply import Attributes
 from reconciler.engine.deployment import Deployment
+from reconciler.image.scan import check as check_scan
 from reconciler.run.hand_over import check_no_secret, given_over
-from reconciler.run.job import Decision, decide, follower, function_of, place_of, rules_of, supervisor
+from reconciler.run.job import Decision, decide, follower, function_of, launch_of, place_of, rules_of, supervisor
 from reconciler.run.launch import new_run, prepared
 from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.left_certificates import delete_left
@@ -28,6 +33,7 @@ from reconciler.run.run_record import Runs
 from reconciler.run.state import State
 from reconciler.run.step import newest
 from reconciler.run.stored import Changed
+from reconciler.version import commit_or_none
 
 
 @dataclass(frozen=True)
@@ -47,32 +53,35 @@ class ThisRun:
     detach: bool
 
 
-class Work(Protocol):
-    """Something to run. `decide` and `start` are called under the lock, `decide` also before it."""
+@dataclass(frozen=True)
+class OneOf:
+    """A run of a sweep, with its own verdict besides."""
 
-    def decide(self) -> None:
-        """Read from the record of runs what is left to do. Raises AwsError."""
+    verdict: Verdict
+    run: Run = field(metadata={"inline": True})
 
-    @property
-    def launches(self) -> bool:
-        """Whether there is something to launch, or to come back to."""
 
-    def start(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
-        """Launch it, or write down that it is to be launched. check: raises before something new is launched."""
+@dataclass(frozen=True)
+class Swept:
+    """All runs of a sweep or of `--count`."""
 
-    def finish(self) -> int:
-        """See it through, or say why there is nothing to do. Returns the exit code."""
+    id: str
+    counts: Annotated[dict[str, int], "runs by state"]
+    runs: Annotated[Sequence[OneOf], "each also has its own `verdict`"]
 
-    def ended(self, code: int) -> Ended:
-        """How the work ended, for --json. code: what the command ends with."""
+
+@dataclass(frozen=True)
+class Ended:
+    """How what `apply` ran ended."""
+
+    verdict: Verdict
+    run: Run | None = ABSENT
+    sweep: Swept = ABSENT
 
 
 @dataclass
-class SingleWork:
-    """The work of one run: a task, or nothing where one with the same inputs succeeded.
-
-    function_overrides: what is different for an unattended run.
-    """
+class Work(ABC):
+    """Something to run, as `reconciler.engine.apply.Work` has it. overrides: what is different for all its tasks."""
 
     target: Target
     deployment: Deployment
@@ -80,6 +89,87 @@ class SingleWork:
     terminal: Terminal
     on_interrupt: str
     overrides: Overrides
+
+    @abstractmethod
+    def decide(self) -> None:
+        """Read from the record of runs what is left to do. Called before the lock is taken and again under it.
+
+        Raises AwsError.
+        """
+
+    @property
+    @abstractmethod
+    def launches(self) -> bool:
+        """Whether there is something to launch, or to come back to."""
+
+    def start(self, attributes: Attributes) -> None:
+        """Launch it, or come back to it. Called under the lock, once the resources are there: attributes are theirs.
+
+        Raises UserError, ReconcilerError, AwsError.
+        """
+        launch = self.settings(attributes)
+        self._say_what_is_not_done(attributes)
+        self.start_with(launch, lambda: self._check_scan(attributes))
+
+    def settings(self, attributes: Attributes) -> LaunchSettings:
+        """What its tasks are launched with."""
+        return launch_of(self.deployment, attributes, commit_or_none(self.target.base))
+
+    @abstractmethod
+    def start_with(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
+        """Launch it, or write down that it is to be launched. check: raises before something new is launched."""
+
+    @abstractmethod
+    def finish(self) -> int:
+        """See it through, or say why there is nothing to do. Returns the exit code."""
+
+    @abstractmethod
+    def ended(self, code: int) -> Ended:
+        """How the work ended, for --json. code: what the command ends with."""
+
+    def _say_what_is_not_done(self, attributes: Attributes) -> None:
+        """What this machine doesn't do of the file and the Dockerfile, before the program runs without it."""
+        image, home = self.deployment.image, self.target.local
+        if home is not None and (task_gpus := self.deployment.deploy.task.gpu):
+            from reconciler.local.gpus import present
+
+            if (machine_gpus := len(present())) < task_gpus:
+                without = f"has {machine_gpus} of the {task_gpus} NVIDIA GPUs" if machine_gpus else "has no NVIDIA GPU"
+                self.terminal.say(f"this machine {without} that the task asks for; it runs without")
+                self.terminal.say()
+        if home is None or image is None or not (digest := attributes.get(image.address, {}).get("digest")):
+            return
+        from reconciler.local.process_engine import left_undone, made_for
+
+        image_engine, chosen_engine = made_for(home / "images", digest), self.target.engine_choice
+        file = shlex.quote(str(self.target.file))
+        if image_engine and chosen_engine in ("docker", "process") and image_engine != chosen_engine:
+            raise UserError(
+                f"--engine {chosen_engine}: this image was made for {image_engine} by an earlier apply, and stays so "
+                "until what goes into it changes",
+                hint=f"to have it made anew, forget everything: {program()} local reset {file}",
+            )
+        if lines := left_undone(home / "images", digest):
+            self.terminal.say(
+                "without Docker, these lines of the Dockerfile weren't followed (with Docker they would be):"
+            )
+            for line in lines:
+                self.terminal.say(self.terminal.fold("  ", self.terminal.program(line)))
+            self.terminal.say()
+
+    def _check_scan(self, attributes: Attributes) -> None:
+        image = self.deployment.image
+        if image is not None and (digest := attributes.get(image.address, {}).get("digest")):
+            check_scan(self.deployment.aws, image.name, digest, self.deployment.deploy.image.fail_on, self.terminal.say)
+
+
+@dataclass
+class SingleWork(Work):
+    """The work of one run: a task, or nothing where one with the same inputs succeeded.
+
+    function_overrides: what is different for an unattended run.
+    """
+
     _: KW_ONLY
     detach: bool
     decision: Decision | None = field(default=None, init=False)
@@ -96,7 +186,7 @@ class SingleWork:
         """Whether there is something to launch, or to come back to."""
         return self.decision is not None and self.decision.action != "none"
 
-    def start(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
+    def start_with(self, launch: LaunchSettings, check: Callable[[], None]) -> None:
         """Launch it, or come back to it. Raises what `check` raises, and AwsError."""
         last = self.decision.run if self.decision else None
         if last is not None and last.state is State.STOPPING:
