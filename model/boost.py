@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
 
-from model import linear, split, stopping, trees, ubjson
+from model import harmless, linear, split, stopping, trees, ubjson
 from model.bars import Array
 from model.engine import Engine, InMemory, Part
 from model.linear import Linear
@@ -106,7 +106,7 @@ def load(raw: bytes, names: Sequence[str]) -> Fitted:
         raise Unreadable(_first_line(str(error))) from error
     try:
         notes = content["learner"].get("attributes", {})
-        start = json.loads(notes.get("start") or "null")
+        start = harmless.loads(notes.get("start") or "null")
         columns = np.array([list(names).index(name) for name in booster.feature_names or []], dtype=np.int64)
         fitted = Fitted(
             str(notes.get("target")),
@@ -118,7 +118,7 @@ def load(raw: bytes, names: Sequence[str]) -> Fitted:
         if fitted.start and len(fitted.start.weights) != _starts_from(fitted.target, len(columns)):
             raise ValueError("it starts from other inputs than it has")
         return fitted
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"it was changed: what this program notes in it can't be read ({error})") from error
 
 

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from model import boost, log, stopping, store
+from model import boost, harmless, log, stopping, store
 from model.boost import EARLY, WHOLE, Fitted
 from model.errors import InputError, ModelError
 from model.harmless import short
@@ -55,8 +55,8 @@ def unseal(raw: bytes, made_for: MadeFor) -> bytes:
     """
     line, end, content = raw[:_MAX_HEADER].partition(b"\n")
     try:
-        header = json.loads(line) if end else None
-    except (ValueError, RecursionError):
+        header = harmless.loads(line) if end else None
+    except ValueError:
         header = None
     if not isinstance(header, dict) or not isinstance(header.get("made_for"), dict):
         raise Unfit("it isn't a checkpoint of this program, or was cut")

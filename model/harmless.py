@@ -1,10 +1,15 @@
-"""What others wrote (names of files and runs, values of a data file), made harmless for where it goes. Pure."""
+"""What others wrote (names of files and runs, values of a data file), made harmless for where it goes. Pure.
+
+And JSON and TOML that others wrote: how deeply it is nested is looked at before it is read.
+"""
 
 from __future__ import annotations
 
 import html as standard
 import json
 import re
+from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 _BAD = (  # in a class of characters
@@ -14,6 +19,50 @@ _BAD = (  # in a class of characters
 )
 _SEEN = f"[^\x00-\x7f{_BAD}\u200c\u200d]"  # and not ASCII: what joins belongs between two of these
 _HARMFUL = re.compile(f"[{_BAD}]|(?<!{_SEEN})[\u200c\u200d\ufe00-\ufe0f]|[\u200c\u200d](?!{_SEEN})")
+
+DEEPEST = 100
+"""Lists and objects in one another."""
+# All but the brackets of lists and objects: texts (TOML's may have several lines) and comments of TOML, which are JSON's too.
+# A text that doesn't end goes to the end, so each character is seen once.
+_NO_BRACKETS = re.compile(
+    r'"""(?:[^"\\]++|\\(?:.|\Z)|"(?!""))*+(?:"{3,5}|\Z)'
+    r"|'''(?:[^']++|'(?!''))*+(?:'{3,5}|\Z)"
+    r'|"(?:[^"\\\n]++|\\(?:.|\Z))*+(?:["\n]|\Z)'
+    r"|'[^'\n]*+(?:['\n]|\Z)"
+    r"""|\#[^\n]*+|[^][{}"'#]++""",
+    re.DOTALL,
+)
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+class Deep(ValueError):
+    """JSON or TOML that is nested too deeply."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it is nested deeper than {DEEPEST} levels")
+
+
+def refuse_deep(text: str) -> None:
+    """Raise Deep for JSON or TOML that is nested too deeply.
+
+    Python's readers would go to the limit of calls, and whatever else Python does there, such as to look for garbage,
+    fails with a traceback that nobody can catch.
+    """
+    if text.count("[") + text.count("{") > DEEPEST:
+        steps = map(_STEPS.__getitem__, _NO_BRACKETS.sub("", text))
+        if max(accumulate(steps), default=0) > DEEPEST:
+            raise Deep
+
+
+def loads(text: bytes | str, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """What JSON says, as `json.loads` does.
+
+    Raises:
+        ValueError: it isn't JSON, or is nested too deeply.
+    """
+    content = text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass")
+    refuse_deep(content)
+    return json.loads(content, object_pairs_hook=object_pairs_hook)
 
 
 def line(text: str) -> str:

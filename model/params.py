@@ -8,6 +8,7 @@ or one parameter that holds a JSON object.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import math
@@ -17,6 +18,7 @@ from typing import Any
 
 from model import store
 from model.errors import InputError
+from model.harmless import refuse_deep, short
 
 TARGETS = ("direction", "return", "volatility")
 """What a booster is trained for; the price interval is built from return and volatility."""
@@ -78,15 +80,18 @@ def parse(name: str, value: object, source: str) -> float | int:
     Raises:
         InputError: not a number, or out of range; the message names `source`.
     """
-    try:
-        number = float(str(value).strip())
-    except ValueError:
-        number = math.nan
     low, high = _LIMITS[name]
     whole = isinstance(getattr(Params, name), int)
+    number = math.nan
+    if isinstance(value, Mapping | list):  # nested as deeply as somebody likes, and never written out
+        given = "a list" if isinstance(value, list) else "a table"
+    else:
+        given = short(repr(value))
+        with contextlib.suppress(ValueError):
+            number = float(str(value).strip())
     if not low <= number <= high or (whole and number != int(number)):
         kind = "a whole number" if whole else "a number"
-        raise InputError(f"{source}: {name} is {value!r}: use {kind} from {low:g} to {high:g}")
+        raise InputError(f"{source}: {name} is {given}: use {kind} from {low:g} to {high:g}")
     return int(number) if whole else number
 
 
@@ -102,7 +107,7 @@ def _flatten(table: Mapping[str, Any], source: str) -> list[tuple[str | None, st
     for key, value in table.items():
         if key in TARGETS:
             if not isinstance(value, Mapping):
-                raise InputError(f"{source}: {key} must hold a table of hyperparameters, not {value!r}")
+                raise InputError(f"{source}: {key} must hold a table of hyperparameters, not {short(repr(value))}")
             entries += [(key, name, inner) for name, inner in value.items()]
         else:
             entries.append((None, key, value))
@@ -128,12 +133,17 @@ def apply(base: Mapping[str, Params], table: Mapping[str, Any], source: str) -> 
 def _from_file(uri: str) -> dict[str, Any]:
     raw = store.read_bytes(uri)
     try:
-        table = store.parse_json(raw, f"PARAMS_FILE {uri}") if uri.endswith(".json") else tomllib.loads(raw.decode())
-    except (ValueError, RecursionError) as error:
+        table = store.parse_json(raw, f"PARAMS_FILE {uri}") if uri.endswith(".json") else _toml(raw.decode())
+    except ValueError as error:
         raise InputError(f"PARAMS_FILE {uri}: not valid TOML: {error}") from error
     if not isinstance(table, dict):
         raise InputError(f"PARAMS_FILE {uri}: must hold an object, not {type(table).__name__}")
     return table
+
+
+def _toml(text: str) -> dict[str, Any]:
+    refuse_deep(text)
+    return tomllib.loads(text)
 
 
 def _from_ssm(name: str) -> dict[str, Any]:

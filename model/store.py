@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from model import harmless
 from model.errors import InputError, ModelError
 
 MANIFEST = "manifest.json"
@@ -134,9 +134,7 @@ def parse_json(text: bytes | str, source: str) -> Any:
         InputError: it isn't JSON, or is nested too deeply; names `source`.
     """
     try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise InputError(f"{source}: not valid JSON: it is nested too deeply") from error
+        return harmless.loads(text)
     except ValueError as error:
         raise InputError(f"{source}: not valid JSON: {error}") from error
 

@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from model import log
+from model import harmless, log
 from model.errors import InputError
 
 EXPERIMENT = "next-hour"
@@ -134,8 +134,8 @@ class MlflowRun:
         if not raw.strip():
             raise Unreachable(f"{self._base} gives an empty answer to {path.partition('?')[0]}")
         try:
-            answer = json.loads(raw)
-        except (ValueError, RecursionError) as error:
+            answer = harmless.loads(raw)
+        except ValueError as error:
             raise Unreachable(f"{self._base} doesn't answer like an MLflow server") from error
         if not isinstance(answer, dict):
             raise Unreachable(f"{self._base} doesn't answer like an MLflow server")

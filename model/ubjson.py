@@ -6,17 +6,17 @@ ends the process.
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 from typing import Any
 
 import numpy as np
 
+from model import harmless
+
 _NUMBERS = {b"i": ">i1", b"U": ">u1", b"I": ">i2", b"l": ">i4", b"L": ">i8", b"d": ">f4", b"D": ">f8"}
 """The type of a number by its mark."""
 _CONSTANTS = {b"Z": None, b"T": True, b"F": False}
-DEPTH = 100
 _CUT = "it was cut, or its lengths are wrong"
 _TWICE = "it says one thing twice"
 
@@ -37,8 +37,10 @@ def decode(raw: bytes) -> Any:
         raise Unreadable("it is neither UBJSON nor JSON")
     if raw[1:2] in b'"} \n\r\t':
         try:
-            return json.loads(raw, object_pairs_hook=_once)
-        except (ValueError, RecursionError) as error:
+            return harmless.loads(raw, object_pairs_hook=_once)
+        except harmless.Deep as error:
+            raise Unreadable(str(error)) from error
+        except ValueError as error:
             raise Unreadable(f"it is not whole JSON: {str(error).splitlines()[0]}") from error
     reader = _Reader(raw)
     content = reader.value(reader.take(1), 0)
@@ -102,8 +104,8 @@ class _Reader:
 
     def value(self, mark: bytes, depth: int) -> Any:
         """The value of which `mark` was the beginning. An array of numbers of one type is an array of numpy's."""
-        if depth > DEPTH:
-            raise Unreadable("it is nested too deeply")
+        if mark in (b"[", b"{") and depth >= harmless.DEEPEST:
+            raise Unreadable(str(harmless.Deep()))
         if mark in _NUMBERS:
             return self._numbers(mark, 1)[0].item()
         if mark in _CONSTANTS:

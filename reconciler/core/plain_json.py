@@ -17,8 +17,16 @@ from typing import Any, TypeVar
 
 DEEPEST = 100  # lists and mappings in one another
 DIGITS = 400  # of a whole number; no float holds more than 309
-# All but the brackets of lists and mappings. A text that doesn't end goes to the end, so each character is seen once.
-NO_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[^][{}"]++', re.DOTALL)
+# All but the brackets of lists and mappings: texts (TOML's may have several lines) and comments of TOML, which are JSON's too.
+# A text that doesn't end goes to the end, so each character is seen once.
+NO_BRACKETS = re.compile(
+    r'"""(?:[^"\\]++|\\(?:.|\Z)|"(?!""))*+(?:"{3,5}|\Z)'
+    r"|'''(?:[^']++|'(?!''))*+(?:'{3,5}|\Z)"
+    r'|"(?:[^"\\\n]++|\\(?:.|\Z))*+(?:["\n]|\Z)'
+    r"|'[^'\n]*+(?:['\n]|\Z)"
+    r"""|\#[^\n]*+|[^][{}"'#]++""",
+    re.DOTALL,
+)
 STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
@@ -95,15 +103,23 @@ def parse(
     parse_int: Callable[[str], Any] | None = None,
 ) -> Any:
     """What `json.loads` gives, which has the same parameters. Raises ValueError; Deep, which is one, for what is nested
-    too deeply, before it is read: Python's reader would go to the limit of calls, and whatever else Python does there,
-    such as to look for garbage, fails with a traceback that nobody can catch.
+    too deeply.
     """
     content = text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass")
-    if content.count("[") + content.count("{") > DEEPEST:
-        steps = map(STEPS.__getitem__, NO_BRACKETS.sub("", content))
+    refuse_deep(content)
+    return json.loads(content, parse_constant=parse_constant, parse_float=parse_float, parse_int=parse_int)
+
+
+def refuse_deep(text: str) -> None:
+    """Raises Deep for JSON or TOML that is nested too deeply, before it is read.
+
+    Python's readers would go to the limit of calls, and whatever else Python does there, such as to look for garbage,
+    fails with a traceback that nobody can catch.
+    """
+    if text.count("[") + text.count("{") > DEEPEST:
+        steps = map(STEPS.__getitem__, NO_BRACKETS.sub("", text))
         if max(accumulate(steps), default=0) > DEEPEST:
             raise Deep(f"it is nested deeper than {DEEPEST} levels")
-    return json.loads(content, parse_constant=parse_constant, parse_float=parse_float, parse_int=parse_int)
 
 
 def is_text(text: str) -> bool:

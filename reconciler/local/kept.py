@@ -27,6 +27,7 @@ from moto.core.utils import utcnow
 from moto.logs.models import LogEvent, LogGroup, LogStream, logs_backends
 from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, S3Backend, s3_backends
 
+from reconciler.core import plain_json
 from reconciler.local import s3_content, server_log
 from reconciler.local.s3_content import opened
 from reconciler.local.seal import FILES, KEEP, KEPT, OBJECTS, PASSING, Seal, Unsealed, read_seal
@@ -102,7 +103,7 @@ class Kept:
                 self._last = max(self._last, _number(path))
                 head = _head(path)
                 by_kind[head["kind"]].setdefault(_identity(head), []).append((path, head))
-            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            except (OSError, ValueError, KeyError, TypeError) as error:
                 self._leave_out(path, str(error))
         for kind, by_identity in by_kind.items():
             for files in sorted(by_identity.values(), key=lambda files: str(files[-1][1]["at"])):
@@ -246,7 +247,7 @@ def _number(path: Path) -> int:
 
 def _head(path: Path) -> Head:
     with opened(path) as file:
-        head: Head = json.loads(file.readline())
+        head: Head = plain_json.parse(file.readline())
     if head["kind"] not in PUT or not isinstance(head["at"], str):
         raise ValueError("it isn't whole")
     return head

@@ -55,7 +55,18 @@ def test_what_is_too_deep_is_refused_unread(text: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[" * 50, '["', '"' + NEVER, "]" * 300, '["\\', '["\\' + "[" * 300, '{"' + "\\" * 301]
+    "text",
+    [
+        "",
+        "[" * 50,
+        '["',
+        '"' + NEVER,
+        "]" * 300,
+        '["\\',
+        '["\\' + "[" * 300,
+        '{"' + "\\" * 301,
+        "[" * 50 + "[]," * 60 + '"a\\',
+    ],
 )
 def test_what_is_no_json_is_said(text: str) -> None:
     with pytest.raises(ValueError):
@@ -65,5 +76,6 @@ def test_what_is_no_json_is_said(text: str) -> None:
 def test_a_long_text_is_looked_through_once() -> None:
     """Each of these would take a minute if it were looked through again for each of its quotes."""
     for part in ('"\\', '"\\[', '["\\', '\\"[', '"[', '[["'):
-        with pytest.raises(ValueError):
-            parse(part * 200_000)
+        for text in (part * 200_000, "[]," * 101 + part * 200_000):
+            with pytest.raises(ValueError):
+                parse(text)

@@ -44,7 +44,7 @@ BAD: dict[str, tuple[Callable[[xgboost.Booster], bytes], str]] = {
     "empty": (lambda _: b"", "it is empty"),
     "cut JSON": (lambda b: bytes(b.save_raw("json"))[:-40], "not whole JSON"),
     "more than one object": (lambda b: ubj(b) + b"}", "goes on after its end"),
-    "nested without end": (lambda _: b"{L\0\0\0\0\0\0\0\1a" + b"[" * 5000, "nested too deeply"),
+    "nested without end": (lambda _: b"{L\0\0\0\0\0\0\0\1a" + b"[" * 5000, "nested deeper than 100 levels"),
     "a length beyond the end": (lambda _: b"{L\0\0\0\0\0\0\0\1a[$d#L\x7f\0\0\0\0\0\0\0", "its lengths are wrong"),
     "a negative length": (lambda _: b"{L\0\0\0\0\0\0\0\1aSi\x81", "its lengths are wrong"),
     "an unknown mark": (lambda _: b"{L\0\0\0\0\0\0\0\1aq", "unknown mark"),

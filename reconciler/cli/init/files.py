@@ -14,6 +14,7 @@ from reconciler.cli.program_name import typed_comments
 from reconciler.config.storage import WILD, DataFile
 from reconciler.core.errors import UserError
 from reconciler.core.given_data import SCHEME
+from reconciler.core.plain_json import refuse_deep
 from reconciler.core.text import dumps, line
 from reconciler.image.dockerfile import copies
 
@@ -144,8 +145,9 @@ def gitignore(results: str) -> str:
 def dependencies(project: str) -> tuple[str, ...]:
     """What a pyproject.toml says that the program needs, as pip takes it. project: its text."""
     try:
+        refuse_deep(project)
         requirements = tomllib.loads(project).get("project", {}).get("dependencies", [])
-    except (tomllib.TOMLDecodeError, AttributeError, RecursionError):
+    except (ValueError, AttributeError):
         return ()  # pip says what is wrong with it
     if not isinstance(requirements, list) or not all(
         isinstance(requirement, str) and re.fullmatch(NEEDED, requirement) for requirement in requirements

@@ -491,6 +491,7 @@ def test_a_dockerfile_copies_all_once(requirements: str) -> None:
         ('[project]\ndependencies = ["$TOKEN"]\n', ()),
         ('[project]\ndependencies = "numpy"\n', ()),
         ("[project]\n", ()), ("project = 3\n", ()), ("broken [", ()), ("", ()),
+        ('[project]\ndependencies = ["a"]\nx = ' + "[" * 300 + "]" * 300, ()),
     ],
 )  # fmt: skip
 def test_the_dependencies_of_a_project(project: str, needed: tuple[str, ...]) -> None:
