@@ -22,7 +22,7 @@ _HARMFUL = re.compile(f"[{_BAD}]|(?<!{_SEEN})[\u200c\u200d\ufe00-\ufe0f]|[\u200c
 
 DEEPEST = 100
 """Lists and objects in one another."""
-# All but the brackets of lists and objects: texts (TOML's may have several lines) and comments of TOML, which are JSON's too.
+# All but the brackets of lists and objects: texts, which may have several lines in TOML, and TOML's comments.
 # A text that doesn't end goes to the end, so each character is seen once.
 _NO_BRACKETS = re.compile(
     r'"""(?:[^"\\]++|\\(?:.|\Z)|"(?!""))*+(?:"{3,5}|\Z)'

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 DEEPEST = 100  # lists and mappings in one another
 DIGITS = 400  # of a whole number; no float holds more than 309
-# All but the brackets of lists and mappings: texts (TOML's may have several lines) and comments of TOML, which are JSON's too.
+# All but the brackets of lists and mappings: texts, which may have several lines in TOML, and TOML's comments.
 # A text that doesn't end goes to the end, so each character is seen once.
 NO_BRACKETS = re.compile(
     r'"""(?:[^"\\]++|\\(?:.|\Z)|"(?!""))*+(?:"{3,5}|\Z)'
