@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from reconciler.config import Deploy
-from reconciler.config.schema import DataFile
+from reconciler.config.storage import DataFile
 from reconciler.core.errors import ReconcilerError
 from reconciler.image.dockerignore import read_ignore
 

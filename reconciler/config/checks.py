@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from reconciler.aws.regions import known_regions
-from reconciler.config.bucket_names import default_bucket
 from reconciler.config.checks_capacity import check_capacity
 from reconciler.config.checks_task import check_task
 from reconciler.config.data_tree import Refused, files_of
 from reconciler.config.explain import flow
-from reconciler.config.names import BUCKET, IMAGE_URI, OBJECT_KEY
+from reconciler.config.names import BUCKET, IMAGE_URI, OBJECT_KEY, default_bucket
 from reconciler.config.problems import Path, quoted, show_path
 from reconciler.config.problems import Problem as Problem
 from reconciler.config.schema import Deploy

@@ -12,53 +12,24 @@ import re
 from pydantic import AfterValidator
 
 from reconciler.config.base import bad
-from reconciler.config.bucket_names import BUCKET, BUCKET_PATH, OBJECT_KEY
-from reconciler.config.event_names import EMAIL, EXPRESSION, SCHEDULE, SUBSCRIBER, TOPIC, WEBHOOK
 from reconciler.config.rule import TextRule, like, only, plain
 from reconciler.config.task_size import nearest
 from reconciler.core import aws_names, limits
-from reconciler.core.aws_names import RESERVED_TAGS, RETENTION_DAYS, TAG_SYMBOLS, tag_problem
+from reconciler.core.aws_names import (
+    ACCOUNT_REGIONAL,
+    ACCOUNT_REGIONAL_NAME,
+    BUCKET_PREFIXES,
+    BUCKET_SUFFIXES,
+    RESERVED_TAGS,
+    RETENTION_DAYS,
+    TAG_SYMBOLS,
+    tag_problem,
+)
+from reconciler.core.schedule import BadSchedule, parse
 
-__all__ = [
-    "ACCESS_KEY",
-    "ACCOUNT",
-    "BRANCH",
-    "BUCKET",
-    "BUCKET_PATH",
-    "DEPLOY",
-    "ECS",
-    "EMAIL",
-    "ENV",
-    "ENVIRONMENT",
-    "EXPRESSION",
-    "GITHUB",
-    "GITLAB",
-    "GITLAB_URL",
-    "IAM_TEXT",
-    "IMAGE_TAG",
-    "IMAGE_URI",
-    "KMS_KEY",
-    "LOG_GROUP",
-    "OBJECT_KEY",
-    "POLICY",
-    "REGION",
-    "REPOSITORY",
-    "RETENTION",
-    "RETENTION_DAYS",
-    "ROLE",
-    "SCHEDULE",
-    "SECRET",
-    "SECURITY_GROUP",
-    "SECURITY_GROUP_TEXT",
-    "SUBNET",
-    "SUBSCRIBER",
-    "TAG_KEY",
-    "TAG_VALUE",
-    "TOPIC",
-    "USER",
-    "VPC",
-    "WEBHOOK",
-]
+
+def _two_characters(value: str) -> str | None:
+    return "it needs at least 2 characters" if len(value) < 2 else None
 
 
 def _suggest_deploy(value: str) -> str:
@@ -75,7 +46,7 @@ DEPLOY = TextRule(
     r"(?!sg-)(?=..)[a-z][a-z0-9]*(?:-[a-z0-9]+)*",
     _suggest_deploy,
     40,
-    lambda v: "it needs at least 2 characters" if len(v) < 2 else None,
+    _two_characters,
 )
 
 
@@ -92,7 +63,7 @@ REPOSITORY = TextRule(
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*",
     lambda v: re.sub(r"/{2,}", "/", re.sub(r"[^a-z0-9/]+", "-", plain(v).lower())).strip("-/")[:256],
     256,
-    lambda v: "it needs at least 2 characters" if len(v) < 2 else None,
+    _two_characters,
 )
 TAG_PATTERN = TextRule(
     "a pattern of tags",
@@ -331,4 +302,116 @@ TAG_VALUE = TextRule(
     _suggest_tag,
     limits.TAG_VALUE.most,
     _tag,
+)
+
+
+def _bucket(value: str) -> str | None:
+    if ".." in value:
+        return "two dots in a row are not allowed"
+    for prefix in BUCKET_PREFIXES:
+        if value.startswith(prefix):
+            return f"S3 keeps names beginning with {prefix} for itself"
+    for suffix in BUCKET_SUFFIXES:
+        if value.endswith(suffix):
+            return f"S3 keeps names ending in {suffix} for itself"
+    if value.endswith(ACCOUNT_REGIONAL) and not ACCOUNT_REGIONAL_NAME.search(value):
+        return f"only a bucket of an account's own namespace ends in {ACCOUNT_REGIONAL}: NAME-ACCOUNT-REGION-an"
+    return "it looks like an IP address" if re.fullmatch(r"(?:[0-9]+\.){3}[0-9]+", value) else None
+
+
+def _suggest_bucket(value: str) -> str:
+    text = re.sub(r"^(?:s3://|arn:aws[a-z-]*:s3:::)", "", value.strip().lower()).split("/")[0]
+    for prefix in BUCKET_PREFIXES:
+        text = text.removeprefix(prefix)
+    for suffix in BUCKET_SUFFIXES:
+        text = text.removesuffix(suffix)
+    text = text if ACCOUNT_REGIONAL_NAME.search(text) else text.removesuffix(ACCOUNT_REGIONAL)
+    text = re.sub(r"[^a-z0-9.-]+", "-", text).replace(".", "-").strip("-")
+    return (f"my-{text}-data" if len(text) < 3 else text)[:63].strip("-")
+
+
+def default_bucket(deploy: str, account: str) -> str:
+    """The bucket of a deploy that names none."""
+    return f"{deploy}-data-{account}"
+
+
+BUCKET = TextRule.of(aws_names.BUCKET, _suggest_bucket, _bucket)
+
+
+def _suggest_path(value: str) -> str:
+    text = re.sub(r"^(?:s3://[^/]*|arn:aws[a-z-]*:s3:::[^/]*)", "", value.strip()).lstrip("/")
+    text = re.sub(r"[^\x20-\x7e\xa0-\xff]", "-", text)
+    return f"{text}*" if text.endswith("/") else text
+
+
+def _suggest_key(value: str) -> str:
+    return re.sub(r"[*?]|\$\{|(?<![^/])\.{1,2}(?:/|$)", "", _suggest_path(value)).rstrip("/")
+
+
+def _key_bytes(value: str) -> str | None:
+    size = len(value.encode("utf-8", "surrogatepass"))
+    most = limits.OBJECT_KEY.most
+    return f"it has {size} bytes, and at most {most} are allowed" if size > most else None
+
+
+# Both are stricter than S3, which takes any text: a leading / or s3:// is always a mistake, . and .. break most tools,
+# policies can't name what is beyond Latin-1, and in the policy that lets the task read a key, * ? ${ have a meaning.
+OBJECT_KEY = TextRule(
+    "a key in the bucket",
+    "write it without s3://BUCKET/, without a / at either end or . or .. between two, without * ? ${, in Latin-1",
+    r"(?!/|s3:|arn:)(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*\$\{)(?!.*[*?])(?!.*/$)[\x20-\x7e\xa0-\xff]+",
+    _suggest_key,
+    also=_key_bytes,
+)
+# A path that ends in / matches only the empty "folder" object, never what is in it.
+BUCKET_PATH = TextRule(
+    "a path in the bucket",
+    "write it without s3://BUCKET/ and without a / at either end, in Latin-1; * stands for anything",
+    r"(?!/|s3:|arn:)(?!.*/$)[\x20-\x7e\xa0-\xff]+",
+    _suggest_path,
+    also=_key_bytes,
+)
+
+
+# Of `notify` and `schedule`. Sources: botocore's service models (SNS, Scheduler), and EventBridge Scheduler's page on
+# schedule types.
+
+
+def _expression(value: str) -> str | None:
+    """Why an expression is refused, where more than its form is wrong."""
+    try:
+        parse(value)
+    except BadSchedule as wrong:
+        return str(wrong) or None
+    return None
+
+
+def _suggest_expression(value: str) -> str:
+    fields = value.strip().removeprefix("cron(").removesuffix(")").split()
+    if len(fields) == 5:  # as the crontab of Unix has them, where Sunday is 0
+        minute, hour, day, month, weekday = fields
+        week = re.sub(r"\d", lambda m: str(int(m[0]) % 7 + 1), weekday) if not re.search("[/#]", weekday) else weekday
+        days = (day, "?") if weekday in ("*", "?") else ("?", week)
+        return f"cron({minute} {hour} {days[0]} {month} {days[1]} *)"
+    return "cron(0 6 * * ? *)"
+
+
+EXPRESSION = TextRule(
+    "a schedule",
+    "write rate(1 day), or cron(MINUTE HOUR DAY MONTH WEEKDAY YEAR)",
+    r"rate\([1-9][0-9]{0,5} (?:minute|hour|day)s?\)|cron\([0-9A-Za-z*?,/#LW -]+\)",
+    _suggest_expression,
+    256,
+    _expression,
+)
+SCHEDULE = TextRule("a name for a schedule", "1 to 64 letters, digits and . _ -", r"[0-9A-Za-z_.-]+",
+                like("0-9A-Za-z_.-", 64), 64)  # fmt: skip
+TOPIC = TextRule.of(aws_names.TOPIC, like("A-Za-z0-9_-", 256))
+EMAIL = TextRule.of(aws_names.EMAIL, lambda v: re.sub(r"^mailto:|[\s<>]", "", v.strip()))
+SUBSCRIBER = TextRule.of(aws_names.SUBSCRIBER, lambda v: "arn:aws:sqs:us-east-1:123456789012:ended-runs")
+WEBHOOK = TextRule(
+    "the ARN of a secret",
+    "store the URL in an SSM parameter or in Secrets Manager, and write the ARN of that",
+    SECRET.pattern,
+    lambda v: None,
 )

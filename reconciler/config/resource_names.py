@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.aws.regions import registry
 from reconciler.config import Deploy
-from reconciler.config.bucket_names import default_bucket
+from reconciler.config.names import default_bucket
 from reconciler.core.managed_instances import INSTANCE_ROLE
 from reconciler.core.spec import OWNER_TAG
 

@@ -14,57 +14,19 @@ from pydantic import BeforeValidator, Field
 from reconciler.config import names
 from reconciler.config.allow import Allow
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
-from reconciler.config.parameters import Parameter, Parameters
+from reconciler.config.parameters import Parameters
 from reconciler.config.parameters import filled as filled_parameters
-from reconciler.config.place import CapacityWeight, Cluster, Network, SecurityGroup, group_texts
-from reconciler.config.run import Retry, Run, Runs
+from reconciler.config.place import Cluster, Network, group_texts
+from reconciler.config.run import Run, Runs
 from reconciler.config.service import Service, provider_name
-from reconciler.config.storage import Bucket, Data, DataFile, Image, LifecycleRule, Repository
-from reconciler.config.sweep import RandomSweep, Range, Sweep
-from reconciler.config.task import WRITE, ExecutionRole, Logs, Policy, PolicyStatement, Task, TaskRole
-from reconciler.config.unattended import Notify, Schedule, Webhook
+from reconciler.config.storage import Data, DataFile, Image, Repository
+from reconciler.config.task import WRITE, Logs, Policy, Task, TaskRole
+from reconciler.config.unattended import Notify, Schedule
 from reconciler.core.durations import DAY
 from reconciler.core.fargate import FARGATE, LONGEST_STOP, SPOT
 from reconciler.core.log_driver import BLOCKING, BUFFER, MODE, NON_BLOCKING
 from reconciler.core.managed_instances import MANAGED, MANAGED_SPOT, Requirements, requirements
 from reconciler.core.run_paths import RUNS
-
-__all__ = [
-    "Allow",
-    "Bucket",
-    "CapacityWeight",
-    "Ci",
-    "CiUser",
-    "Cluster",
-    "Data",
-    "DataFile",
-    "Deploy",
-    "ExecutionRole",
-    "GitHub",
-    "GitLab",
-    "Image",
-    "LifecycleRule",
-    "Logs",
-    "Network",
-    "Notify",
-    "Parameter",
-    "Policy",
-    "PolicyStatement",
-    "RandomSweep",
-    "Range",
-    "Repository",
-    "Retry",
-    "Run",
-    "Runs",
-    "Schedule",
-    "Section",
-    "SecurityGroup",
-    "Service",
-    "Sweep",
-    "Task",
-    "TaskRole",
-    "Webhook",
-]
 
 
 def _data(value: Any) -> Any:

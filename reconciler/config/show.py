@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from reconciler.config.bucket_names import default_bucket
+from reconciler.config.names import default_bucket
 from reconciler.config.resolve import Loader
 from reconciler.config.schema import Deploy
 

@@ -10,6 +10,7 @@ from reconciler.config import names
 from reconciler.config.base import AsWritten, Int, OneOrMore, Section
 from reconciler.config.service import GPU_TYPE
 from reconciler.config.task_size import Cpu, Memory
+from reconciler.core.aws_names import RETENTION_DAYS
 from reconciler.core.fargate import DISK, LONGEST_STOP, SHORTEST_STOP
 
 WRITE = ("runs/*/output/*",)  # the default of `write`: the results of runs, and not their records
@@ -189,9 +190,9 @@ class Logs(Section):
     group: Annotated[str, names.LOG_GROUP] | None = Field(
         None, description="The log group's name. Default: /ecs/FAMILY.", examples=["/ecs/my-task"]
     )
-    retention_days: (
-        Annotated[Int, names.RETENTION, Field(json_schema_extra={"enum": list(names.RETENTION_DAYS)})] | None
-    ) = Field(30, description="Delete log lines after this many days; null keeps them for ever.", examples=[7])
+    retention_days: Annotated[Int, names.RETENTION, Field(json_schema_extra={"enum": list(RETENTION_DAYS)})] | None = (
+        Field(30, description="Delete log lines after this many days; null keeps them for ever.", examples=[7])
+    )
     stream_prefix: Annotated[str, names.ECS] = Field(
         "ecs", description="First part of a log stream's name.", examples=["training"]
     )

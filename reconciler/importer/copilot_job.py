@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from reconciler.config.event_names import EXPRESSION
-from reconciler.config.names import DEPLOY
+from reconciler.config.names import DEPLOY, EXPRESSION
 from reconciler.config.parameters import PARAMETER
 from reconciler.importer.copilot_schedule import drops_steps, duration, expression, seconds
 from reconciler.importer.tree import Tree, checked, command, variable

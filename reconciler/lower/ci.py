@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.config.resource_names import Names
-from reconciler.config.schema import Ci, Policy
+from reconciler.config.schema import Ci
+from reconciler.config.task import Policy
 from reconciler.core.canonical import policy
 from reconciler.core.graph import Node
 from reconciler.core.job_token import AUDIENCE

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.config.resource_names import Names
-from reconciler.config.schema import Notify, Schedule
+from reconciler.config.unattended import Notify, Schedule
 from reconciler.core.canonical import policy
 from reconciler.core.function_settings import LAUNCH
 from reconciler.core.graph import Node

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.aws.calls import Aws
 from reconciler.config import Deploy
-from reconciler.config.schema import Parameter
+from reconciler.config.parameters import Parameter
 from reconciler.core.errors import UserError
 from reconciler.core.given_data import GivenData
 from reconciler.core.managed_instances import is_managed

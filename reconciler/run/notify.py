@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.aws.calls import Aws
-from reconciler.config.schema import Notify
+from reconciler.config.unattended import Notify
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.run_paths import told_key
 from reconciler.core.secret import KNOWN

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from reconciler.config import ConfigErrors, Deploy, load, show
 from reconciler.config import fields as schema_fields
-from reconciler.config.names import RETENTION_DAYS
+from reconciler.core.aws_names import RETENTION_DAYS
 from reconciler.core.fargate import SIZES
 from tests.share import examples
 

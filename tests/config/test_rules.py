@@ -49,6 +49,8 @@ GOOD = {
     "SECURITY_GROUP_TEXT": ["Security group for AIG130 P2 ML ECS tasks"],
     "VPC": ["default", "vpc-01234567", "vpc-0123456789abcdef0"],
     "SUBNET": ["subnet-01234567", "subnet-0123456789abcdef0"],
+    "TAG_PATTERN": ["latest", "v*", "*-*", "a" * 128],
+    "GITHUB_ID": ["1", "1234567", "9" * 20],
     "GITHUB": ["owner/name", "o-1/.github", "A/a_b.c-d"],
     "GITLAB": ["group/project", "g/sub.group/a_b-c.d", "_a/9"],
     "GITLAB_URL": ["https://gitlab.com", "https://git.example.com/gitlab"],
@@ -95,6 +97,8 @@ BAD = {
     "SECURITY_GROUP_TEXT": ["", "it's", "a\nb", "a" * 256, " a", "a "],
     "VPC": ["", "main", "vpc-", "vpc-0123456789", "vpc-0123456G"],
     "SUBNET": ["", "default", "subnet-1", "vpc-01234567"],
+    "TAG_PATTERN": ["", "a b", "a/b", "***", "a" * 129],
+    "GITHUB_ID": ["", "0", "01", "a", "-1", "9" * 21],
     "GITHUB": ["", "name", "a/b/c", "https://github.com/a/b", "-a/b", "a/..", "a b/c"],
     "GITLAB": ["", "name", "group/*", "a b/c", "/a/b", "a//b", "a/b:ref", "https://gitlab.com/a/b", "a/b.", "-a/b"],
     "GITLAB_URL": ["", "gitlab.com", "http://gitlab.com", "https://gitlab.com:443", "https://x/?a", "https://*.a.com"],
@@ -116,7 +120,7 @@ BAD = {
     "TAG_VALUE": [" a", "a ", " ", "a&b", "x" * 257, "a\nb"],
 }  # fmt: skip
 
-RULES = {name: rule for name in names.__all__ if isinstance(rule := getattr(names, name), TextRule)}
+RULES = {name: rule for name, rule in vars(names).items() if isinstance(rule, TextRule)}
 
 
 def test_every_rule_is_in_the_tables() -> None:

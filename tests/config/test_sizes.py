@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from reconciler.config.schema import Task
+from reconciler.config.task import Task
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.config.schema import Allow
+from reconciler.config.allow import Allow
 from reconciler.core.attached import where
 from reconciler.core.diff import diff
 from tests.kinds.sample import READ_ONLY, document

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from reconciler.aws.calls import Aws
-from reconciler.config import schema
+from reconciler.config import run as section
 from reconciler.core.errors import Unreachable
 from reconciler.core.function_settings import Retry
 from reconciler.run.cap import Limits
@@ -61,7 +61,7 @@ def test_each_task_is_stopped_at_its_deadline(embedded_aws: EmbeddedAws) -> None
         public_ip=True, log_group="/tests", log_prefix="run", environment={},
     )  # fmt: skip
     # A second, where the file takes a minute at least.
-    rules = Rules(("FARGATE",), Retry(**schema.Retry().model_dump()), Limits(1, None, REGION))
+    rules = Rules(("FARGATE",), Retry(**section.Retry().model_dump()), Limits(1, None, REGION))
     runs, notes = Runs(aws, bucket), Notes()
     wanted = [new_run(runs, launch, f"{n}" * 64, {}, aws.clock.now()) for n in range(2)]
     ended = Fleet(Supervisor(aws, runs, rules), launch, 5, notes).work(wanted)

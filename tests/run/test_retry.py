@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.config import schema
+from reconciler.config import run as section
 from reconciler.core.function_settings import Retry
 from reconciler.run.retry import LONGEST, Again, Event, again, event_of
 from tests.run.samples import attempt, task
@@ -48,7 +48,7 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, ...], list[Any], Any]] = [
 
 def retry(**rules: Any) -> Retry:
     """The rules of a file that says this of them."""
-    return Retry(**schema.Retry(**rules).model_dump())
+    return Retry(**section.Retry(**rules).model_dump())
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import pytest
 from reconciler.cli import sweep as module
 from reconciler.cli.sweep import SweepWork
 from reconciler.cli.terminal import Terminal
-from reconciler.config import schema
+from reconciler.config import run as section
 from reconciler.core.container import Container
 from reconciler.core.function_settings import Retry
 from reconciler.core.spec import Address
@@ -176,7 +176,7 @@ def swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Swept:
     """Sees a sweep of so many combinations through. The bytes: at its end, until then at most, and while it is
     printed.
     """
-    rules = Rules(("FARGATE",), Retry(**schema.Retry().model_dump()), Limits(None, None, "us-east-1"))
+    rules = Rules(("FARGATE",), Retry(**section.Retry().model_dump()), Limits(None, None, "us-east-1"))
     monkeypatch.setattr(module, "supervisor", lambda here, runs: Supervisor(here.aws, runs, rules))
     monkeypatch.setattr(module, "say_others", lambda *_: None)
     monkeypatch.setattr(module, "notifier", lambda *_: SimpleNamespace(tell=lambda message: None))
