@@ -16,7 +16,7 @@ from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.under_way import say_others
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
 from reconciler.cli.work import Ended, OneOf, Swept, Work
-from reconciler.config.sweep import Sweep
+from reconciler.config.run import Sweep
 from reconciler.core.errors import AwsError, EmbeddedAwsEnded, Interrupted, ReconcilerError
 from reconciler.core.plain_json import Rows, plain
 from reconciler.core.secret import KNOWN

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import UnionType
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -69,6 +71,11 @@ def _finite(value: float) -> float:
 
 Number = Annotated[float, BeforeValidator(_no_switch), AfterValidator(_finite)]
 DOLLARS = 1_000_000  # at most, of a limit
+
+
+def short_for(key: str, types: type | UnionType = str) -> Callable[[Any], Any]:
+    """A value of these types alone stands for a mapping with this one key."""
+    return lambda value: {key: value} if isinstance(value, types) else value
 
 
 def _as_list(value: Any) -> Any:

@@ -11,17 +11,15 @@ from pathlib import Path as FilePath
 
 from reconciler.aws.regions import known_regions
 from reconciler.config.checks_capacity import check_capacity
-from reconciler.config.checks_task import check_task
+from reconciler.config.checks_task import check_task, check_unattended, check_workers
 from reconciler.config.data_tree import Refused, files_of
 from reconciler.config.explain import flow
 from reconciler.config.names import BUCKET, IMAGE_URI, OBJECT_KEY, default_bucket
 from reconciler.config.problems import Path, quoted, show_path
 from reconciler.config.problems import Problem as Problem
+from reconciler.config.run import COMBINATIONS, most
 from reconciler.config.schema import Deploy
 from reconciler.config.storage import WILD, DataFile
-from reconciler.config.sweep import COMBINATIONS, most
-from reconciler.config.unattended_checks import check_unattended
-from reconciler.config.workers_checks import check_workers
 from reconciler.core.aws_names import ACCOUNT_REGIONAL, same_tags
 from reconciler.core.given_data import OTHER_BUCKET, OWN_BUCKET
 from reconciler.core.limits import IMAGE

@@ -1,4 +1,7 @@
-"""What concerns several fields of a task at once: the parameters, the log, and what a run gives its program."""
+"""What concerns several fields of a task at once: parameters, log, what a run gives its program, workers.
+
+And what concerns the schedule and `notify`, which work when nobody is there.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ import difflib
 from collections.abc import Iterator
 
 from reconciler.config.problems import Path, Problem, show_path
+from reconciler.config.run import varied
 from reconciler.config.schema import Deploy
-from reconciler.config.sweep import varied
+from reconciler.config.task_size import check_cpu, check_size
 from reconciler.core.limits import LOG_STREAM, TASK_DEFINITION, json_size, parameter_name_problem
 from reconciler.core.log_driver import AWSLOGS, BUFFER, MODE, buffer_problem, event_problem, mode_problem
 from reconciler.core.run_paths import WITH_CHECKPOINT, each_run
+from reconciler.core.schedule import time_zones
+from reconciler.core.workers import SCHEDULER, VARIABLES
 
 TASK_ID = 32  # characters, with which ECS ends the name of a log stream
+KEEP = "keep one of them"
 
 
 def check_task(deploy: Deploy) -> Iterator[Problem]:
@@ -26,6 +33,16 @@ def check_task(deploy: Deploy) -> Iterator[Problem]:
         yield Problem(("run", "max_memory"), message, "write more, or leave it out", (("task", "memory"),))
     yield from _logs(deploy)
     yield from _size(deploy)
+
+
+def _given(deploy: Deploy, variable: str) -> Iterator[Path]:
+    """Where the file gives the task this variable."""
+    if variable in deploy.task.environment:
+        yield "task", "environment", variable
+    if variable in deploy.task.secrets:
+        yield "task", "secrets", variable
+    if variable in deploy.parameters:
+        yield "parameters", variable
 
 
 def _size(deploy: Deploy) -> Iterator[Problem]:
@@ -58,20 +75,21 @@ def _logs(deploy: Deploy) -> Iterator[Problem]:
     if why := mode_problem(logs.options):
         yield Problem((*at, MODE), why, "use one of them, or leave it out for blocking")
     elif mode not in (None, logs.mode):
-        yield Problem((*at, MODE), f"logs.mode says {logs.mode}", "keep one of them", (("logs", "mode"),))
+        yield Problem((*at, MODE), f"logs.mode says {logs.mode}", KEEP, (("logs", "mode"),))
     elif why := buffer_problem({MODE: str(logs.mode), **logs.options}):
         fix = "write for instance 10m" if "size" in why else "write mode: non-blocking, or leave it out"
         yield Problem((*at, BUFFER), why, fix, (("logs", "mode"),))
 
 
 def _parameters(deploy: Deploy) -> Iterator[Problem]:
-    task, names = deploy.task, dict[str, str]()
+    names: dict[str, str] = {}
     for variable, parameter in deploy.parameters.items():
         at: Path = ("parameters", variable)
-        for section in ("environment", "secrets"):
-            if variable in getattr(task, section):
-                message = f"{variable} is in task.{section} too, and ECS refuses a variable that is given twice"
-                yield Problem(at, message, "keep one of them", (("task", section, variable),))
+        for other in _given(deploy, variable):
+            if other != at:
+                where = show_path(other[:-1])
+                message = f"{variable} is in {where} too, and ECS refuses a variable that is given twice"
+                yield Problem(at, message, KEEP, (other,))
         if variable in each_run(deploy.run.checkpoint):
             yield Problem(at, f"each run gets its own {variable}", "give it another name")
         if parameter.secure and parameter.value is not None:
@@ -117,10 +135,8 @@ def _promoted(deploy: Deploy) -> Iterator[Problem]:
         "MODELS_URI": "run.promote keeps the champion in models/ of this deploy's bucket, and gives no right elsewhere",
     }
     for variable, why in reasons.items():
-        for at in (("task", "environment", variable), ("task", "secrets", variable), ("parameters", variable)):
-            section = getattr(deploy.task, at[1]) if at[0] == "task" else deploy.parameters
-            if variable in section:
-                yield Problem(at, why, "keep one of them", (("run", "promote"),))
+        for at in _given(deploy, variable):
+            yield Problem(at, why, KEEP, (("run", "promote"),))
 
 
 def _checkpoint(deploy: Deploy) -> Iterator[Problem]:
@@ -128,8 +144,77 @@ def _checkpoint(deploy: Deploy) -> Iterator[Problem]:
     sweep = deploy.run.sweep
     for variable in WITH_CHECKPOINT if deploy.run.checkpoint else ():
         message = f"with run.checkpoint each task gets its own {variable}"
-        for section in ("environment", "secrets"):
-            if variable in getattr(deploy.task, section):
-                yield Problem(("task", section, variable), message, "leave it out", (("run", "checkpoint"),))
+        for at in _given(deploy, variable):
+            if at[0] == "task":  # of the parameters it is said there
+                yield Problem(at, message, "leave it out", (("run", "checkpoint"),))
         if sweep and variable in varied(sweep):
             yield Problem(("run", "sweep"), f"{message}, so a sweep can't vary it", "use another name")
+
+
+def check_unattended(deploy: Deploy) -> Iterator[Problem]:
+    """What is wrong with `schedule`, `notify` and `run.unattended`."""
+    yield from _schedule(deploy)
+    if deploy.run.unattended and deploy.run.sweep is not None:
+        message = "the client launches a sweep's tasks one after another, so a sweep can't be unattended"
+        yield Problem(("run", "unattended"), message, KEEP, (("run", "sweep"),))
+    notify = deploy.notify
+    if notify is None:
+        return
+    at: Path = ("notify",)
+    if not (notify.email or notify.subscribers or notify.webhook):
+        yield Problem(at, "notify names no receiver", "add email, subscribers or webhook")
+    for name, receivers in (("email", notify.email), ("subscribers", notify.subscribers)):
+        for i, receiver in enumerate(receivers):
+            if receiver in receivers[:i]:
+                yield Problem((*at, name, i), "{value} is listed twice", KEEP)
+    if notify.webhook:
+        region = notify.webhook.url_from.split(":")[3]
+        if region != deploy.region:
+            message = f"the secret is in {region}, and the deploy in {deploy.region}"
+            fix = f"store the URL in {deploy.region} too"
+            yield Problem((*at, "webhook", "url_from"), message, fix, (("region",),), tells=True)
+
+
+def _schedule(deploy: Deploy) -> Iterator[Problem]:
+    schedule = deploy.schedule
+    if schedule is None:
+        return
+    zones = time_zones()
+    if zones and schedule.timezone not in zones:
+        by_case = {zone.lower(): zone for zone in zones}
+        near = difflib.get_close_matches(schedule.timezone.lower(), sorted(by_case), 2, 0.6)
+        fix = f"use {' or '.join(by_case[name] for name in near) or 'UTC'}"
+        yield Problem(("schedule", "timezone"), "{value} is not a time zone", fix, tells=True)
+    if schedule.window % 60:
+        yield Problem(("schedule", "window"), "EventBridge Scheduler takes whole minutes", "write for instance 15m")
+
+
+def check_workers(deploy: Deploy) -> Iterator[Problem]:
+    """What is wrong with `run.workers`, and with other fields because of it."""
+    here: Path = ("run", "workers")
+    workers, run = deploy.run.workers, deploy.run
+    if workers is None:
+        return
+    assert workers.cpu is not None
+    assert workers.memory is not None
+    if wrong := check_cpu(workers.cpu):
+        yield Problem((*here, "cpu"), *wrong, (("task", "cpu"),))
+    elif wrong := check_size(workers.cpu, workers.memory):
+        yield Problem((*here, "memory"), *wrong, ((*here, "cpu"), ("task", "memory"), ("task", "cpu")))
+    for i, name in enumerate(workers.capacity):
+        if name in workers.capacity[:i]:
+            yield Problem((*here, "capacity", i), f"{name} is listed twice", KEEP)
+    if deploy.managed_providers:
+        message = "workers run on Fargate with the program's task definition, and that is for managed instances"
+        yield Problem(here, message, "write run: {capacity: FARGATE}, or leave one of them out", (("run", "capacity"),))
+    if run.sweep is not None:
+        yield Problem(here, "a sweep can't have workers yet", KEEP, (("run", "sweep"),))
+    if deploy.schedule is not None:
+        message = "scheduled runs can't have workers yet"
+        yield Problem(here, message, KEEP, (("schedule",),))
+    if deploy.task.container == SCHEDULER:
+        message = "the container of the workers' scheduler has this name"
+        yield Problem(("task", "container"), message, "give it another name", (here,))
+    for variable in VARIABLES:
+        for at in _given(deploy, variable):
+            yield Problem(at, f"run.workers sets {variable}", KEEP, (here,))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from reconciler.config.document import Document
@@ -69,23 +70,22 @@ def overlaid(document: Document, name: str) -> Document:
     prefix: Path = (OVERLAYS, name)
     tree = {key: copy.deepcopy(value) for key, value in document.tree.items() if key != OVERLAYS}
     overlays_prefix = f"{OVERLAYS}."
-    overlaid_document = Document(
-        document.file,
-        document.lines,
-        tree,
-        {path: spot for path, spot in document.values.items() if path[:1] != (OVERLAYS,)},
-        {path: spot for path, spot in document.keys.items() if path[:1] != (OVERLAYS,)},
-        [
+    broken = {path for path in document.broken if path[:1] != (OVERLAYS,)}
+    broken |= {path[2:] for path in document.broken if path[:2] == prefix and len(path) > 2}
+    overlaid_document = replace(
+        document,
+        tree=tree,
+        values={path: spot for path, spot in document.values.items() if path[:1] != (OVERLAYS,)},
+        keys={path: spot for path, spot in document.keys.items() if path[:1] != (OVERLAYS,)},
+        errors=[
             e
             for e in document.errors
             if not e.path.startswith(overlays_prefix) or e.path.startswith(f"{overlays_prefix}{name}.")
         ],
-        {path for path in document.broken if path[:1] != (OVERLAYS,)},
-        document.secrets,
-        document.unshown,
+        broken=broken,
+        origins={},
+        environment_spot=document.keys.get(prefix),
     )
-    overlaid_document.broken |= {path[2:] for path in document.broken if path[:2] == prefix and len(path) > 2}
-    overlaid_document.environment_spot = document.keys.get(prefix)
     overlay = document.tree[OVERLAYS][name] or {}
     _lay(overlaid_document, document, tree, overlay, (), prefix)
     if "name" not in overlay and isinstance(tree.get("name"), str):
@@ -115,10 +115,9 @@ def _lay(
             _lay(target, source, old, value, value_path, prefix)
             continue
         base[key] = copy.deepcopy(value)
-        for spots in (target.values, target.keys):
+        for spots, source_spots in ((target.values, source.values), (target.keys, source.keys)):
             for path in [path for path in spots if path[: len(value_path)] == value_path]:
                 del spots[path]
-        for spots, source_spots in ((target.values, source.values), (target.keys, source.keys)):
             spots |= {
                 path[2:]: spot
                 for path, spot in source_spots.items()

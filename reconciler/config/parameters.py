@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from reconciler.config import names
-from reconciler.config.base import AsWritten, Section, bad
+from reconciler.config.base import AsWritten, Section, bad, short_for
 from reconciler.config.rule import TextRule
 from reconciler.core.limits import NESTED
 from reconciler.core.limits import PARAMETER as PARAMETER_SIZE
@@ -69,18 +69,14 @@ class Parameter(Section):
     )
 
 
-def _as_mapping(value: Any) -> Any:
-    """A bare value is `value:`."""
-    return {"value": value} if isinstance(value, str) else value
-
-
 Parameters = Annotated[
     dict[
         Annotated[str, names.ENV],
         Annotated[
             Parameter,
             BeforeValidator(
-                _as_mapping, json_schema_input_type=Annotated[str, Field(min_length=1, max_length=LONGEST)] | Parameter
+                short_for("value"),
+                json_schema_input_type=Annotated[str, Field(min_length=1, max_length=LONGEST)] | Parameter,
             ),
         ],
     ],

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from reconciler.config import names
 from reconciler.config.allow import Allow
-from reconciler.config.base import AsWritten, Int, OneOrMore, Section
+from reconciler.config.base import AsWritten, Int, OneOrMore, Section, short_for
 from reconciler.config.parameters import Parameters
 from reconciler.config.parameters import filled as filled_parameters
 from reconciler.config.place import Cluster, Network, group_texts
@@ -27,16 +27,6 @@ from reconciler.core.fargate import FARGATE, LONGEST_STOP, SPOT
 from reconciler.core.log_driver import BLOCKING, BUFFER, MODE, NON_BLOCKING
 from reconciler.core.managed_instances import MANAGED, MANAGED_SPOT, Requirements, requirements
 from reconciler.core.run_paths import RUNS
-
-
-def _data(value: Any) -> Any:
-    """A bare path, or a list of them, is `files:`."""
-    return {"files": value} if isinstance(value, str | list) else value
-
-
-def _image(value: Any) -> Any:
-    """A bare text is the build context."""
-    return {"context": value} if isinstance(value, str) else value
 
 
 class GitHub(Section):
@@ -192,10 +182,11 @@ class Deploy(Section):
     tags: Annotated[dict[Annotated[str, names.TAG_KEY], Annotated[str, names.TAG_VALUE]], AsWritten()] = Field(
         {}, max_length=40, description="Tags for every resource that can have tags.", examples=[{"team": "forecasting"}]
     )
-    data: Annotated[Data, BeforeValidator(_data, json_schema_input_type=str | tuple[str | DataFile, ...] | Data)] = (
-        Field(Data(), description="The bucket and the files to upload.", examples=["data/prices.csv"])
-    )
-    image: Annotated[Image, BeforeValidator(_image, json_schema_input_type=str | Image)] = Field(
+    data: Annotated[
+        Data,
+        BeforeValidator(short_for("files", str | list), json_schema_input_type=str | tuple[str | DataFile, ...] | Data),
+    ] = Field(Data(), description="The bucket and the files to upload.", examples=["data/prices.csv"])
+    image: Annotated[Image, BeforeValidator(short_for("context"), json_schema_input_type=str | Image)] = Field(
         Image(), description="The container image.", examples=["training"]
     )
     task: Task = Field(Task(), description="The task definition.", examples=[{"cpu": 4096, "memory": "8GB"}])

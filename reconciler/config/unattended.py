@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from reconciler.config import names
-from reconciler.config.base import Int, OneOrMore, Section, Unshown
+from reconciler.config.base import Int, OneOrMore, Section, Unshown, short_for
 from reconciler.config.run import Duration
-
-
-def _webhook(value: Any) -> Any:
-    """A bare text is the ARN that the URL is behind."""
-    return {"url_from": value} if isinstance(value, str) else value
 
 
 class Webhook(Section):
@@ -49,7 +44,7 @@ class Notify(Section):
         examples=[["arn:aws:sqs:us-east-1:123456789012:ended-runs"]],
     )
     webhook: Annotated[
-        Webhook | None, BeforeValidator(_webhook, json_schema_input_type=str | Webhook | None), Unshown()
+        Webhook | None, BeforeValidator(short_for("url_from"), json_schema_input_type=str | Webhook | None), Unshown()
     ] = Field(
         None,
         description="A Slack or other webhook; a bare ARN is its `url_from`.",

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
-from reconciler.config.sweep import Range, Sweep
+from reconciler.config.run import Range, Sweep
 from reconciler.core.errors import UserError
 from reconciler.core.secret import KNOWN
 

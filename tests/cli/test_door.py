@@ -19,7 +19,7 @@ from reconciler.cli.runs import row
 from reconciler.cli.target import warn_of_secrets
 from reconciler.cli.terminal import Terminal
 from reconciler.config import load
-from reconciler.config.sweep import Sweep
+from reconciler.config.run import Sweep
 from reconciler.core.errors import ReconcilerError
 from reconciler.image.inputs import read_inputs, snapshot
 from reconciler.kinds.s3_object import ObjectSpec, changed_meanwhile

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.config import ConfigErrors, Deploy, load
 from reconciler.config.expand import MOST, TooMuch, expand
-from reconciler.config.sweep import COMBINATIONS, Sweep, most
+from reconciler.config.run import COMBINATIONS, Sweep, most
 from reconciler.run.sweep import combinations
 from tests.work import assert_linear
 

@@ -154,7 +154,8 @@ def deploys(draw: st.DrawFn) -> dict[str, Any]:
                                        "Condition": {"Bool": {"a": True}, "StringLike": {"a": ["b", "c"]}}}]}},
         ]),
     )  # fmt: skip
-    files = draw(st.lists(TEXT.filter(bool), max_size=3))
+    # Not `.` or the like, which is a folder wherever it is read, and then gets a slash.
+    files = draw(st.lists(TEXT.filter(lambda text: bool(text.strip("./"))), max_size=3))
     return {
         "name": draw(NAMES),
         "data": {"bucket": bucket, "files": [{"file": f, "key": f"data/{i}"} for i, f in enumerate(files)]},

@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from reconciler.config import ConfigErrors, fields, load, show
-from reconciler.config.publish import REFERENCE, SCHEMA, json_schema, schema_text
-from reconciler.config.reference import reference
+from reconciler.config.publish import REFERENCE, SCHEMA, json_schema, reference, schema_text
 from tests.config.cases import cases
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from reconciler.cli.log_lines import readable
 from reconciler.cli.runs import flat, row
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import OURS, exit_code, verdict
-from reconciler.config.sweep import Sweep
+from reconciler.config.run import Sweep
 from reconciler.core.errors import UserError
 from reconciler.core.prices import task_cost
 from reconciler.run.console_links import console, log_link, task_link
