@@ -13,6 +13,20 @@ from reconciler.cli.top_help import COMMANDS, columns, text
 from reconciler.core.errors import UserError
 
 MOST = 1_000_000_000  # of a number on the command line that has no limit of its own
+# What people type because another tool calls it so, and what to do here.
+_ELSEWHERE = {
+    **dict.fromkeys(("run", "start", "launch", "train", "deploy", "up", "create"), "did you mean apply?"),
+    **dict.fromkeys(("delete", "remove", "rm", "down"), "did you mean destroy?"),
+    **dict.fromkeys(("validate", "check", "diff", "preview"), "did you mean plan?"),
+    **dict.fromkeys(("list", "ls", "history"), "did you mean runs?"),
+    "help": "did you mean --help?",
+    "version": "did you mean --version?",
+    "--dry-run": "`plan` shows what apply would do;",
+    "--profile": "set AWS_PROFILE instead;",
+    "--region": "write region: in the file instead;",
+    **dict.fromkeys(("-f", "--file"), "name the file without an option;"),
+}
+_YES = ("--yes", "-y", "--auto-approve", "-auto-approve", "--force")
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,24 +66,49 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises UserError, with what was probably meant."""
         parser, near = self, ""
-        if wrong := re.search(r"invalid choice: '(.*?)'", message):
+        if wrong := re.search(r"""invalid choice: (?:'(.*?)'|"(.*?)")""", message):
+            word = wrong[1] or wrong[2] or ""
             action = next((argument for argument in self.arguments if _is(argument, message)), None)
-            choices = [str(choice) for choice in (action.choices if action else None) or ()]
-            problem = (
-                "there is no command" if action is not None and action.metavar == "COMMAND" else f"{_name(action)}:"
-            )
-            near = _near(wrong[1], choices) or f"choose from {', '.join(choices)};"
-            message = f"{problem} {wrong[1]!r}"
+            if action is not None and action.metavar == "COMMAND":
+                self._refuse_in_front(word)
+                near = _ELSEWHERE.get(word, "")
+                message = f"there is no command {word!r}"
+            else:
+                message = f"{_name(action)}: {word!r} is not one of its values"
+            near = near or _near(word, _choices(action)) or _choose_from(action)
         elif unknown := re.search(r"unrecognized arguments: (\S+)", message):
+            self._refuse_in_front(unknown[1])
             parser = next((self.commands[word] for word in self.command_line if word in self.commands), self)
             flags = [flag for argument in parser.arguments for flag in argument.option_strings]
-            near = _near(unknown[1].partition("=")[0], flags)
+            word = unknown[1].partition("=")[0]
+            if word in _YES:
+                near = "did you mean --yes?" if "--yes" in flags else "leave it out: this command doesn't ask;"
+            near = near or _ELSEWHERE.get(word, "") or _near(word, flags)
             message = f"there is no argument {unknown[1]}"
         elif amount := re.fullmatch(r"argument (--[a-z-]+): (.*: write a .*)", message, re.DOTALL):
             message = f"{amount[1]} {amount[2]}"
+        elif valued := re.fullmatch(r"argument (\S+): ignored explicit argument (.*)", message, re.DOTALL):
+            message = f"{valued[1]} takes no value, and {valued[2]} is given"
         elif message.endswith("required: COMMAND"):
             raise UserError("which command?", hint=f"begin with {self.prog} init; all of them: {self.prog} --help")
+        elif missing := re.search(r"required: (\w+)$", message):
+            near = _choose_from(next((argument for argument in self.arguments if argument.dest == missing[1]), None))
         raise UserError(message, hint=f"{near} see {parser.prog} --help".lstrip())
+
+    def _refuse_in_front(self, word: str) -> None:
+        """Raises UserError if `word` stands before a command that would take it."""
+        words = list(self.command_line)
+        command = next((each for each in words if each in self.commands), "")
+        # A word with a space or a quote in it isn't found: argparse's message has a part of it, or another spelling.
+        if not command or word not in words[: words.index(command)]:
+            return
+        if word == "help":
+            raise UserError(f"there is no command {word!r}", hint=f"write {self.prog} {command} --help")
+        flags = [flag for argument in self.commands[command].arguments for flag in argument.option_strings]
+        if not word.startswith("-") or word.partition("=")[0] in flags:
+            raise UserError(
+                f"{word} stands before the command", hint=f"the command comes first: {self.prog} {command} ..."
+            )
 
 
 class Top(Parser):
@@ -102,6 +141,15 @@ def _name(action: argparse.Action | None) -> str:
     if action is None:
         return "argument"
     return "/".join(action.option_strings) or str(action.metavar or action.dest)
+
+
+def _choices(action: argparse.Action | None) -> list[str]:
+    return [str(choice) for choice in (action.choices if action else None) or ()]
+
+
+def _choose_from(action: argparse.Action | None) -> str:
+    choices = _choices(action)
+    return f"choose from {', '.join(choices)};" if choices else ""
 
 
 def _near(word: str, choices: list[str]) -> str:
