@@ -4,7 +4,7 @@ To make the clients of a command takes longer than its calls.
 
 A client that its owner has closed is given to the next who asks for the same: service, region, endpoint and static
 credentials. None is shared by two at a time. Not kept: clients for transfers, which have their owner's hooks, and
-those whose credentials come from elsewhere. A command that ran in this process closes its clients when it ends.
+those whose credentials come from elsewhere. A command that ran in this process closes its clients and ends its threads.
 Sessions of static credentials are kept as well: to make one takes as long as ten calls.
 """
 
@@ -22,9 +22,10 @@ from botocore.credentials import Credentials
 
 from reconciler.aws import clients
 from reconciler.aws.clients import TRANSFER, Clients, new_session
+from reconciler.aws.together import Together
 from tests import sessions
 
-_of_command: ContextVar[list[Clients] | None] = ContextVar("of_command", default=None)
+_of_command: ContextVar[list[Clients | Together] | None] = ContextVar("of_command", default=None)
 _free: defaultdict[object, list[Any]] = defaultdict(list)
 _keys: dict[int, tuple[object, Any]] = {}  # (key, client) by the client's identity
 _around: dict[int, Any] = {}  # boto3's session around one of those, by its identity
@@ -37,8 +38,11 @@ instead: dict[tuple[str, str | None], Any] = {}  # clients that are there alread
 
 @contextlib.contextmanager
 def of_command() -> Iterator[None]:
-    """What a command does that runs in this process. Its clients are closed when it ends."""
-    owners: list[Clients] = []
+    """What a command does that runs in this process. When it ends, its clients are closed and its threads end.
+
+    A process of tests had a thousand of them, which waited for garbage to be looked for.
+    """
+    owners: list[Clients | Together] = []
     token = _of_command.set(owners)
     try:
         yield
@@ -51,11 +55,17 @@ def of_command() -> Iterator[None]:
 def pytest_configure(config: pytest.Config) -> None:
     """From now on all clients are made here: the only place that changes how."""
     begin, make, maker, close = Clients.__init__, Clients._make, Clients._maker, Clients.close
+    begin_together = Together.__init__
 
     def begun(self: Clients, *args: Any, **more: Any) -> None:
         begin(self, *args, **more)
         if (owners := _of_command.get()) is not None:
             owners.append(self)
+
+    def begun_together(self: Together, workers: int) -> None:
+        begin_together(self, workers)
+        if (owners := _of_command.get()) is not None:
+            owners.insert(0, self)  # its threads end before the clients that they use are closed
 
     def anew(self: Clients, service: str) -> Any:
         with sessions.TURNS:
@@ -93,7 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
             if id(client) in _keys and id(client) not in _elsewhere:
                 _free[_keys[id(client)][0]].append(client)
 
-    Clients.__init__, Clients._make = begun, made  # type: ignore[method-assign]
+    Together.__init__, Clients.__init__, Clients._make = begun_together, begun, made  # type: ignore[method-assign]
     Clients._maker, Clients.close = made_by, closed  # type: ignore[method-assign]
     clients.new_session = _session
 

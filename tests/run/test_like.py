@@ -180,6 +180,7 @@ def test_one_that_was_left_is_come_back_to_with_its_own_definition(lane: Lane) -
     assert again["task_definition"].endswith(f"tiny-again:{newest(lane, 'tiny-again')['revision']}")
     back = lane.start("apply", "--local", "--like", first["id"], "--on-interrupt", "stop")
     until_printed(back, f"Following run {again['id']}")
+    until_printed(back, "  task ")  # it has given back the lock, which the next command would wait for
     back.kill()
     back.wait()
     stopped = lane.run("stop", again["id"], "--local")
