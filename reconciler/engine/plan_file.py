@@ -17,14 +17,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from reconciler.config import Deploy
 from reconciler.core import plain_json
 from reconciler.core.errors import UserError
 from reconciler.core.files import read_file
 from reconciler.core.graph import Graph
-from reconciler.core.plan import Options, Plan, Step
+from reconciler.core.plan import Action, Options, Plan, Step
 from reconciler.core.secret import KNOWN
 from reconciler.core.spec import Local, Spec, Value
 
@@ -57,6 +57,22 @@ class StepHashes(BaseModel):
     seen: str
 
 
+class ShownChange(BaseModel):
+    """What is read again of a change in the plan that the file shows."""
+
+    path: str
+    before: Any = Field(alias="from")
+
+
+class ShownStep(BaseModel):
+    """What is read again of a step in the plan that the file shows."""
+
+    kind: str
+    name: str
+    action: Action
+    changes: tuple[ShownChange, ...]
+
+
 class PlanFile(BaseModel):
     """What is in the file; docs/plan-json.md explains each field. path: where it was read from."""
 
@@ -76,6 +92,14 @@ class PlanFile(BaseModel):
     plan: dict[str, Any]
     states: dict[str, StepHashes]
     checksum: str = ""
+
+    @model_validator(mode="after")
+    def _is_of_steps(self) -> PlanFile:
+        """Raises ValueError where the plan isn't one of steps, each with its hashes: anybody can make a checksum."""
+        steps = TypeAdapter(tuple[ShownStep, ...]).validate_python(self.plan.get("steps"))
+        if {f"{step.kind}.{step.name}" for step in steps} != self.states.keys():
+            raise ValueError("the hashes aren't those of the steps")
+        return self
 
 
 def new(
@@ -167,7 +191,7 @@ def read(path: Path) -> PlanFile | None:
         raise UserError(f"{path} is no plan that this program wrote: {error}", hint=AGAIN) from None
     if values.get("version") != VERSION:
         raise UserError(
-            f"{path} is a plan of version {values.get('version')!r}, and this program reads version {VERSION}",
+            f"{path} is a plan of version {str(values.get('version')):.60}, and this program reads version {VERSION}",
             hint=AGAIN,
         )
     try:
@@ -176,7 +200,7 @@ def read(path: Path) -> PlanFile | None:
     except ValidationError:
         intact = False
     if not intact:
-        raise UserError(f"{path} was edited or damaged: its checksum isn't that of its content", hint=AGAIN)
+        raise UserError(f"{path} was edited or damaged: it isn't as `plan --out` wrote it", hint=AGAIN)
     return plan
 
 

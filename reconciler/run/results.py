@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import uuid
 from collections import defaultdict
@@ -25,6 +26,7 @@ from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
 
 NOTE = "NOT-COPIED.txt"  # in the run's folder while not all is copied: which keys, and why
+UNSEEN = re.compile("[\u200c-\u200f]")  # what HFS+ looks past, of what a key may have
 UNFINISHED = "The copy of these results was not finished.\n"
 # What would make a folder a repository: its settings name commands, which are run for whoever works there.
 REPOSITORIES = (".git", ".hg", ".sl", ".jj", ".bzr", ".pijul", "_darcs")
@@ -121,14 +123,19 @@ def _listed(copied: Copied) -> str:
 
 
 def _repositories(names: Iterable[str]) -> set[str]:
-    """The folders, in small letters, that would be repositories if all of these files were in them."""
+    """The folders, as `_folded` has them, that would be repositories if all of these files were in them."""
     inside: dict[str, set[str]] = defaultdict(set)
     for name in names:
-        parts = [part for part in name.lower().split("/") if part not in ("", ".")]
+        parts = [part for part in _folded(name).split("/") if part not in ("", ".")]
         for at, part in enumerate(parts):
             if any(part in telling for telling in BARE):
                 inside["/".join(parts[:at])].add(part)
     return {folder for folder, present in inside.items() if any(telling <= present for telling in BARE)}
+
+
+def _folded(name: str) -> str:
+    """A name as a file system compares it that takes upper and lower case for the same, or looks past what joins."""
+    return UNSEEN.sub("", name).casefold()
 
 
 def _parts(name: str, bare: Container[str]) -> list[str]:
@@ -140,11 +147,11 @@ def _parts(name: str, bare: Container[str]) -> list[str]:
         raise _Unsafe("it names a folder, and has content")
     if has_control(name):
         raise _Unsafe("a name with control characters")
-    if parts and parts[0].lower() == NOTE.lower():
+    if parts and _folded(parts[0]) == _folded(NOTE):
         raise _Unsafe("the name of the list of what isn't copied")
-    if any(part.rstrip(". ").lower() in REPOSITORIES for part in parts):
+    if any(_folded(part).rstrip(". ") in REPOSITORIES for part in parts):
         raise _Unsafe("the folder of a repository, whose settings can run commands")
-    if parts and parts[-1].lower() == "head" and "/".join(parts[:-1]).lower() in bare:
+    if parts and _folded(parts[-1]) == "head" and _folded("/".join(parts[:-1])) in bare:
         raise _Unsafe(COMMANDS)
     if not parts:
         raise _Unsafe("it names no file")
@@ -154,7 +161,7 @@ def _parts(name: str, bare: Container[str]) -> list[str]:
 def _check_no_repository(folder: int, name: str) -> None:
     """Raises _Unsafe where this name completes a repository in an open folder: with what an earlier copy has left."""
     for telling in BARE:
-        if name.lower() in telling and all(_is_in(folder, other) for other in telling - {name.lower()}):
+        if _folded(name) in telling and all(_is_in(folder, other) for other in telling - {_folded(name)}):
             raise _Unsafe(COMMANDS)
 
 

@@ -270,6 +270,16 @@ REFUSED: dict[str, tuple[Callable[[str], str], str]] = {
     "no version": (edited(lambda v: v.pop("version")), "a plan of version None"),
     "another account": (signed(account="210987654321"), "is a plan for account 210987654321"),
     "another region": (signed(region="eu-west-1"), "is a plan for region eu-west-1, and this is region us-east-1"),
+    # Anybody can make the checksum of anything.
+    **{
+        f"forged: {values}": (signed(**values), "was edited or damaged")
+        for values in (
+            {"states": {}}, {"plan": {}}, {"plan": {"steps": "x"}}, {"plan": {"steps": [{}]}}, {"plan": {"steps": [1]}},
+            {"plan": {"steps": [{"kind": "role", "name": "x", "action": "explode", "changes": []}]}},
+            {"plan": {"steps": [{"kind": "role", "name": "x", "action": "update", "changes": [{}]}]}},
+        )
+    },
+    "forged version": (signed(version=["1" * 100_000]), "a plan of version ['11111111"),
     "another file": (signed(file="gone/deploy.yaml"), "belongs to gone/deploy.yaml, which isn't there"),
 }
 
@@ -290,6 +300,7 @@ def test_a_file_that_is_not_for_this(planned: Project) -> None:
         assert refused.code == 2, name
         assert message in refused.err, name
         assert refused.err.count("error:") == 1
+        assert len(refused.err) < 1000, name
         assert writes(planned) == []
 
 

@@ -91,6 +91,8 @@ def test_no_results_make_no_folder(results: Results) -> None:
         (".git/config", "the folder of a repository"),
         ("sub/.GIT/config", "the folder of a repository"),
         (".git./config", "the folder of a repository"),
+        (".g\u200cit/config", "the folder of a repository"),
+        (".\u017fl/config", "the folder of a repository"),
         (".hg/hgrc", "the folder of a repository"),
         (".sl/config", "the folder of a repository"),
         ("x/_darcs/prefs/defaults", "the folder of a repository"),
@@ -194,6 +196,11 @@ def test_a_folder_that_would_be_a_bare_repository(results: Results) -> None:
     copied = results.copy()
     assert [key for key, _ in copied.missed] == ["r/HEAD"]
     assert "HEAD" in copied.files
+
+
+def test_a_folder_that_another_file_system_takes_for_a_bare_repository(results: Results) -> None:
+    results.wrote("r/HEAD", "r/object\u017f/x", "r/re\u200dfs/heads/main")
+    assert [key for key, _ in results.copy().missed] == ["r/HEAD"]
 
 
 def is_repository(folder: Path) -> bool:
