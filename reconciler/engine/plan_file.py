@@ -191,7 +191,7 @@ def read(path: Path) -> PlanFile | None:
         raise UserError(f"{path} is no plan that this program wrote: {error}", hint=AGAIN) from None
     if values.get("version") != VERSION:
         raise UserError(
-            f"{path} is a plan of version {str(values.get('version')):.60}, and this program reads version {VERSION}",
+            f"{path} is a plan of version {values.get('version')!s:.60}, and this program reads version {VERSION}",
             hint=AGAIN,
         )
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -19,7 +18,6 @@ from reconciler.core.errors import ReconcilerError
 
 TRIES = 3
 SECONDS = 10.0  # for an answer
-ANSWER = 65_536  # bytes of it that are read, so that the connection ends in good order; nothing is made of them
 PAUSE = 1.0  # seconds before the second try; it doubles
 AGAIN = (408, 425, 429, 500, 502, 503, 504)
 HERE = ("127.0.0.1", "::1", "localhost")
@@ -121,9 +119,7 @@ def send(url: str, body: bytes) -> None:
             preload_content=False,
         )
         status = answer.status
-        with suppress(urllib3.exceptions.HTTPError, OSError):  # it has been said by now whether it was taken
-            answer.read(ANSWER, decode_content=False)
-        answer.close()
+        answer.close()  # what follows the status may never end, and says nothing
         pool.clear()
     except urllib3.exceptions.TimeoutError:
         raise TryAgain(f"the webhook gave no answer in {SECONDS:.0f} s") from None

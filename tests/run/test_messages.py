@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import re
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +17,7 @@ import pytest
 from reconciler.run.message import Ended, Message, of_ended
 from reconciler.run.notify import of_sweep
 from reconciler.run.state import State
-from reconciler.run.webhook import ANSWER, NotSent, TryAgain, send
+from reconciler.run.webhook import SECONDS, NotSent, TryAgain, send
 from tests.run.samples import run
 
 EVIL = "<!channel> <@U1> <http://evil|good> @channel &lt;!here&gt;\x1b[2J\n::error::x\r\u202e"
@@ -95,7 +97,13 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         if 300 <= status < 400:
             self.send_header("Location", "/200/elsewhere")
-        if self.path.endswith("/endless"):
+        if self.path.endswith("/slow"):
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b".")
+                    time.sleep(0.1)
+        elif self.path.endswith("/endless"):
             self.send_header("Content-Encoding", "gzip")
             self.end_headers()
             try:
@@ -129,12 +137,12 @@ def test_a_redirect_gets_neither_the_body_nor_the_url(status: int) -> None:
 
 
 @pytest.mark.parametrize(("status", "error"), [(200, None), (400, NotSent), (503, TryAgain)])
-def test_an_answer_is_read_to_a_limit(status: int, error: type[Exception] | None) -> None:
-    """What there is of it says nothing: not its length, not how it is packed."""
+@pytest.mark.parametrize("end", ["endless", "slow"])
+def test_of_an_answer_only_the_status_is_read(status: int, error: type[Exception] | None, end: str) -> None:
+    """What there is of it says nothing: not its length, not how it is packed, and not when it ends."""
+    began = time.monotonic()
     with listening() as (url, handler):
-        if error is None:
-            send(f"{url}/{status}/endless", b"{}")
-        else:
-            with pytest.raises(error, match=f"answered {status}$"):
-                send(f"{url}/{status}/endless", b"{}")
-        assert handler.sent < 100 * ANSWER, "the rest is what was on its way"
+        with pytest.raises(error, match=f"answered {status}$") if error else contextlib.nullcontext():
+            send(f"{url}/{status}/{end}", b"{}")
+        assert time.monotonic() - began < SECONDS
+        assert handler.sent < 10_000_000, "the rest is what was on its way"

@@ -420,6 +420,8 @@ def test_no_limit_of_time() -> None:
 
 def test_a_task_that_has_ended() -> None:
     assert end_of(UNDER_WAY, saw(task()), NOW) is None
+    deleted = replace(saw(stopped(37)), task={**stopped(37), "lastStatus": "DELETED"})
+    assert end_of(UNDER_WAY, deleted, NOW) == end_of(UNDER_WAY, saw(stopped(37)), NOW)
     verdict = end_of(UNDER_WAY, saw(stopped(37)), NOW)
     assert verdict is not None
     assert (verdict.event, verdict.exit_code) == (Event.ERROR, 37), "by its own container"
