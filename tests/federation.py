@@ -25,6 +25,7 @@ from tests.serving import serving
 HOST = "token.actions.githubusercontent.com"
 SECRET = "of-the-job-1234567890"
 HOUR = 3600.0
+CUT = b"cut"  # an answer that ends in the middle
 
 
 class Federation:
@@ -94,7 +95,12 @@ class Handler(BaseHTTPRequestHandler):
         given = here.answers.pop(0) if here.answers else 200
         if self.headers["Authorization"] != f"bearer {SECRET}":
             given = 401
-        if isinstance(given, bytes):
+        if given == CUT:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b'5\r\n{"va')  # and no more
+        elif isinstance(given, bytes):
             self._say(200, given)
         elif given != 200:
             self._say(given, b"no")

@@ -35,10 +35,14 @@ def _as_answers(call: tuple[str, str], value: Any) -> Any:
 
 
 def answered_at(answer: Mapping[str, Any]) -> float | None:
-    """AWS's time at an answer, in seconds since the epoch; None where it doesn't say, or a proxy has written what is no
+    """AWS's time at an answer, in seconds since the epoch; None where it doesn't say."""
+    return moment_in(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"))
+
+
+def moment_in(date: str | None) -> float | None:
+    """What a header `Date` says, in seconds since the epoch; None without one, or where a proxy has written what is no
     date.
     """
-    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     try:
         return parsedate_to_datetime(date).timestamp() if date else None
     except (ValueError, OverflowError):

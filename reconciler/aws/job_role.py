@@ -8,6 +8,7 @@ role is the one that AWS_ROLE_ARN names, as botocore has it beside AWS_WEB_IDENT
 
 from __future__ import annotations
 
+import http.client
 import logging
 import re
 import time
@@ -111,7 +112,7 @@ def _ask(request: urllib.request.Request) -> str:
     except urllib.error.HTTPError as error:
         kind = _Lost if error.code == 429 or error.code >= 500 else NoToken
         raise kind(f"GitHub answered {error.code}") from None
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise _Lost(f"GitHub doesn't answer: {getattr(error, 'reason', type(error).__name__)}") from None
     except ValueError:
         raise _Lost("GitHub's answer isn't JSON") from None

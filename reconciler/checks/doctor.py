@@ -6,6 +6,7 @@ where there is no network.
 
 from __future__ import annotations
 
+import http.client
 import os
 import platform
 import shutil
@@ -17,12 +18,12 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from reconciler import version as commands
+from reconciler.aws.answer import moment_in
 from reconciler.aws.calls import Aws
 from reconciler.aws.credentials import NoRole, check
 from reconciler.aws.errors import CREDENTIALS
@@ -214,14 +215,14 @@ def clock(url: str) -> Finding:
     before = time.time()
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310  # nosec B310
-            date = answer.headers.get("Date")
+            moment = moment_in(answer.headers.get("Date"))
     except urllib.error.HTTPError as error:  # an answer too
-        date = error.headers.get("Date")
-    except (OSError, ValueError) as error:
+        moment = moment_in(error.headers.get("Date"))
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return skip("clock", f"AWS doesn't answer: {getattr(error, 'reason', error)}")
-    if not date:
+    if moment is None:
         return skip("clock", "the answer has no date")
-    off = (before + time.time()) / 2 - parsedate_to_datetime(date).timestamp()
+    off = (before + time.time()) / 2 - moment
     # The Date is in whole seconds.
     says = "right to the second" if abs(off) <= 1.5 else f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} AWS's"
     if abs(off) >= SKEW:

@@ -21,7 +21,7 @@ from reconciler.core.secret import KNOWN
 from reconciler.image.docker import all_engines
 from tests.engine.project import DEPLOY, Project
 from tests.engine.project import project as project
-from tests.federation import HOST, HOUR, SECRET, Federation, federation
+from tests.federation import CUT, HOST, HOUR, SECRET, Federation, federation
 from tests.lab_client import LabHandle
 
 ROLE = "arn:aws:iam::123456789012:role/tiny-ci"
@@ -115,6 +115,7 @@ def test_a_long_outage_is_one_that_is_waited_for(github: Federation, clock: Time
         ([500] * 4, [], NoRole, "GitHub answered 500 run the command again"),
         ([b"<html>"] * 4, [], NoRole, "GitHub's answer isn't JSON"),
         ([b"[" * 60_000] * 4, [], NoRole, "GitHub's answer isn't JSON"),
+        ([CUT] * 4, [], NoRole, "GitHub doesn't answer: IncompleteRead"),
         ([b"[]"] * 4, [], NoRole, "GitHub's answer has no token"),
         ([b'{"value": "a\\nb"}'] * 4, [], NoRole, "GitHub's answer has no token"),
         ([], [(400, "InvalidIdentityToken")], UserError, "that makes the provider in IAM"),

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import socketserver
 import time
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from unittest import mock
 
 import pytest
 
+from reconciler.checks import doctor
 from tests.cli.test_json import holds
 from tests.command import main
 from tests.engine.project import DEPLOY
 from tests.faults.case import error
 from tests.faults.test_permissions import IS_ME, simulate
 from tests.lab_client import LabHandle
+from tests.serving import serving
 
 
 class Machine:
@@ -147,6 +150,19 @@ def test_the_clock(machine: Machine, lab: LabHandle) -> None:
     assert re.match(r"NG    clock: (399|400|401) s behind AWS's\n      fix: set it", behind)
     lab.ahead(-60)
     assert re.match(r"OK    clock: (59|60|61) s ahead of AWS's$", machine.line("clock"))
+
+
+@pytest.mark.parametrize(
+    "date", [b"HTTP/1.1 200 OK\r\nDate: yesterday\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"hello\r\n"]
+)
+def test_an_answer_that_tells_no_time(date: bytes) -> None:
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            self.wfile.write(date)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server, serving(server):
+        assert doctor.clock(f"http://127.0.0.1:{server.server_address[1]}/").state == "SKIP"
 
 
 def test_permissions_to_plan(machine: Machine, lab: LabHandle) -> None:
