@@ -28,6 +28,18 @@ FEW_STEPS = 2.5
 MAX_JUMPS = 0.01
 """More jumps than this share of all hours: the rows aren't in the order of their times."""
 MIXED = "don't begin where the one before ended: the rows' times are wrong, or prices of several series are mixed"
+MADE_UP = (
+    "are the one before again, or lie half way between their neighbours: they were filled in (as by pandas' ffill or "
+    "interpolate), or are longer bars, written for each hour: leave such rows out"
+)
+MAX_FILLED = 0.01
+"""More bars that were filled in than this share are refused."""
+HALF_WAY = 0.001
+"""A value lies half way between its neighbours if it is off by no more than this share of their distance."""
+MIN_ORDER = 100
+"""So many bars show whether they are in order."""
+BACK = 5.0
+"""Bars go backwards if a Close is usually so many times nearer to the Open before than an Open to the Close before."""
 MAX_FLAT = 0.5
 """More bars of one price than this share: they aren't bars."""
 WICK = 5.0
@@ -54,20 +66,21 @@ def finer(rows: pd.DataFrame, apart: np.timedelta64, is_part: bool = False) -> N
     follows = np.diff(rows["time"].to_numpy()) == apart
     _units(o, c, follows, lines)
     _within(o, c, lines)
+    _arranged(o, c, follows, lines)
     ranges = np.log(h / low)
     # Where most bars are of one trade, their range is none, and the next trade is a spread away.
     single = (ranges == 0).mean() > MAX_FLAT
     jump = JUMP if single else max(JUMP * float(np.sqrt(apart / HOUR)), WIDE * float(np.quantile(ranges, WIDEST)))
     far = follows & (np.abs(np.log(o[1:] / c[:-1])) > jump)
     # Of a coin that is worth few steps of its price, one step is more than that.
-    steps = np.diff(np.unique(np.concatenate([o, h, low, c])))
-    if len(steps):
-        far &= np.abs(o[1:] - c[:-1]) > FEW_STEPS * steps.min()
+    far &= np.abs(o[1:] - c[:-1]) > FEW_STEPS * _step(o, h, low, c)
     _refuse_many(far, o, c, follows, lines, "bars", is_part)
 
 
 def check(rows: pd.DataFrame, repairs: dict[str, int], is_part: bool = False) -> None:
-    """Look at rows in order of time; counts ``jumps``, ``long_wicks``, ``spring_gaps`` and ``volume_steps``.
+    """Look at rows in order of time.
+
+    Counts ``jumps``, ``filled_in``, ``long_wicks``, ``spring_gaps`` and ``volume_steps``.
 
     Of a part of the data single bars are refused, and not what many or all of its bars are.
 
@@ -92,6 +105,11 @@ def check(rows: pd.DataFrame, repairs: dict[str, int], is_part: bool = False) ->
     _units(o, c, next_hour, lines)
     _within(o, c, lines)
     _decimals(h, low, np.maximum(o, c), np.minimum(o, c), lines)
+    _arranged(o, c, next_hour, lines)
+    filled = _filled(o, h, low, c, rows["volume"].to_numpy(), next_hour)
+    repairs["filled_in"] = int(filled.sum())
+    if not is_part and too_many_filled(repairs["filled_in"], len(rows)):
+        raise InputError(f"line {lines[filled][0]}: {repairs['filled_in']} of {len(rows)} hours {MADE_UP}")
     far = _jumps(o, c, h, low, next_hour)
     repairs["jumps"] = int(far.sum())
     _refuse_many(far, o, c, next_hour, lines, "hours", is_part)
@@ -154,6 +172,55 @@ def _power_of_ten(times: Floats, near: float) -> tuple[int, float] | None:
         if len(shifted):
             return int(shifted[0]), power
     return None
+
+
+def _arranged(o: Floats, c: Floats, follows: npt.NDArray[np.bool_], lines: npt.NDArray[np.int64]) -> None:
+    """Refuse bars that go backwards, and averages of bars (Heikin-Ashi), whose Opens lie within the bar before."""
+    at = np.flatnonzero(follows)
+    if len(at) < MIN_ORDER:
+        return
+    gap, back = (float(np.median(np.abs(np.log(x[at + 1] / y[at])))) for x, y in ((o, c), (c, o)))
+    first = at[0]
+    if back * BACK < gap:
+        raise InputError(
+            f"line {lines[first + 1]}: Close is {c[first + 1]:g} after an Open of {o[first]:g} (line {lines[first]}), "
+            "and usually each bar ends where the one before began: the prices are in reverse order of the times, or "
+            "Open and Close are exchanged"
+        )
+    body = c[at] - o[at]
+    near = np.abs(o[at + 1] - (o[at] + c[at]) / 2) <= HALF_WAY * np.abs(body)
+    if (body != 0).sum() >= MIN_ORDER and near[body != 0].mean() > 0.9:
+        raise InputError(
+            f"line {lines[first + 1]}: Open is {o[first + 1]:g}, half way between the Open and Close before, and "
+            "so are most: these are averages (Heikin-Ashi) and not prices: export plain candles"
+        )
+
+
+def _filled(
+    o: Floats, h: Floats, low: Floats, c: Floats, volume: Floats, follows: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Which bars are the one before again, or lie half way between their neighbours, in prices and volume."""
+    again, between = follows.copy(), follows[1:] & follows[:-1]
+    for values in (o, h, low, c, np.nan_to_num(volume)):
+        step = np.diff(values)
+        again &= step == 0
+        between &= np.abs(np.diff(step)) <= HALF_WAY * np.abs(step[1:] + step[:-1])
+    filled = np.zeros(len(o), dtype=np.bool_)
+    if again.any() or between.any():
+        few = FEW_STEPS * _step(o, h, low, c)  # of a coin that is worth few steps of its price, bars are often alike
+        filled[1:] = again & (h[1:] - low[1:] > few)
+        filled[1:-1] |= between & (np.abs(c[2:] - c[:-2]) > few)
+    return filled
+
+
+def _step(*prices: Floats) -> float:
+    """The least distance of two different prices; infinite if there is one."""
+    return float(np.diff(np.unique(np.concatenate(prices))).min(initial=np.inf))
+
+
+def too_many_filled(filled: int, hours: int) -> bool:
+    """Whether so many hours were filled in that a model would learn how that was done."""
+    return filled > max(3, MAX_FILLED * hours)
 
 
 def too_many_jumps(jumps: int, hours: int) -> bool:

@@ -327,6 +327,9 @@ def check(summaries: Sequence[Summary], between: Sequence[int]) -> None:
         raise InputError(f"the price is {highest:g} in all rows: nothing to forecast")
     if total("flat") > plausible.MAX_FLAT * hours:
         raise InputError(f"High is Low in {total('flat')} of {hours} rows: these are single prices and not bars")
+    if plausible.too_many_filled(total("filled_in"), hours):
+        worst = max(parts, key=lambda part: part.repairs.get("filled_in", 0))
+        raise InputError(f"{worst.name} and others: {total('filled_in')} of {hours} hours {plausible.MADE_UP}")
     if plausible.too_many_jumps(total("jumps"), total("following")):
         worst = max(parts, key=lambda part: part.repairs.get("jumps", 0))
         raise InputError(f"{worst.name} and others: {total('jumps')} hours {plausible.MIXED}")

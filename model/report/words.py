@@ -225,6 +225,7 @@ REPAIRS = {
     "incomplete_hours": "hours that lack some of their finer bars, taken as missing",
     "empty_flow": "columns of the order flow without values, left out",
     "jumps": "hours that open more than 1 % from the close before, kept",
+    "filled_in": "hours that are the one before again, or half way between their neighbours, kept",
     "long_wicks": "hours whose High or Low is five times off Open and Close, kept",
     "volume_steps": "changes of the weekly median volume by nine times or more: its unit may have changed",
     "spring_gaps": "springs in which exactly the hour is missing that clocks leave out: the times may be local ones",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import io
+import itertools
 import os
 import random
 import zipfile
@@ -143,13 +144,95 @@ def test_a_change_of_the_volumes_unit_is_counted(tmp_path: Path, factor: float) 
     assert data.load(put(tmp_path / "b", text(bars))).repairs["volume_steps"] == 1
 
 
+def long() -> list[Row]:
+    """As `rows`, three times as many."""
+    rng, price, made = random.Random(2), 30_000.0, []
+    for _ in range(3 * N):
+        after = price * (1 + rng.gauss(0, 0.004))
+        wicks = 1 + rng.uniform(0, 0.002), 1 - rng.uniform(0, 0.002)
+        made.append([price, max(price, after) * wicks[0], min(price, after) * wicks[1], after, rng.uniform(10, 500)])
+        price = after
+    return made
+
+
+def filled(bars: list[Row], share: float, between: bool, backwards: bool = False) -> list[Row]:
+    """Bars of which a share is missing, filled in as pandas' ffill, bfill and interpolate do."""
+    rng = random.Random(3)
+    kept = [i for i in range(len(bars)) if i in (0, len(bars) - 1) or rng.random() > share]
+    made: list[Row] = []
+    for a, b in itertools.pairwise(kept):
+        for i in range(a, b):
+            w = (i - a) / (b - a) if between else float(backwards and i > a)
+            made.append([x + (y - x) * w for x, y in zip(bars[a], bars[b], strict=True)])
+    return made
+
+
+def exchanged(bars: list[Row]) -> list[Row]:
+    return [[b[3], b[1], b[2], b[0], b[4]] for b in bars]
+
+
+def averaged(bars: list[Row]) -> list[Row]:
+    """Heikin-Ashi bars."""
+    made: list[Row] = []
+    for o, h, low, c, v in bars:
+        first, last = (sum(made[-1][i] for i in (0, 3)) / 2 if made else o), (o + h + low + c) / 4
+        made.append([first, max(h, first, last), min(low, first, last), last, v])
+    return made
+
+
+def without_volume(bars: list[Row]) -> list[Row]:
+    return [[*b[:4], 0] for b in bars]
+
+
+FILLED = r"line \d+: \d+ of \d+ hours are the one before again, or lie half way .*they were filled in"
+MADE_UP: dict[str, tuple[Callable[[], list[Row]], str]] = {
+    "filled forwards": (lambda: filled(long(), 0.1, between=False), FILLED),
+    "filled backwards": (lambda: filled(long(), 0.1, between=False, backwards=True), FILLED),
+    "interpolated": (lambda: filled(long(), 0.1, between=True), FILLED),
+    "interpolated, without volume": (lambda: without_volume(filled(long(), 0.1, between=True)), FILLED),
+    "bars of four hours, repeated": (lambda: [b for b in long() for _ in range(4)], FILLED),
+    "days, interpolated": (lambda: filled(long(), 23 / 24, between=True), FILLED),
+    "in reverse order": (lambda: long()[::-1], "line 3: .* each bar ends where the one before began"),
+    "open and close exchanged": (lambda: exchanged(long()), "line 3: .* each bar ends where the one before began"),
+    "heikin-ashi": (lambda: averaged(long()), "line 3: .*Heikin-Ashi"),
+}
+
+
+@pytest.mark.parametrize("kind", MADE_UP)
+def test_bars_that_nobody_traded_are_refused(tmp_path: Path, kind: str) -> None:
+    make, message = MADE_UP[kind]
+    with pytest.raises(InputError, match=message):
+        data.load(put(tmp_path / "b", text(make())))
+
+
+def test_a_few_hours_that_were_filled_in_are_counted(tmp_path: Path) -> None:
+    bars = long()
+    bars[100] = list(bars[99])
+    bars[301] = [(a + b) / 2 for a, b in zip(bars[300], bars[302], strict=True)]
+    assert data.load(put(tmp_path / "b", text(bars))).repairs["filled_in"] == 2
+    assert data.load(put(tmp_path / "b", text(long()))).repairs["filled_in"] == 0
+
+
+@pytest.mark.parametrize("volume", [0, 5])
+def test_coins_of_few_steps_repeat_themselves(tmp_path: Path, volume: int) -> None:
+    """A price of 0.00000012 has so few values that bars are often the same, and half way between others."""
+    rng, price, bars = random.Random(4), 12, []
+    for _ in range(3 * N):
+        after = min(14, max(10, price + rng.choice((-1, 0, 0, 1))))
+        bars.append([price, max(price, after, price + rng.choice((0, 1))), min(price, after), after, volume * 1e6])
+        bars[-1][1] += bars[-1][1] == bars[-1][2]
+        price = after
+    loaded = data.load(put(tmp_path / "b", text([[*(x * 1e-6 for x in b[:4]), b[4]] for b in bars])))
+    assert loaded.repairs["filled_in"] == 0
+
+
 REAL = os.environ.get("BTC_DATA", "")
 
 
 @pytest.mark.skipif(not REAL, reason="real data isn't in the project: set BTC_DATA to an hourly BTC file")
 def test_real_prices_show_nothing_strange() -> None:
     loaded = data.load(Path(REAL))
-    assert not {"jumps", "long_wicks", "spring_gaps", "volume_steps", "unordered"} & {
+    assert not {"jumps", "filled_in", "long_wicks", "spring_gaps", "volume_steps", "unordered"} & {
         k for k, v in loaded.repairs.items() if v
     }
     b = loaded.bars
