@@ -120,10 +120,7 @@ class Repository(Kind[RepositorySpec]):
             aws.call("ecr", "PutImageTagMutability", **name, **_mutability(want))
         self._put(aws, want, seen.spec)
         if touches(changes, "tags"):
-            arn = seen.attributes["arn"]
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("ecr", "UntagResource", resourceArn=arn, tagKeys=keys)
-            aws.call("ecr", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags))
+            tags.put(aws, "ecr", want.tags, seen.spec.tags, resourceArn=seen.attributes["arn"])
 
     def delete(self, aws: Aws, seen: Observed[RepositorySpec]) -> None:
         """Remove it with its images."""

@@ -109,10 +109,7 @@ class CapacityProvider(Kind[CapacityProviderSpec]):
             place = {"name": want.place["provider"], "cluster": want.place["cluster"]}
             aws.call("ecs", "UpdateCapacityProvider", **place, managedInstancesProvider=_parts(want))
         if touches(changes, "tags"):
-            arn = seen.attributes["arn"]
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=keys)
-            aws.call("ecs", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags, "key", "value"))
+            tags.put(aws, "ecs", want.tags, seen.spec.tags, resourceArn=seen.attributes["arn"])
 
     def delete(self, aws: Aws, seen: Observed[CapacityProviderSpec]) -> None:
         """Its instances end after their last task; until then it is there."""

@@ -91,10 +91,7 @@ class Cluster(Kind[ClusterSpec]):
             usual = {"executeCommandConfiguration": {"logging": "DEFAULT"}}
             aws.call("ecs", "UpdateCluster", cluster=want.name, configuration=usual)
         if touches(changes, "tags"):
-            arn = seen.attributes["arn"]
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=keys)
-            aws.call("ecs", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags, "key", "value"))
+            tags.put(aws, "ecs", want.tags, seen.spec.tags, resourceArn=seen.attributes["arn"])
 
     def delete(self, aws: Aws, seen: Observed[ClusterSpec]) -> None:
         """Remove it; a cluster with running tasks is waited for."""

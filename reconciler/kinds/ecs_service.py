@@ -133,10 +133,7 @@ class Service(Kind[ServiceSpec]):
             force = {"forceNewDeployment": True} if anew or "launch_type" in seen.attributes else {}
             aws.call("ecs", "UpdateService", **want.place, **_parts(want), **force)
         if touches(changes, "tags"):
-            arn = seen.attributes["arn"]
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=keys)
-            aws.call("ecs", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags, "key", "value"))
+            tags.put(aws, "ecs", want.tags, seen.spec.tags, resourceArn=seen.attributes["arn"])
 
     def delete(self, aws: Aws, seen: Observed[ServiceSpec]) -> None:
         """No more tasks, then no service; those that run are stopped."""

@@ -130,10 +130,7 @@ class TaskDefinition(Kind[TaskDefinitionSpec]):
     def update(self, aws: Aws, want: TaskDefinitionSpec, seen: Observed[TaskDefinitionSpec], changes: Changes) -> None:
         """Register the next revision; tags alone are put on the one that is there."""
         if all(top(change.path) in want.in_place for change in changes):
-            arn = seen.attributes["arn"]
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("ecs", "UntagResource", resourceArn=arn, tagKeys=keys)
-            aws.call("ecs", "TagResource", resourceArn=arn, tags=tags.pairs(want.tags, "key", "value"))
+            tags.put(aws, "ecs", want.tags, seen.spec.tags, resourceArn=seen.attributes["arn"])
         else:
             self.create(aws, want)
 

@@ -92,10 +92,7 @@ class Rule(Kind[RuleSpec]):
             aws.call("events", "PutRule", **_rule(want))
         _put(aws, want.name, [target for target in want.targets if target not in seen.spec.targets])
         if touches(changes, "tags"):
-            arn = seen.attributes["arn"]
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("events", "UntagResource", ResourceARN=arn, TagKeys=keys)
-            aws.call("events", "TagResource", ResourceARN=arn, Tags=tags.pairs(want.tags))
+            tags.put(aws, "events", want.tags, seen.spec.tags, ResourceARN=seen.attributes["arn"])
 
     def delete(self, aws: Aws, seen: Observed[RuleSpec]) -> None:
         """A rule goes only without targets."""

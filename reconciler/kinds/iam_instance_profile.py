@@ -63,9 +63,8 @@ class InstanceProfile(Kind[InstanceProfileSpec]):
             _take(aws, seen.spec)
             _give(aws, want)
         if touches(changes, "tags"):
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("iam", "UntagInstanceProfile", InstanceProfileName=want.name, TagKeys=keys)
-            aws.call("iam", "TagInstanceProfile", InstanceProfileName=want.name, Tags=tags.pairs(want.tags))
+            name = {"InstanceProfileName": want.name}
+            tags.put(aws, "iam", want.tags, seen.spec.tags, of="InstanceProfile", **name)
 
     def delete(self, aws: Aws, seen: Observed[InstanceProfileSpec]) -> None:
         """It goes only without its role."""

@@ -66,9 +66,8 @@ class OidcProvider(Kind[OidcProviderSpec]):
         for audience in sorted(set(want.audiences) - set(seen.spec.audiences)):
             aws.call("iam", "AddClientIDToOpenIDConnectProvider", OpenIDConnectProviderArn=arn, ClientID=audience)
         if touches(changes, "tags"):
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("iam", "UntagOpenIDConnectProvider", OpenIDConnectProviderArn=arn, TagKeys=keys)
-            aws.call("iam", "TagOpenIDConnectProvider", OpenIDConnectProviderArn=arn, Tags=tags.pairs(want.tags))
+            name = {"OpenIDConnectProviderArn": arn}
+            tags.put(aws, "iam", want.tags, seen.spec.tags, of="OpenIDConnectProvider", **name)
 
     def delete(self, aws: Aws, seen: Observed[OidcProviderSpec]) -> None:
         """Delete the provider, in one call."""

@@ -111,9 +111,7 @@ class Policy(Kind[PolicySpec]):
             text = want.document.text()
             aws.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=text, SetAsDefault=True)
         if touches(changes, "tags"):
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("iam", "UntagPolicy", PolicyArn=arn, TagKeys=keys)
-            aws.call("iam", "TagPolicy", PolicyArn=arn, Tags=tags.pairs(want.tags))
+            tags.put(aws, "iam", want.tags, seen.spec.tags, of="Policy", PolicyArn=arn)
 
     def delete(self, aws: Aws, seen: Observed[PolicySpec]) -> None:
         """A policy goes only when nobody has it and it has one version."""

@@ -97,9 +97,7 @@ class Role(Kind[RoleSpec]):
         iam.add(aws, "Role", want, old)
         iam.unbound(aws, "Role", want, old)
         if touches(changes, "tags"):
-            if keys := tags.removed(want.tags, old.tags):
-                aws.call("iam", "UntagRole", RoleName=name, TagKeys=keys)
-            aws.call("iam", "TagRole", RoleName=name, Tags=tags.pairs(want.tags))
+            tags.put(aws, "iam", want.tags, old.tags, of="Role", RoleName=name)
 
     def delete(self, aws: Aws, seen: Observed[RoleSpec]) -> None:
         """A role goes only without policies and instance profiles."""

@@ -158,9 +158,7 @@ class User(Kind[UserSpec]):
         self._add(aws, want, seen.spec)
         iam.unbound(aws, "User", want, seen.spec)
         if touches(changes, "tags"):
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("iam", "UntagUser", UserName=want.name, TagKeys=keys)
-            aws.call("iam", "TagUser", UserName=want.name, Tags=tags.pairs(want.tags))
+            tags.put(aws, "iam", want.tags, seen.spec.tags, of="User", UserName=want.name)
 
     def delete(self, aws: Aws, seen: Observed[UserSpec]) -> None:
         """A user goes only without policies, groups and credentials; the stored secret goes with it."""

@@ -154,9 +154,7 @@ class Function(Kind[FunctionSpec]):
         if "ReservedConcurrentExecutions" in other:
             aws.find("lambda", "DeleteFunctionConcurrency", FunctionName=name)
         if touches(changes, "tags"):
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("lambda", "UntagResource", Resource=seen.attributes["arn"], TagKeys=keys)
-            aws.call("lambda", "TagResource", Resource=seen.attributes["arn"], Tags=dict(want.tags))
+            tags.put(aws, "lambda", want.tags, seen.spec.tags, Resource=seen.attributes["arn"])
         _allow(aws, name, {*want.invokers} - {*seen.spec.invokers})
 
     def delete(self, aws: Aws, seen: Observed[FunctionSpec]) -> None:

@@ -103,10 +103,7 @@ class LogGroup(Kind[LogGroupSpec]):
         if touches(changes, "retention_in_days"):
             self._retain(aws, want)
         if touches(changes, "tags"):
-            arn = seen.attributes["arn"]
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("logs", "UntagResource", resourceArn=arn, tagKeys=keys)
-            aws.call("logs", "TagResource", resourceArn=arn, tags=dict(want.tags))
+            tags.put(aws, "logs", want.tags, seen.spec.tags, resourceArn=seen.attributes["arn"])
 
     def delete(self, aws: Aws, seen: Observed[LogGroupSpec]) -> None:
         """Delete the log group, in one call."""

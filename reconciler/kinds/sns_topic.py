@@ -115,9 +115,7 @@ class Topic(Kind[TopicSpec]):
                 aws.call("sns", "SetTopicAttributes", TopicArn=arn, AttributeName=name, AttributeValue=values[name])
         _subscribe(aws, arn, sorted(set(want.subscriptions) - set(old.subscriptions)))
         if touches(changes, "tags"):
-            if keys := tags.removed(want.tags, old.tags):
-                aws.call("sns", "UntagResource", ResourceArn=arn, TagKeys=keys)
-            aws.call("sns", "TagResource", ResourceArn=arn, Tags=tags.pairs(want.tags))
+            tags.put(aws, "sns", want.tags, old.tags, ResourceArn=arn)
 
     def delete(self, aws: Aws, seen: Observed[TopicSpec]) -> None:
         """Its subscriptions go with it."""

@@ -89,9 +89,7 @@ class Queue(Kind[QueueSpec]):
         if attributes:
             aws.call("sqs", "SetQueueAttributes", QueueUrl=url, Attributes=attributes)
         if touches(changes, "tags"):
-            if keys := tags.removed(want.tags, seen.spec.tags):
-                aws.call("sqs", "UntagQueue", QueueUrl=url, TagKeys=keys)
-            aws.call("sqs", "TagQueue", QueueUrl=url, Tags=dict(want.tags))
+            tags.put(aws, "sqs", want.tags, seen.spec.tags, of="Queue", QueueUrl=url)
 
     def delete(self, aws: Aws, seen: Observed[QueueSpec]) -> None:
         """Remove it with the messages in it. AWS makes no other of its name for a minute."""

@@ -19,7 +19,8 @@ from tests.permissions.actions import actions_of
 
 # Through which others call.
 WAYS = {
-    "core.pages", "aws.calls", "aws.clients", "aws.failures", "aws.together", "aws.upload", "kinds.s3_versions",
+    "core.pages", "aws.calls", "aws.clients", "aws.failures", "aws.tags", "aws.together", "aws.upload",
+    "kinds.s3_versions",
 }  # fmt: skip
 OF_IMAGE = {"image.manifest", "image.login", "image.source", "image.base", "image.in_use"}
 PLACE = "reconciler/permissions/parts.py"
