@@ -71,30 +71,33 @@ def failed(service: str, operation: str, region: str, error: Exception, *, fresh
     if isinstance(error, botocore.ConnectionError):
         # Nobody answers at this address, or not who should: worth a few tries, not half a minute.
         reason = _distrusted(error)
-        unreachable = Unreachable(service, operation, NOT_SENT, reason or str(error), hint=_no_way(error, region))
-        return Failed(ErrorRule(Fault.BROKEN, service, "", budget=0.0 if reason else SHORT), unreachable)
+        budget, hint = (0.0 if reason else SHORT), _no_way(error, region)
+        return _unanswered(service, operation, NOT_SENT, reason or str(error), hint, budget)
     if isinstance(error, Foreign):
-        foreign = Unreachable(service, operation, "not AWS's answer", str(error), hint=HINT)
-        return Failed(ErrorRule(Fault.BROKEN, service, "", budget=SHORT), foreign)
+        return _unanswered(service, operation, "not AWS's answer", str(error), HINT, SHORT)
     if isinstance(error, botocore.HTTPClientError):
-        lost = Unreachable(service, operation, "connection lost", str(error), hint="run the command again")
-        return Failed(ErrorRule(Fault.BROKEN, service, "", budget=30.0), lost)
+        return _unanswered(service, operation, "connection lost", str(error))
     if isinstance(error, Cut | botocore.IncompleteReadError) or (not isinstance(error, of_botocore) and unread(error)):
-        cut = Unreachable(service, operation, BROKEN_ANSWER, f"{error}"[:200], hint="run the command again")
-        return Failed(ErrorRule(Fault.BROKEN, service, "", budget=30.0), cut)
-    if isinstance(error, ResponseParserError):
-        # What isn't AWS's own: a proxy's page, say.
-        strange = Unreachable(service, operation, "no answer of AWS's", str(error)[:200], hint="run the command again")
-        return Failed(ErrorRule(Fault.BROKEN, service, "", budget=30.0), strange)
+        return _unanswered(service, operation, BROKEN_ANSWER, str(error)[:200])
+    if isinstance(error, ResponseParserError):  # what isn't AWS's own: a proxy's page, say
+        return _unanswered(service, operation, "no answer of AWS's", str(error)[:200])
     if isinstance(error, botocore.ParamValidationError):
         return ReconcilerError(f"{service}:{operation}: {error}")
     return of_configuration(error, f"{service}:{operation}")
 
 
+def _unanswered(
+    service: str, operation: str, code: str, why: str, hint: str = "run the command again", budget: float = 30.0
+) -> Failed:
+    """That there is no answer of AWS's. budget: seconds for which another try is worth it."""
+    return Failed(
+        ErrorRule(Fault.BROKEN, service, "", budget=budget), Unreachable(service, operation, code, why, hint=hint)
+    )
+
+
 def no_role(service: str, operation: str, error: ReconcilerError) -> Failed:
     """That a CI job's credentials couldn't be renewed: nothing was sent, and it may go in a moment."""
-    unreachable = Unreachable(service, operation, NOT_SENT, error.message, hint=error.hint)
-    return Failed(ErrorRule(Fault.BROKEN, service, "", budget=120.0), unreachable)
+    return _unanswered(service, operation, NOT_SENT, error.message, error.hint, 120.0)
 
 
 def of_configuration(error: Exception, place: str) -> UserError:
@@ -215,14 +218,9 @@ def undescribed(service: str, operation: str, answer: Mapping[str, Any]) -> Fail
         return None
     for failure in answer.get("failures") or ():
         if failure.get("reason") != "MISSING":
-            reason, detail = (
-                str(failure.get("reason") or "no reason"),
-                str(failure.get("detail") or failure.get("arn") or ""),
-            )
-            unreachable = Unreachable(
-                service, operation, reason, detail, hint="AWS had a failure: run the command again"
-            )
-            return Failed(ErrorRule(Fault.BROKEN, service, "", budget=SHORT), unreachable)
+            reason = str(failure.get("reason") or "no reason")
+            detail = str(failure.get("detail") or failure.get("arn") or "")
+            return _unanswered(service, operation, reason, detail, "AWS had a failure: run the command again", SHORT)
     return None
 
 

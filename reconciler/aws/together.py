@@ -55,7 +55,7 @@ class Together:
             work()
         finally:
             numbers.clear()
-            _leave(helpers)
+            wait([helper for helper in helpers if not helper.cancel()])
         if errors:
             raise errors[min(errors)]
         return [results.pop(number) for number in range(len(reads))]
@@ -100,8 +100,3 @@ class Shared:
             except BaseException as error:
                 answer.set_exception(error)
         return answer.result()
-
-
-def _leave(futures: Sequence[Future[Any]]) -> None:
-    """Start none of these any more, and wait for those that run."""
-    wait([future for future in futures if not future.cancel()])

@@ -80,7 +80,7 @@ def read(text: bytes | str, most: int, *, odd: bool = False) -> Any:
     """
     if len(text) > most:
         raise NotJson(f"it has more than {most:,} {'bytes' if isinstance(text, bytes) else 'characters'}")
-    number = _odd if odd else _finite
+    number: Callable[[str], float] = float if odd else _finite
     try:
         value = parse(text, parse_constant=number, parse_float=number, parse_int=_whole(number))
     except UnicodeDecodeError:
@@ -147,10 +147,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(part) for part in value]
     return value
-
-
-def _odd(text: str) -> float:
-    return float(text)
 
 
 def _finite(text: str) -> float:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -153,22 +154,12 @@ def make_plan(
         unsure = {
             observed.spec.address: _unsure(deploy, observed, seen, options, orphaned=True) for observed in orphans
         }
-        context: dict[str, Any] = {
-            "protected": _protected(graph, seen),
-            "unsure": unsure,
-            "graph": graph,
-            "users": users,
-            "last": last,
-        }
+        protected = _protected(graph, seen)
+        delete = partial(deletions, options=options, ranks=ranks, protected=protected, unsure=unsure, graph=graph)
         needless = [observed for observed in orphans if _continues(observed.spec, graph)]
-        steps += deletions(needless, options, ranks, **context)
-        steps += deletions(
-            [observed for observed in orphans if observed not in needless],
-            options,
-            ranks,
-            orphaned=True,
-            **context,
-        )
+        left = [observed for observed in orphans if observed not in needless]
+        steps += delete(needless, users=users, last=last)
+        steps += delete(left, users=users, last=last, orphaned=True)
     return Plan(deploy, tuple(steps))
 
 
@@ -187,8 +178,9 @@ def plan_destroy(
     owned_addresses = owned(deploy, graph, seen, recorded)
     going = [seen[a] for a in (*graph.nodes, *sorted(recorded - graph.nodes.keys())) if a in owned_addresses]
     unsure = {observed.spec.address: _unsure(deploy, observed, seen, options) for observed in going}
-    context: dict[str, Any] = {"protected": _protected(graph, seen), "unsure": unsure, "graph": graph, "users": users}
-    return Plan(deploy, tuple(deletions(going, options, ranks, last=last, **context)))
+    protected = _protected(graph, seen)
+    steps = deletions(going, options, ranks, protected=protected, unsure=unsure, graph=graph, users=users, last=last)
+    return Plan(deploy, tuple(steps))
 
 
 def _continues(spec: Spec, graph: Graph) -> bool:

@@ -110,16 +110,13 @@ def looks_secret(name: str, value: str = "") -> bool:
         return _SWITCH.fullmatch(value) is None
     if telling <= _COUNTED and value and _SWITCH.fullmatch(value):
         return False
-    return not (words[-1] in ("URL", "URI", "ENDPOINT") and not telling & {"WEBHOOK", "DSN"} and _plain_url(value))
+    is_url = words[-1] in ("URL", "URI", "ENDPOINT") and not telling & {"WEBHOOK", "DSN"}
+    return not (is_url and _PLAIN_URL.fullmatch(value))
 
 
 def _tells(name: str, value: str) -> bool:
     """Whether the name of a variable within a text makes its value a secret. A mere `key` may be one of anything."""
     return _BARE_KEY.fullmatch(name) is None and looks_secret(name, value)
-
-
-def _plain_url(value: str) -> bool:
-    return _PLAIN_URL.fullmatch(value) is not None
 
 
 def secrets_in(text: str) -> Iterator[str]:

@@ -28,37 +28,30 @@ class Address(NamedTuple):
         return f"{self.kind}.{self.name}"
 
 
-@dataclass(frozen=True)
 class Immutable:
     """Marks a field that AWS can't change: a difference replaces the resource."""
 
 
-@dataclass(frozen=True)
 class Secret:
     """Marks a field whose value is never shown."""
 
 
-@dataclass(frozen=True)
 class SecretsByName:
     """Marks variables, whose values are hidden under names such as `DB_PASSWORD`, or a command's words, likewise."""
 
 
-@dataclass(frozen=True)
 class Grants:
     """Marks a field in which anything extra that is found widens access."""
 
 
-@dataclass(frozen=True)
 class Restricts:
     """Marks a field of which anything that is missing widens access."""
 
 
-@dataclass(frozen=True)
 class Conditions:
     """Marks a mapping of conditions: one that is missing widens access, one that differs may do so."""
 
 
-@dataclass(frozen=True)
 class Neutral:
     """Marks a field that says nothing about access, in a part that does."""
 
@@ -71,17 +64,14 @@ class Holds:
     attribute: str
 
 
-@dataclass(frozen=True)
 class AtLeast:
     """Marks a set that may hold more than is wanted, since others add to it too."""
 
 
-@dataclass(frozen=True)
 class Local:
     """Marks a field that says how to make the resource and isn't part of it: never compared."""
 
 
-@dataclass(frozen=True)
 class Initial:
     """Marks a field that is set when the resource is made and is its own from then on: shown, never compared."""
 
