@@ -235,7 +235,7 @@ def clock(url: str) -> Finding:
 def permissions(aws: Aws, deploy: Deploy, base: Path, caller_arn: str) -> Finding:
     """Whether `plan` may read all that it has to: by IAM's simulator, or else by reading it."""
     from reconciler.config.resource_names import Facts, Names
-    from reconciler.lower.from_file import resources
+    from reconciler.lower import resources
     from reconciler.permissions.parts import PLAN
     from reconciler.permissions.policies import for_command
     from reconciler.permissions.preflight import denied, organisation, principal

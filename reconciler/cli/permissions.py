@@ -17,7 +17,7 @@ from reconciler.config.resource_names import Facts, Names
 from reconciler.core.errors import UserError
 from reconciler.core.needs import ANYWHERE
 from reconciler.core.spec import Spec
-from reconciler.lower.from_file import resources
+from reconciler.lower import resources
 from reconciler.permissions import policies
 from reconciler.permissions.folders import fitting
 from reconciler.permissions.needs import NEEDS, ONLY_ANYWHERE

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -196,6 +196,17 @@ def _statement(document: Mapping[str, Any]) -> Statement:
         not_resources=strings(document.get("NotResource")),
         conditions=_conditions(document.get("Condition")),
     )
+
+
+def allow(sid: str, action: Any, resource: Any, condition: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A statement that allows, in IAM's own form. sid: empty for none."""
+    statement = {**({"Sid": sid} if sid else {}), "Effect": "Allow", "Action": action, "Resource": resource}
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def policy_of(statements: Iterable[Mapping[str, Any]]) -> Policy:
+    """The policy of statements in IAM's own form."""
+    return policy({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 PolicyDocument = Annotated[Policy, BeforeValidator(policy)]

@@ -25,9 +25,9 @@ from reconciler.core.needs import ANYWHERE
 from reconciler.core.run_paths import RUNS
 from reconciler.engine.ownership_record import read_record
 from reconciler.image.kind import EVERY_KIND
+from reconciler.lower import resources
 from reconciler.lower.account import read_facts
 from reconciler.lower.existing import read_given
-from reconciler.lower.from_file import resources
 from reconciler.lower.given_data import read_place
 from reconciler.permissions import policies, preflight
 from reconciler.permissions.needs import NEEDS, statements

@@ -12,9 +12,10 @@ from reconciler.config import Deploy
 from reconciler.config.resource_names import Facts
 from reconciler.config.resource_names import Names as Names
 from reconciler.config.service import provider_name
+from reconciler.config.storage import DataFile
 from reconciler.config.task import TaskRole
 from reconciler.core.attached import OpenSpec
-from reconciler.core.canonical import strings
+from reconciler.core.canonical import allow, strings
 from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
 from reconciler.core.durations import DAY
@@ -41,13 +42,12 @@ from reconciler.kinds.ec2_security_group import EVERYWHERE
 from reconciler.kinds.ecr_repository import tag_mutability
 from reconciler.kinds.s3_bucket import BLOCKS, Expiry
 from reconciler.lower import checkpoints, given_data, promotion, workers
+from reconciler.lower.capacity import launch_types, managed_instances, requirements, service
 from reconciler.lower.ci import ci_nodes, given, service_trust
 from reconciler.lower.events import scheduler_role, unattended
 from reconciler.lower.execution import TASKS, execution_role
 from reconciler.lower.managed import arns_of, managed
-from reconciler.lower.managed_instances import managed_instances
 from reconciler.lower.parameters import needs, parameters, secrets, variables
-from reconciler.lower.service import launch_types, requirements, service
 from reconciler.permissions import keys
 from reconciler.permissions.folders import by_folder, fewest
 from reconciler.permissions.judge import decide
@@ -99,6 +99,22 @@ def _allowing(names: Names, node: Node) -> Node:
     if not allow or not isinstance(node.spec, OpenSpec):
         return node
     return replace(node, spec=node.spec.model_copy(update={"allow": strings(allow)}))
+
+
+def resources(names: Names) -> list[Spec]:
+    """All resources of the deploy as far as they follow from its file alone, the objects and the image by their names:
+    no file that it names is read, nor AWS.
+    """
+    deploy = names.deploy
+    files = [_bare(names.bucket, file) for file in deploy.data.files]
+    image = ImageSpec(name=names.repository) if deploy.image.uri is None else None
+    return [node.spec for node in lower(deploy, names.facts, files, image).nodes.values()]
+
+
+def _bare(bucket: str, file: DataFile) -> DataSpec:
+    if file.given:
+        return GivenData(file.place)
+    return FolderSpec(name=f"{bucket}/{file.prefix}") if file.tree else ObjectSpec(name=f"{bucket}/{file.key}")
 
 
 def writes_records(names: Names) -> bool:
@@ -162,21 +178,18 @@ def task_statements(
     write = tuple(dict.fromkeys((*(role.write or ()), *more_write)))
     statements: list[dict[str, Any]] = []
     if read:
-        resources = [names.s3(path) for path in read]
-        statements.append({"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": resources})
+        statements.append(allow("Read", "s3:GetObject", [names.s3(path) for path in read]))
     if write:
         actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
-        resources = [names.s3(path) for path in write]
-        statements.append({"Sid": "Write", "Effect": "Allow", "Action": actions, "Resource": resources})
+        statements.append(allow("Write", actions, [names.s3(path) for path in write]))
     if names.deploy.run.exec:
-        statements.append({"Sid": "Exec", "Effect": "Allow", "Action": EXEC, "Resource": "*"})
+        statements.append(allow("Exec", EXEC, "*"))
     if checkpoint_paths := checkpoints.paths(names):
         statements.append(checkpoints.statement(names))
     if prefixes := sorted({*(read if listed is None else (*listed, *more_read)), *write, *checkpoint_paths}):
         # Listing lets a missing object be told from a forbidden one; only these paths are listed.
         condition = {"StringLike": {"s3:prefix": prefixes}}
-        listing = {"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": names.s3()}
-        statements.append({**listing, "Condition": condition})
+        statements.append(allow("List", "s3:ListBucket", names.s3(), condition))
     if (read or write or checkpoint_paths) and (key := names.deploy.data.bucket.kms_key):
         through_s3 = keys.through("s3", names.deploy.region)
         statements.append(keys.use(key, keys.WRITE if write or checkpoint_paths else [keys.DECRYPT], through_s3))
@@ -203,9 +216,8 @@ def _stop_role(names: Names) -> Iterator[Node]:
     """What may stop the tasks of this cluster, and nothing else."""
     if names.deploy.run.limited:
         tasks = names.arn("ecs", f"task/{names.deploy.cluster.name}/*")
-        statement = {"Effect": "Allow", "Action": "ecs:StopTask", "Resource": tasks}
         description = "Stops a task when run.max_duration is over"
-        yield scheduler_role(names, names.stop_role, description, "stop", [statement])
+        yield scheduler_role(names, names.stop_role, description, "stop", [allow("", "ecs:StopTask", tasks)])
 
 
 def _bucket(names: Names, data: Sequence[DataSpec]) -> Iterator[Node]:

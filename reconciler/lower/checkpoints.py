@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.config.resource_names import Names
+from reconciler.core.canonical import allow
 from reconciler.core.run_paths import CHECKPOINT_MARK, CHECKPOINTS, RUNS, checkpoint_prefix
 from reconciler.kinds.s3_bucket import Expiry
 from reconciler.lower.promotion import not_allowed
@@ -23,8 +24,7 @@ def paths(names: Names) -> tuple[str, ...]:
 
 def statement(names: Names) -> dict[str, Any]:
     """What lets the program read, write and delete checkpoints."""
-    resources = [names.s3(path) for path in CHECKPOINTS]
-    return {"Sid": "Checkpoint", "Effect": "Allow", "Action": [*ACTIONS], "Resource": resources}
+    return allow("Checkpoint", [*ACTIONS], [names.s3(path) for path in CHECKPOINTS])
 
 
 def missing(names: Names) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.config.resource_names import Names
 from reconciler.config.schema import Ci
 from reconciler.config.task import Policy
-from reconciler.core.canonical import policy
+from reconciler.core.canonical import policy, policy_of
 from reconciler.core.graph import Node
 from reconciler.core.job_token import AUDIENCE
 from reconciler.core.spec import Address, Spec
@@ -25,7 +25,7 @@ GITHUB = "token.actions.githubusercontent.com"
 def trust(principal: dict[str, Any], action: str = "sts:AssumeRole", **elements: Any) -> Any:
     """A trust policy of one statement."""
     statement = {"Effect": "Allow", "Principal": principal, "Action": action, **elements}
-    return policy({"Version": "2012-10-17", "Statement": [statement]})
+    return policy_of([statement])
 
 
 def service_trust(names: Names, service: str, *, only_here: bool = True) -> Any:

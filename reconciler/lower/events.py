@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler.config.resource_names import Names
 from reconciler.config.unattended import Notify, Schedule
-from reconciler.core.canonical import policy
+from reconciler.core.canonical import allow, policy_of
 from reconciler.core.function_settings import LAUNCH
 from reconciler.core.graph import Node
 from reconciler.core.spec import OWNER_TAG, Address
@@ -28,12 +28,11 @@ def scheduler_role(
     names: Names, name: str, description: str, policy_name: str, statements: Sequence[dict[str, Any]]
 ) -> Node:
     """A role for this account's schedules, which may do this and nothing else."""
-    document = {"Version": "2012-10-17", "Statement": list(statements)}
     spec = RoleSpec(
         name=name,
         trust=service_trust(names, SCHEDULER),
         description=description,
-        inline_policies={policy_name: policy(document)},
+        inline_policies={policy_name: policy_of(statements)},
         tags=names.tags,
     )
     return Node(spec)
@@ -56,10 +55,7 @@ def unattended(names: Names) -> Iterator[Node]:
 def _caller(names: Names) -> Iterator[Node]:
     """What Scheduler calls the function with, at its times and after a pause, and where a call goes that failed."""
     dead, function = names.arn("sqs", names.dead_letters), names.arn("lambda", f"function:{names.watcher}")
-    statements: list[dict[str, Any]] = [
-        {"Sid": "Call", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function},
-        {"Sid": "DeadLetters", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": dead},
-    ]
+    statements = [allow("Call", "lambda:InvokeFunction", function), allow("DeadLetters", "sqs:SendMessage", dead)]
     yield Node(QueueSpec(name=names.dead_letters, retention=KEPT, tags=names.tags))
     yield scheduler_role(names, names.schedule_role, "Starts the scheduled runs", "launch", statements)
 

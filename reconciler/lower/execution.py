@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.config.resource_names import Names
-from reconciler.core.canonical import policy
+from reconciler.core.canonical import allow, policy_of
 from reconciler.core.graph import Node
 from reconciler.core.limits import ROLE_INLINE, policy_size
 from reconciler.kinds import RoleSpec
@@ -34,11 +34,7 @@ def execution_role(names: Names) -> Iterator[Node]:
     sections = {"secrets": secret_statements(names)}
     if not role.managed_policy:
         sections["start"] = start_statements(names)
-    inline = {
-        name: policy({"Version": "2012-10-17", "Statement": statements})
-        for name, statements in sections.items()
-        if statements
-    }
+    inline = {name: policy_of(statements) for name, statements in sections.items() if statements}
     secret_policies: list[Node] = []
     if sum(policy_size(document.text()) for document in inline.values()) > ROLE_INLINE.most:
         del inline["secrets"]
@@ -59,12 +55,12 @@ def start_statements(names: Names) -> list[dict[str, Any]]:
     """Pull the task's image, where it is in a private registry of ECR, and write the task's log."""
     logs = names.deploy.logs
     group = names.arn("logs", f"log-group:{logs.group}")
-    statements = [_allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{group}:log-stream:*")]
+    statements = [allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{group}:log-stream:*")]
     if logs.options.get("awslogs-create-group", "").lower() == "true":
-        statements.append(_allow("LogGroup", "logs:CreateLogGroup", f"{group}:*"))
+        statements.append(allow("LogGroup", "logs:CreateLogGroup", f"{group}:*"))
     if repository := image_repository(names):
         # AWS looks at no single repository when it gives the token; the token opens what the statement before does.
-        statements = [_allow("Pull", PULL, repository), _allow("Login", "ecr:GetAuthorizationToken", "*"), *statements]
+        statements = [allow("Pull", PULL, repository), allow("Login", "ecr:GetAuthorizationToken", "*"), *statements]
     return statements
 
 
@@ -80,7 +76,3 @@ def repository_of(names: Names, image: str) -> str:
     if match is None:
         return ""
     return f"arn:{names.facts.partition}:ecr:{match['region']}:{match['account']}:repository/{match['name']}"
-
-
-def _allow(sid: str, action: Any, resource: str) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}

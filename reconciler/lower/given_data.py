@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.aws.calls import Aws, Waiting
 from reconciler.config import Deploy
 from reconciler.config.resource_names import Names
+from reconciler.core.canonical import allow
 from reconciler.core.errors import AwsError, Denied, Gone
 from reconciler.core.given_data import OTHER_BUCKET, OWN_BUCKET, GivenData, Listing, Place
 from reconciler.core.pages import pages
@@ -37,9 +38,8 @@ def statements(names: Names) -> Iterator[dict[str, Any]]:
     region, partition = names.deploy.region, names.facts.partition
     for number, file in enumerate(names.deploy.data.given, 1):
         bucket, objects = file.place.arns(partition)
-        yield {"Sid": f"ReadGiven{number}", "Effect": "Allow", "Action": "s3:GetObject", "Resource": objects}
-        listing = {"Sid": f"ListGiven{number}", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket}
-        yield listing | ({"Condition": file.place.prefixes} if file.place.prefixes else {})
+        yield allow(f"ReadGiven{number}", "s3:GetObject", objects)
+        yield allow(f"ListGiven{number}", "s3:ListBucket", bucket, file.place.prefixes)
         if file.kms_key:
             yield keys.use(file.kms_key, [keys.DECRYPT], keys.through("s3", region), f"KeyGiven{number}")
 

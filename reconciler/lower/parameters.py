@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.config.resource_names import Names
 from reconciler.core.aws_names import secret_resources
+from reconciler.core.canonical import allow
 from reconciler.core.graph import Node
 from reconciler.core.spec import Address, Ref
 from reconciler.kinds import ParameterSpec
@@ -61,19 +62,15 @@ def secret_statements(names: Names) -> list[dict[str, Any]]:
         "ssm:GetParameters": [*(arn for arn in arns if ":ssm:" in arn), *certificates(names)],
         "secretsmanager:GetSecretValue": [arn for arn in arns if ":secretsmanager:" in arn],
     }
-    statements = [_allow(action, resources) for action, resources in by_action.items() if resources]
+    statements = [allow("", action, resources) for action, resources in by_action.items() if resources]
     key_arns = [key for key in keys if ":alias/" not in key]
     if key_arns:
-        statements.append(_allow(DECRYPT, key_arns))
+        statements.append(allow("", DECRYPT, key_arns))
     aliases: dict[str, list[str]] = {}
     for key in keys:
         if key not in key_arns:
             aliases.setdefault(named(key)[0], []).append(key.rpartition(":")[2])
     for resource, alias_names in aliases.items():
         condition = {"ForAnyValue:StringEquals": {ALIASES: alias_names}}
-        statements.append(_allow(DECRYPT, [resource]) | {"Condition": condition})
+        statements.append(allow("", DECRYPT, [resource], condition))
     return statements
-
-
-def _allow(action: str, resources: list[str]) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": resources}

@@ -12,10 +12,9 @@ from typing import Any
 from reconciler.config import Deploy
 from reconciler.config.checks_capacity import managed_price, margin
 from reconciler.config.resource_names import Names
-from reconciler.core.canonical import policy
+from reconciler.core.canonical import allow, policy_of
 from reconciler.core.function_settings import GROUP, LAUNCHES, Cap, Retry, Tell, Watched
 from reconciler.core.graph import Node
-from reconciler.core.needs import Condition
 from reconciler.core.run_paths import (
     CHECKPOINTS,
     RUNS,
@@ -33,8 +32,8 @@ from reconciler.core.spec import Address, Ref
 from reconciler.kinds import LogGroupSpec, RoleSpec, RuleSpec
 from reconciler.kinds.events_rule import RuleTarget
 from reconciler.kinds.lambda_function import HANDLER, RUNTIME, FunctionSpec, code_sha256
+from reconciler.lower.capacity import addresses
 from reconciler.lower.ci import service_trust
-from reconciler.lower.managed_instances import addresses
 from reconciler.lower.workers import certificates
 from reconciler.permissions import keys
 from reconciler.permissions.parts import passed_to, webhook, webhook_key
@@ -57,7 +56,7 @@ def watcher(names: Names) -> Iterator[Node]:
             name=role.name,
             trust=service_trust(names, LAMBDA),
             description="Watches the scheduled runs",
-            inline_policies={"watch": policy({"Version": "2012-10-17", "Statement": statements(names)})},
+            inline_policies={"watch": policy_of(statements(names))},
             tags=names.tags,
         )
     )
@@ -194,33 +193,28 @@ def statements(names: Names) -> list[dict[str, Any]]:
     repeat_families = [names.arn("ecs", f"task-definition/{again_family(str(task.family))}:*")] if unattended else []
     objects = [names.s3(path) for path in (*runs, *(keys_of if unattended else ()))]
     metrics = [names.s3(metrics_key("*"))] if unattended else []
+    own_log, task_log = (
+        names.arn("logs", f"log-group:{group}:log-stream:*") for group in (names.watcher_log, deploy.logs.group)
+    )
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
     base = [
-        _allow(
-            "Log",
-            ["logs:CreateLogStream", "logs:PutLogEvents"],
-            names.arn("logs", f"log-group:{names.watcher_log}:log-stream:*"),
-        ),
-        _allow(
-            "Explain",
-            ["logs:DescribeLogStreams", "logs:GetLogEvents"],
-            names.arn("logs", f"log-group:{deploy.logs.group}:log-stream:*"),
-        ),
-        _allow("Record", ["s3:GetObject", "s3:PutObject"], objects),
-        *([_allow("Metrics", "s3:GetObject", metrics)] if metrics else []),
+        allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], own_log),
+        allow("Explain", ["logs:DescribeLogStreams", "logs:GetLogEvents"], task_log),
+        allow("Record", ["s3:GetObject", "s3:PutObject"], objects),
+        *([allow("Metrics", "s3:GetObject", metrics)] if metrics else []),
         # So that S3 tells a record that isn't there from one that it may not read.
-        _allow(
+        allow(
             "List",
             ["s3:ListBucket", *(["s3:ListBucketVersions"] if deploy.run.checkpoint else [])],
             names.s3(),
             {"StringLike": {"s3:prefix": f"{RUNS}/*" if unattended else runs}},
         ),
-        _allow("See", ["ecs:DescribeTasks", "ecs:StopTask"], tasks, in_cluster),
-        _allow("Find", "ecs:ListTasks", "*", in_cluster),
-        _allow("Launch", "ecs:RunTask", [family, f"{family}:*", *repeat_families], in_cluster),
-        _allow("PassRole", "iam:PassRole", roles, passed_to("ecs-tasks")),
-        _allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
-        _allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
+        allow("See", ["ecs:DescribeTasks", "ecs:StopTask"], tasks, in_cluster),
+        allow("Find", "ecs:ListTasks", "*", in_cluster),
+        allow("Launch", "ecs:RunTask", [family, f"{family}:*", *repeat_families], in_cluster),
+        allow("PassRole", "iam:PassRole", roles, passed_to("ecs-tasks")),
+        allow("Tag", "ecs:TagResource", tasks, {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
+        allow("DeadLetters", "sqs:SendMessage", names.arn("sqs", names.dead_letters)),
     ]
     return [*base, *_checkpoints(names), *_workers(names), *_schedules(names), *_tell(names), *_key(names)]
 
@@ -229,13 +223,13 @@ def _checkpoints(names: Names) -> Iterator[dict[str, Any]]:
     if names.deploy.run.checkpoint:
         ids = "*" if names.deploy.run.unattended else f"{SCHEDULED}*"
         of_schedule = [names.s3(path.replace("*", ids, 1)) for path in CHECKPOINTS]
-        yield _allow("Checkpoints", ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging"], of_schedule)
+        yield allow("Checkpoints", ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging"], of_schedule)
 
 
 def _workers(names: Names) -> Iterator[dict[str, Any]]:
     if names.deploy.run.workers:
-        yield _allow("Workers", "ecs:DescribeTaskDefinition", "*")
-        yield _allow("Certificates", "ssm:DeleteParameter", certificates(names))
+        yield allow("Workers", "ecs:DescribeTaskDefinition", "*")
+        yield allow("Certificates", "ssm:DeleteParameter", certificates(names))
 
 
 def _schedules(names: Names) -> Iterator[dict[str, Any]]:
@@ -245,18 +239,18 @@ def _schedules(names: Names) -> Iterator[dict[str, Any]]:
     roles, verbs = [names.schedule_role], ["Create", "Delete"]
     if names.deploy.run.limited:
         roles, verbs = [*roles, names.stop_role], ["Create", "Update", "Delete"]
-    yield _allow("Schedules", [f"scheduler:{verb}Schedule" for verb in verbs], schedules)
+    yield allow("Schedules", [f"scheduler:{verb}Schedule" for verb in verbs], schedules)
     passed = [names.iam(f"role/{role}") for role in roles]
-    yield _allow("PassToScheduler", "iam:PassRole", passed, passed_to("scheduler"))
+    yield allow("PassToScheduler", "iam:PassRole", passed, passed_to("scheduler"))
 
 
 def _tell(names: Names) -> Iterator[dict[str, Any]]:
     notify = names.deploy.notify
     if notify and notify.subscriptions:
-        yield _allow("Tell", "sns:Publish", names.topic)
+        yield allow("Tell", "sns:Publish", names.topic)
     if source := webhook(names.deploy):
         action = "ssm:GetParameter" if ":ssm:" in source else "secretsmanager:GetSecretValue"
-        yield _allow("Webhook", action, source)
+        yield allow("Webhook", action, source)
 
 
 def _key(names: Names) -> Iterator[dict[str, Any]]:
@@ -266,8 +260,3 @@ def _key(names: Names) -> Iterator[dict[str, Any]]:
     if key := webhook_key(names.deploy):
         service = "ssm" if ":ssm:" in webhook(names.deploy) else "secretsmanager"
         yield keys.use(key, [keys.DECRYPT], keys.through(service, region), "WebhookKey")
-
-
-def _allow(sid: str, action: Any, resource: Any, condition: Condition | None = None) -> dict[str, Any]:
-    statement = {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
-    return statement | {"Condition": condition} if condition else statement

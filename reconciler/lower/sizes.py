@@ -74,36 +74,29 @@ def _place(names: Names, spec: Spec) -> tuple[str, str]:
     return "task.secrets and parameters", FEWER
 
 
-def _policy(spec: PolicySpec) -> Iterator[str]:
-    yield limits.MANAGED_POLICY.exceeded(policy_size(spec.document.text()))
+PROBLEMS: dict[type[Spec], Callable[[Any], Iterable[str]]] = {
+    PolicySpec: lambda spec: [limits.MANAGED_POLICY.exceeded(policy_size(spec.document.text()))],
+    RoleSpec: lambda spec: [
+        limits.TRUST.exceeded(policy_size(spec.trust.text())),
+        _inline(limits.ROLE_INLINE, spec),
+        _attached(spec),
+    ],
+    UserSpec: lambda spec: [_inline(limits.USER_INLINE, spec), _attached(spec)],
+    TaskDefinitionSpec: lambda spec: [limits.TASK_DEFINITION.exceeded(limits.json_size(_plain(request(spec))))],
+    FunctionSpec: lambda spec: [
+        limits.FUNCTION_ENVIRONMENT.exceeded(limits.environment_size(_plain(spec.environment)))
+    ],
+    ParameterSpec: lambda spec: [limits.PARAMETER.exceeded(len(str(v).encode())) for v in spec.initial.values()],
+    RuleSpec: lambda spec: [limits.EVENT_PATTERN.exceeded(len(spec.pattern))],
+}
 
 
-def _role(spec: RoleSpec) -> Iterator[str]:
-    yield limits.TRUST.exceeded(policy_size(spec.trust.text()))
-    yield limits.ROLE_INLINE.exceeded(sum(policy_size(document.text()) for document in spec.inline_policies.values()))
-    yield limits.ATTACHED.exceeded(len(spec.managed_policies))
+def _inline(limit: limits.Limit, spec: RoleSpec | UserSpec) -> str:
+    return limit.exceeded(sum(policy_size(document.text()) for document in spec.inline_policies.values()))
 
 
-def _user(spec: UserSpec) -> Iterator[str]:
-    yield limits.USER_INLINE.exceeded(sum(policy_size(document.text()) for document in spec.inline_policies.values()))
-    yield limits.ATTACHED.exceeded(len(spec.managed_policies))
-
-
-def _definition(spec: TaskDefinitionSpec) -> Iterator[str]:
-    yield limits.TASK_DEFINITION.exceeded(limits.json_size(_plain(request(spec))))
-
-
-def _function(spec: FunctionSpec) -> Iterator[str]:
-    yield limits.FUNCTION_ENVIRONMENT.exceeded(limits.environment_size(_plain(spec.environment)))
-
-
-def _parameter(spec: ParameterSpec) -> Iterator[str]:
-    for value in spec.initial.values():
-        yield limits.PARAMETER.exceeded(len(str(value).encode()))
-
-
-def _rule(spec: RuleSpec) -> Iterator[str]:
-    yield limits.EVENT_PATTERN.exceeded(len(spec.pattern))
+def _attached(spec: RoleSpec | UserSpec) -> str:
+    return limits.ATTACHED.exceeded(len(spec.managed_policies))
 
 
 def _plain(value: Any) -> Any:
@@ -113,9 +106,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return value if isinstance(value, int | float | str | None) else str(value)
-
-
-PROBLEMS: dict[type[Spec], Callable[[Any], Iterable[str]]] = {
-    PolicySpec: _policy, RoleSpec: _role, UserSpec: _user, TaskDefinitionSpec: _definition, FunctionSpec: _function,
-    ParameterSpec: _parameter, RuleSpec: _rule,
-}  # fmt: skip

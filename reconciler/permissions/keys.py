@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from reconciler.aws.regions import COMMERCIAL, partition_of
+from reconciler.core.canonical import allow
 from reconciler.core.needs import Condition
 
 DECRYPT, DATA_KEY = "kms:Decrypt", "kms:GenerateDataKey"
@@ -34,10 +35,4 @@ def through(service: str, region: str) -> Condition:
 def use(key: str, actions: Iterable[str], via: Condition, sid: str = "Key") -> dict[str, Any]:
     """The statement that lets a key be used for these actions through a service."""
     resource, condition = named(key)
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Action": list(actions),
-        "Resource": resource,
-        "Condition": {**via, **condition},
-    }
+    return allow(sid, list(actions), resource, {**via, **condition})

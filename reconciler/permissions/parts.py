@@ -72,28 +72,8 @@ def _through_webhook(deploy: Deploy) -> Condition:
     return through("ssm" if ":ssm:" in webhook(deploy) else "secretsmanager", deploy.region)
 
 
-def _deadline(deploy: Deploy) -> bool:
-    return deploy.run.limited
-
-
-def _unattended(deploy: Deploy) -> bool:
-    return deploy.run.unattended
-
-
-def _function(deploy: Deploy) -> bool:
-    return deploy.run.unattended or deploy.schedule is not None
-
-
-def _checkpoint(deploy: Deploy) -> bool:
-    return deploy.run.checkpoint
-
-
 def _workers(deploy: Deploy) -> bool:
     return deploy.run.workers is not None
-
-
-def _data(deploy: Deploy) -> bool:
-    return bool(deploy.data.uploads)
 
 
 def _data_paths(deploy: Deploy) -> tuple[str, ...]:
@@ -127,17 +107,9 @@ def _given_keys(deploy: Deploy) -> tuple[str, ...]:
     return tuple(file.kms_key for file in deploy.data.given if file.kms_key)
 
 
-def _builds(deploy: Deploy) -> bool:
-    return deploy.image.uri is None
-
-
 def _secrets(deploy: Deploy) -> str:
     markers = [":ssm:" for parameter in deploy.parameters.values() if parameter.give_as == "secret"]
     return " ".join((*deploy.task.secrets.values(), *markers))
-
-
-def _tells(deploy: Deploy) -> bool:
-    return deploy.notify is not None
 
 
 def webhook(deploy: Deploy) -> str:
@@ -152,10 +124,6 @@ def webhook_key(deploy: Deploy) -> str:
     """The ARN of the key that encrypts it; empty for AWS's own."""
     hook = deploy.notify.webhook if deploy.notify else None
     return (hook.kms_key or "") if hook else ""
-
-
-def _key(deploy: Deploy) -> bool:
-    return deploy.data.bucket.kms_key is not None
 
 
 WRITE_RECORD = Part(
@@ -184,7 +152,7 @@ PARTS: tuple[Part, ...] = (
     _service_role("ecs-compute", "AWSServiceRoleForECSCompute", lambda deploy: bool(deploy.managed_providers)),
     _service_role("spot", "AWSServiceRoleForEC2Spot", lambda d: MANAGED_SPOT in d.managed_providers.values()),
     Part(("image.scan",), LAUNCHES, ("ecr:DescribeImageScanFindings",), ("ecr:repository/{repository}",),
-         when=lambda deploy: _builds(deploy) and deploy.image.fail_on is not None),
+         when=lambda deploy: deploy.image.uri is None and deploy.image.fail_on is not None),
     Part(("run.launch",), LAUNCHES, ("ecs:RunTask",), (REVISIONS,), IN_CLUSTER),
     Part((*STARTERS, "run.own_definition"), LAUNCHES, ("iam:PassRole",), ROLES, passed_to("ecs-tasks")),
     Part(STARTERS, LAUNCHES, ("ecs:TagResource",), (TASKS,), {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
@@ -199,12 +167,13 @@ PARTS: tuple[Part, ...] = (
          when=_workers),
     Part(("engine.destroy",), (DESTROY,), ("ssm:GetParametersByPath", "ssm:DeleteParameter"), (CERTIFICATES,)),
     # What calls the function about runs that weren't over.
-    Part(("engine.destroy",), (DESTROY,), ("scheduler:ListSchedules",), when=_function),
+    Part(("engine.destroy",), (DESTROY,), ("scheduler:ListSchedules",), when=lambda deploy: deploy.has_function),
     Part(("engine.destroy",), (DESTROY,), ("scheduler:DeleteSchedule",), ("scheduler:schedule/default/{prefix}*",),
-         when=_function),
+         when=lambda deploy: deploy.has_function),
     # A run that repeats another has its data in the versions of then.
     Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"), _data_paths),
-    Part(("run.data_versions",), LAUNCHES, ("s3:ListBucketVersions",), ("s3:{bucket}",), when=_data),
+    Part(("run.data_versions",), LAUNCHES, ("s3:ListBucketVersions",), ("s3:{bucket}",),
+         when=lambda deploy: bool(deploy.data.uploads)),
     Part(("run.data_versions",), LAUNCHES, ("s3:PutObject", "s3:AbortMultipartUpload"), ("s3:{bucket}/{runs}/*",),
          when=lambda deploy: bool(deploy.data.files)),
     Part(("run.data_versions",), LAUNCHES, ("s3:GetObject", "s3:GetObjectVersion"), _given_paths, when=_given),
@@ -223,17 +192,20 @@ PARTS: tuple[Part, ...] = (
     Part((*RECORDS, "run.run_record"), LAUNCHES, ("s3:ListBucket",), ("s3:{bucket}",)),
     # What the attempts of a run hand on is removed with all its versions, or marked for the bucket's rule.
     Part(("run.checkpoint",), LAUNCHES, ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging"),
-         tuple(f"s3:{{bucket}}/{path}" for path in CHECKPOINTS), when=_checkpoint),
-    Part(("run.checkpoint",), LAUNCHES, ("s3:ListBucket", "s3:ListBucketVersions"), ("s3:{bucket}",), when=_checkpoint),
+         tuple(f"s3:{{bucket}}/{path}" for path in CHECKPOINTS), when=lambda deploy: deploy.run.checkpoint),
+    Part(("run.checkpoint",), LAUNCHES, ("s3:ListBucket", "s3:ListBucketVersions"), ("s3:{bucket}",),
+         when=lambda deploy: deploy.run.checkpoint),
     Part(
         ("run.deadline",), LAUNCHES,
         ("scheduler:CreateSchedule", "scheduler:UpdateSchedule", "scheduler:DeleteSchedule"),
-        ("scheduler:schedule/default/{prefix}*",), when=_deadline,
+        ("scheduler:schedule/default/{prefix}*",), when=lambda deploy: deploy.run.limited,
     ),
     Part(("run.deadline",), LAUNCHES, ("iam:PassRole",), ("iam:role/{stop_role}",), passed_to("scheduler"),
-         when=_deadline),
-    Part(("run.hand_over",), LAUNCHES, ("lambda:InvokeFunction",), ("lambda:function:{watcher}",), when=_unattended),
-    Part(("run.notify",), LAUNCHES, ("s3:PutObject",), ("s3:{bucket}/{runs}/*",), when=_tells),
+         when=lambda deploy: deploy.run.limited),
+    Part(("run.hand_over",), LAUNCHES, ("lambda:InvokeFunction",), ("lambda:function:{watcher}",),
+         when=lambda deploy: deploy.run.unattended),
+    Part(("run.notify",), LAUNCHES, ("s3:PutObject",), ("s3:{bucket}/{runs}/*",),
+         when=lambda deploy: deploy.notify is not None),
     Part(("run.notify",), LAUNCHES, ("sns:Publish",), ("{topic}",),
          when=lambda deploy: bool(deploy.notify and deploy.notify.subscriptions)),
     Part(("run.webhook",), LAUNCHES, ("ssm:GetParameter",), ("{webhook}",), when=lambda d: ":ssm:" in webhook(d)),
@@ -249,9 +221,9 @@ PARTS: tuple[Part, ...] = (
     Part(("checks.verify.resources",), (VERIFY,), ("secretsmanager:DescribeSecret",), lambda deploy: tuple(
         form for arn in deploy.task.secrets.values() if ":secretsmanager:" in arn for form in secret_resources(arn))),
     # S3 uses the bucket's key on behalf of whoever writes and reads; a checksum of what is there is read so too.
-    Part((), LAUNCHES, WRITE, ("{kms_key}",), _through_s3, when=_key),
+    Part((), LAUNCHES, WRITE, ("{kms_key}",), _through_s3, when=lambda deploy: deploy.data.bucket.kms_key is not None),
     Part((), (PLAN, DESTROY), (DECRYPT,), ("{kms_key}",), _through_s3,
-         when=lambda deploy: _key(deploy) and bool(deploy.data.uploads)),
+         when=lambda deploy: deploy.data.bucket.kms_key is not None and bool(deploy.data.uploads)),
     # What a run that repeats another copies, and what `verify` reads.
     Part((), (*LAUNCHES, VERIFY), (DECRYPT,), _given_keys, _through_s3,
          when=lambda deploy: bool(_given_keys(deploy))),

@@ -16,8 +16,8 @@ from reconciler.kinds import CapacityProviderSpec
 from reconciler.kinds.ecs_capacity_provider import CapacityProvider
 from reconciler.kinds.ecs_cluster import Cluster, ClusterSpec
 from reconciler.local.managed_instances import ManagedProvider
+from reconciler.lower.capacity import managed_instances
 from reconciler.lower.existing import read_given
-from reconciler.lower.managed_instances import managed_instances
 
 WANT = CapacityProviderSpec(name="c/p", propagate_tags="CAPACITY_PROVIDER", storage=80, requirements={"a": 1})
 KIND = CapacityProvider()

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.config.resource_names import Names
 from reconciler.kinds import PolicySpec, RoleSpec, UserSpec
-from reconciler.lower.from_file import resources
+from reconciler.lower import resources
 
 
 def held(names: Names) -> dict[str, list[Any]]:

@@ -11,8 +11,8 @@ from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
 from reconciler.core.spec import Address
 from reconciler.kinds import RoleSpec
+from reconciler.lower import resources
 from reconciler.lower.execution import image_repository
-from reconciler.lower.from_file import resources
 
 ACCOUNT = "123456789012"
 SERVICES = {"ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"}

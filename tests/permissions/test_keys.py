@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
-from reconciler.lower.from_file import resources
+from reconciler.lower import resources
 from reconciler.permissions import policies
 from reconciler.permissions.judge import decide
 from tests.permissions.held import held

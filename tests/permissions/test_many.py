@@ -11,9 +11,8 @@ from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
 from reconciler.core.errors import UserError
 from reconciler.kinds import PolicySpec
-from reconciler.lower import may_read
+from reconciler.lower import may_read, resources
 from reconciler.lower.checkpoints import missing
-from reconciler.lower.from_file import resources
 from reconciler.lower.sizes import check_sizes
 from reconciler.permissions.ci import ci_statements
 from reconciler.permissions.judge import decide

@@ -14,7 +14,7 @@ from reconciler.config.schema import Deploy
 from reconciler.core.needs import parts_of
 from reconciler.core.run_paths import SCHEDULED, record_key
 from reconciler.kinds import PolicySpec, RoleSpec
-from reconciler.lower.from_file import resources
+from reconciler.lower import resources
 from reconciler.permissions import policies
 from reconciler.permissions.judge import like
 from reconciler.permissions.needs import NEEDS, ONLY_ANYWHERE, arn

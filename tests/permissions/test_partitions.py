@@ -13,7 +13,7 @@ from reconciler.aws.regions import partitions
 from reconciler.config.resource_names import Facts, Names
 from reconciler.config.schema import Deploy
 from reconciler.core.aws_names import principal
-from reconciler.lower.from_file import resources
+from reconciler.lower import resources
 from reconciler.permissions import policies
 from reconciler.permissions.ci import ci_statements, plan_statements
 from reconciler.permissions.parts import COMMANDS

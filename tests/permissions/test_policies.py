@@ -17,8 +17,7 @@ from reconciler.core.spec import Change, Observed
 from reconciler.engine.missing_permissions import readings
 from reconciler.image.kind import EVERY_KIND, ImageSpec
 from reconciler.kinds import AnyKind, ObjectSpec
-from reconciler.lower import lower
-from reconciler.lower.from_file import resources
+from reconciler.lower import lower, resources
 from reconciler.permissions import policies
 from reconciler.permissions.ci import ci_statements
 from reconciler.permissions.judge import decide

@@ -17,7 +17,7 @@ from reconciler.config import load
 from reconciler.config.resource_names import Facts, Names
 from reconciler.kinds import RoleSpec
 from reconciler.kinds.ssm_parameter import describe_parameters, read_parameters
-from reconciler.lower.from_file import resources
+from reconciler.lower import resources
 from reconciler.permissions.ci import plan_statements
 from tests.engine.project import DEPLOY, Project, use
 from tests.lab_client import LabHandle
