@@ -381,5 +381,6 @@ def _near(path: FilePath, path_text: str) -> str | None:
         names = [p.name for p in path.parent.iterdir() if p.exists()]
     except (OSError, ValueError):
         return None
-    near = difflib.get_close_matches(path.name, names, 1, 0.7)
+    near = [name for name in names if name.lower() == path.name.lower()]  # as Windows and macOS find it
+    near = near or difflib.get_close_matches(path.name, names, 1, 0.7)
     return f"did you mean {path_text.removesuffix(path.name)}{near[0]}?" if near else None

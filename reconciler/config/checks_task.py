@@ -181,10 +181,12 @@ def _schedule(deploy: Deploy) -> Iterator[Problem]:
         return
     zones = time_zones()
     if zones and schedule.timezone not in zones:
-        by_case = {zone.lower(): zone for zone in zones}
-        near = difflib.get_close_matches(schedule.timezone.lower(), sorted(by_case), 2, 0.6)
-        fix = f"use {' or '.join(by_case[name] for name in near) or 'UTC'}"
-        yield Problem(("schedule", "timezone"), "{value} is not a time zone", fix, tells=True)
+        by_name = {zone.rpartition("/")[2].lower(): zone for zone in sorted(zones) if not zone.startswith("Etc/")}
+        by_name |= {zone.lower(): zone for zone in zones}
+        name = schedule.timezone.lower().replace(" ", "_")
+        near = [name] if name in by_name else difflib.get_close_matches(name, sorted(by_name), 2, 0.6)
+        use = " or ".join(dict.fromkeys(by_name[name] for name in near)) or "UTC, or a name such as Europe/Paris"
+        yield Problem(("schedule", "timezone"), "{value} is not a time zone", f"use {use}", tells=True)
     if schedule.window % 60:
         yield Problem(("schedule", "window"), "EventBridge Scheduler takes whole minutes", "write for instance 15m")
 

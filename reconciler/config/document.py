@@ -85,6 +85,10 @@ class Document:
         if broken:
             self.broken.add(path)
 
+    def source(self, path: Path) -> str:
+        """The line of the file in which the value at `path` stands, as a message may show it."""
+        return self._source(self.spot(path).line)
+
     def _source(self, line: int) -> str:
         """A line of the file as a message may show it: empty where a secret stands in it."""
         if line >= len(self.lines) or line in self.unshown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -15,6 +16,7 @@ from reconciler.config.problems import Path, quoted
 from reconciler.core.secret import KNOWN
 
 _SURE = 0.8  # how alike a key has to be to one that is known here, to be told before one that is known elsewhere
+_SHELL = re.compile(r"&&|[|;<>`]|\$\(")  # what only a shell does
 _NOUNS = {"tuple_type": "a list", "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping"}
 
 
@@ -55,7 +57,9 @@ def _unknown(document: Document, location: Path) -> None:
     if sections and near and difflib.SequenceMatcher(None, key, near).ratio() < _SURE:
         near = None
     variable = other_words.variable(fields.plain(parent), key) if key.lower() not in known_keys else ""
-    if fix := other_words.without_space(parent, key) or variable or other_words.meant(fields.plain(place), key):
+    if found := other_words.look_alike(key):
+        fix = f"{found[1]}: {found[2]}"
+    elif fix := other_words.without_space(parent, key) or variable or other_words.meant(fields.plain(place), key):
         pass
     elif near:
         fix = f"did you mean {near}?"
@@ -106,10 +110,13 @@ def _words(
     if kind == "deploy":
         fix = context["fix"]
         if is_key:
-            fix = fix or "give it another name, or leave it out"
+            alone = (spot := document.values.get(place)) is not None and spot.scalar and not spot.text
+            fix = (other_words.spaced(str(value)) if alone else "") or fix or "give it another name, or leave it out"
         elif not fix or (secret and fix.startswith("for instance")):
             fix = f"for instance {flow(_example(field_path))}"
         return context["text"].replace("{value}", value_text), fix
+    if value is None and re.search(r":\s+#", document.source(place)):
+        return "nothing is given here: what follows # is a comment", "put text that begins with # in quotes"
     if value is None:
         return "nothing is given here", f"give a value{_such_as(field_path)}{_or_leave_out(field_path)}"
     if kind in ("too_short", "string_too_short"):
@@ -118,7 +125,12 @@ def _words(
     if kind == "too_long":
         return f"{len(value)} are too many", f"keep at most {context['max_length']}"
     if kind in _NOUNS:
-        fix = "" if secret or not isinstance(value, str) else other_words.without_space(place, value)
+        fix = ""
+        if isinstance(value, str) and not secret:
+            found = other_words.look_alike(value)
+            fix = f"{found[1]}: {found[2]}" if found else other_words.without_space(place, value)
+            if re.match(r" *-\S", document.source(place)):
+                fix = "write a space after each -"
         fix = fix or _as_list_or_mapping(kind, value, field_path, secret)
         return f"{_noun(value, value_text)}, where {_NOUNS[kind]} is needed", fix
     if isinstance(value, dict | list):
@@ -171,6 +183,8 @@ def _as_list_or_mapping(kind: str, value: Any, field_path: Path, secret: bool) -
             words = shlex.split(value)
         except ValueError:
             words = [value]
+        if field_path[-1:] == ("command",) and _SHELL.search(value):
+            words = ["sh", "-c", value]
         return f"write {start}{flow(words)}"
     example = _example(field_path)
     if isinstance(example, dict) and len(example) == 1 and isinstance(value, str) and not secret:

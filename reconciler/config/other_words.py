@@ -23,6 +23,7 @@ _ROLE = "what the program may do goes into task: {role: {read: [...], write: [..
 _BUILD = "write image: {context: FOLDER, dockerfile: FILE}"
 _URI = "an image that exists is image: {uri: NAME:TAG}"
 _NETWORK = "write network: {vpc: ..., subnets: [...]}"
+_PLATFORM = "write task: {platform: linux/arm64}, or linux/amd64"
 _INSTALL = "what has to be installed goes into the Dockerfile, which `image` builds"
 
 # By the word alone, wherever it stands and isn't known.
@@ -42,6 +43,8 @@ _WORDS = {
     **dict.fromkeys(("build", "docker", "dockerfile_path"), _BUILD),
     **dict.fromkeys(("docker_image", "container_image", "base_image"), _URI),
     **dict.fromkeys(("vpc_id", "subnet", "subnet_ids", "security_groups"), _NETWORK),
+    **dict.fromkeys(("arch", "architecture", "cpu_architecture", "runtime_platform"), _PLATFORM),
+    **dict.fromkeys(("version", "apiversion"), "leave it out: the file has no version"),
     **dict.fromkeys(("setup", "requirements", "dependencies", "packages", "pip", "conda"), _INSTALL),
 }
 # What a mapping has for environment variables, by its place.
@@ -51,12 +54,34 @@ _HOLDS_VARIABLES: dict[Path, str] = {
     ("run", "sweep"): "the values of a variable go into grid: {NAME: [...]}",
     ("run", "sweep", "random"): "write ranges: {NAME: {min: ..., max: ...}}, or choices: {NAME: [...]}",
 }
+# What looks like a character of YAML, or like nothing: copied text has them, and some keyboards.
+_LOOK_ALIKES = {
+    **dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\u3000", "a space"),
+    **dict.fromkeys("\uff1a\ufe55\ua789\u2236", "`:`"),
+    **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", ""),
+}
+_LOOK_ALIKE = re.compile(f"[{''.join(_LOOK_ALIKES)}]")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_-]{0,60}):(?!//)([^\s:,}]{1,100})")
+
+
+def look_alike(text: str) -> tuple[int, str, str] | None:
+    """Where `text` has a character that only looks like one of YAML's, what is wrong with it, and what to do."""
+    bare = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), text)
+    match = None if bare.lstrip().startswith("#") else _LOOK_ALIKE.search(bare.partition(" #")[0])
+    if match is None:
+        return None
+    code, plain = f"U+{ord(match[0]):04X}", _LOOK_ALIKES[match[0]]
+    if not plain:
+        return match.start(), f"the character {code} can't be seen", "remove it"
+    return match.start(), f"the character {code} only looks like {plain}", f"type {plain} in its place"
 
 
 def meant(place: Path, key: str) -> str:
     """What to write in place of a key that isn't known at `place`; empty where nothing is known of it."""
     word = key.lower().replace("-", "_")
+    if word.startswith("x_"):
+        return "there are no keys of one's own: put an &anchor at the first value that is used, and *anchor at the next"
     if word == "on" and place[:-1]:  # of `notify`; at the top level it is GitHub's
         return ""
     return _WORDS.get(word, "")

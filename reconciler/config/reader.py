@@ -20,6 +20,7 @@ _LARGEST = 1 << 18  # bytes
 _ENTRY = re.compile(r"""([A-Za-z_][\w.-]{0,100})["']?\s*[:=]\s*["']?([^\s"'][^\n"']*)""")
 
 MISSING = "a `:` is missing after this key"
+UNEVEN = "this doesn't line up with what is above"
 # PyYAML's words, what they mean, and what to do. The first that is found in the message counts.
 _SYNTAX = (
     ("found character '\\t'", "a tab; YAML is indented with spaces only", "replace the tab with spaces"),
@@ -35,6 +36,11 @@ _SYNTAX = (
     ("while scanning an alias", "this alias has no name", "put text that begins with * in quotes"),
     ("expected the node content", "a value is missing here", "give a value, or quote it if it begins with - : or ,"),
     ("could not find expected ':'", MISSING, "write key: value, with a space between"),
+    (
+        "expected escape sequence",
+        "double quotes have no such escape",
+        "use single quotes, or write \\\\ for a backslash",
+    ),
     ("while scanning a quoted scalar", "this quote is never closed", "add the closing quote"),
     (
         "while parsing a flow sequence",
@@ -52,12 +58,10 @@ _SYNTAX = (
         "use single quotes, or write \\\\ for a backslash",
     ),
     ("but found another document", "a second document", "keep one document: remove the --- line and what follows"),
-    (
-        "while parsing a block",
-        "this doesn't line up with what is above",
-        "give what belongs together the same indentation",
-    ),
+    ("while parsing a block", UNEVEN, "give what belongs together the same indentation"),
 )
+_AFTER_A_QUOTE = "text after a closing quote"
+_ONE_QUOTE = """write a list as [a, b]; inside '...' write '' for a quote, inside "..." write \\\""""
 
 
 def read(path: Path, environ: Mapping[str, str], git_sha: Callable[[], str | None]) -> Document:
@@ -99,9 +103,9 @@ def _document(document: Document, text: str, builder: Callable[[Document], Build
     if not isinstance(document.tree, dict):
         if not document.errors:
             noun = "a list" if isinstance(document.tree, list) else "a single value"
-            document.error(
-                (), f"the file is {noun}, where a mapping is needed", "begin with a line such as: name: my-pipeline"
-            )
+            found = other_words.look_alike(document.lines[document.spot(()).line])
+            fix = f"{found[1]}: {found[2]}" if found else "begin with a line such as: name: my-pipeline"
+            document.error((), f"the file is {noun}, where a mapping is needed", fix)
         raise ConfigErrors(document.errors)
     return document
 
@@ -198,6 +202,27 @@ def _unprintable(document: Document, text: str, error: yaml.reader.ReaderError) 
     raise ConfigErrors([ConfigError(document.file, line, column, "", "", message, "remove it", source)]) from None
 
 
+def _seen(lines: list[str], line: int, column: int, message: str, fix: str) -> tuple[int, int, str, str]:
+    """What PyYAML noticed, or the cause of it that can be seen in the file's lines: its place, message and fix."""
+    for at, text in enumerate(lines):
+        if text.startswith("<<<<<<< "):
+            return (
+                at,
+                0,
+                "a merge conflict isn't resolved",
+                "keep one side; remove the lines with <<<<<<<, ======= and >>>>>>>",
+            )
+    for at in (line, line - 1):
+        if 0 <= at < len(lines) and (found := other_words.look_alike(lines[at])):
+            return at, *found
+    text = lines[line] if line < len(lines) else ""
+    if message == UNEVEN and text[:column].rstrip()[-1:] in ("'", '"'):
+        return line, column, _AFTER_A_QUOTE, _ONE_QUOTE
+    if message == MISSING and (item := re.match(r" *-([^\s-].*)", text)):
+        return line, column, "a space is missing after this -", f"write - {_shown(item[1]).strip()}"
+    return line, column, message, fix
+
+
 def _syntax(document: Document, error: yaml.MarkedYAMLError) -> NoReturn:
     description = f"{error.context or ''} {error.problem or ''}"
     message, fix = next(
@@ -214,6 +239,7 @@ def _syntax(document: Document, error: yaml.MarkedYAMLError) -> NoReturn:
             line, column, message = *above, MISSING
     if message == MISSING and line < len(document.lines):
         fix = other_words.spaced(_shown(document.lines[line])) or fix
+    line, column, message, fix = _seen(document.lines, line, column, message, fix)
     source = _shown(document.lines[line]) if line < len(document.lines) else ""
     value = source[column : column + 1]
     if "alias" in message:
