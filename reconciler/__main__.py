@@ -26,11 +26,22 @@ def main() -> int:
         tell_harmless()
         return run(sys.argv[1:], on_loaded=gc.freeze)
     except KeyboardInterrupt:  # while it was being loaded, or at its very end
+        _end_at_once()
         sys.stderr.write("interrupted\n")
         return 130
     finally:
+        if "signal" in sys.modules:  # where it isn't, what follows is quicker than loading it
+            _end_at_once()
         # The interpreter would look through all of it once more at its end, for 0.2 s, before the system takes it back.
         gc.freeze()
+
+
+def _end_at_once() -> None:
+    """Have Ctrl-C end what is at its end without a word, where Python would print a traceback."""
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _helped(arguments: list[str]) -> bool:

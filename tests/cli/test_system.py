@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,22 @@ sys.exit(main())
 def test_ctrl_c_while_it_is_loaded() -> None:
     done = subprocess.run([sys.executable, "-c", LOADING], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+ENDING = """\
+import gc, os, signal, sys
+def interrupted():
+    os.kill(os.getpid(), signal.SIGINT)
+gc.freeze = interrupted
+sys.argv = ["reconciler", "--version"]
+from reconciler.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_it_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDING], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
 def test_a_python_without_the_packages(folder: Path) -> None:
