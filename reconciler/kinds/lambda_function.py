@@ -36,7 +36,7 @@ MODULES = (
     *(f"run/{n}" for n in ("last_lines", "verdict", "log_end", "webhook", "usage")),
     *(f"run/{n}" for n in ("message", "metrics", "place", "retry", "run_task", "state", "run", "stop_schedule")),
     *(f"run/{n}" for n in ("cap", "checkpoint", "index", "index_store", "scheduled_record", "step", "stored")),
-    "run/crew", "run/workers",
+    "run/crew", "run/task_of_token", "run/workers",
     *(f"scheduled/{n}" for n in ("__init__", "aws", "function_launch", "handler", "later", "record", "see", "tell")),
     "scheduled/why", "scheduled/workers",
 )  # fmt: skip

@@ -58,7 +58,8 @@ def _service_role(service: str, role: str, when: Callable[[Deploy], bool] = lamb
 
 
 WATCHERS = (
-    "run.launch", "run.watch", "run.fleet", "run.stopping", "run.unwatched_ends", "run.log_place", "run.crew",
+    "run.launch", "run.task_of_token", "run.watch", "run.fleet", "run.stopping", "run.unwatched_ends", "run.log_place",
+    "run.crew",
 )  # fmt: skip
 STARTERS = ("run.launch", "run.crew")
 RECORDS = ("run.stored", "run.index_store", "run.results")

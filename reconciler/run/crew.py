@@ -15,9 +15,10 @@ from reconciler.core.errors import code_of
 from reconciler.core.pages import pages
 from reconciler.core.run_paths import task_id
 from reconciler.core.workers import COUNT, mark_of, number_of, secret_name
-from reconciler.run.retry import NO_ROOM, Attempt, Event
+from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides, Run
-from reconciler.run.run_task import STATUSES, is_old, why_none
+from reconciler.run.run_task import STATUSES, NotLaunched, is_old, launched
+from reconciler.run.task_of_token import CONFLICT, Calls, described
 from reconciler.run.verdict import TaskEnd
 from reconciler.run.workers import (
     LAUNCHES,
@@ -41,9 +42,7 @@ PAUSE = 30.0  # seconds more after a launch that was refused
 AT_ONCE = 100  # tasks that DescribeTasks takes
 WORKERS_TAG = "reconciler:workers"  # of a run's definition: the ARN of that of its workers
 FAILED = (Event.ERROR, Event.TIMEOUT, Event.MAX_COST)  # ends that the loss of a worker may be behind
-CONFLICT = "ConflictException"  # RunTask's answer to a token that was used with other parameters
 FORGOTTEN: Mapping[str, Any] = {"lastStatus": "STOPPED"}
-Calls = Any  # reconciler.aws.calls.Aws, or the module reconciler.scheduled.aws
 
 
 class NoWorker(Exception):
@@ -102,7 +101,7 @@ class Crew:
             return started and not any(
                 worker.task and just_ended(worker.task, now) for worker in self._workers.values()
             )
-        except (*self.calls.FAILURES, NoWorker) as error:
+        except (*self.calls.FAILURES, NoWorker, NotLaunched) as error:
             # The program waits for them, and ends by itself if they don't come.
             self._looked = now + PAUSE
             # Whoever else sees to them may have launched it, with a variable that this one doesn't have.
@@ -194,7 +193,7 @@ class Crew:
         self, team: Team, number: int, launches: int, address: str, provider: str
     ) -> tuple[Mapping[str, Any] | None, str]:
         """(task, ""), or (None, why) where there is no room for it; FORGOTTEN for one that somebody has launched with
-        something else that differs, and that ECS shows no more. Raises NoWorker, and what calls raise.
+        something else that differs, and that ECS shows no more. Raises NotLaunched, and what calls raise.
         """
         where = self.where
         request = run_worker(
@@ -221,12 +220,7 @@ class Crew:
             if self.now() - self._conflict < UNSEEN:
                 raise
             return FORGOTTEN, ""
-        for task in answer.get("tasks") or ():
-            return task, ""
-        why = why_none(answer)
-        if NO_ROOM.search(why):
-            return None, why
-        raise NoWorker(f"ECS launched none: {why or 'it gave no reason'}")
+        return launched(answer)
 
 
 @dataclass(frozen=True)
@@ -249,12 +243,6 @@ def team_of(calls: Calls, run: Run) -> Team:
         raise NoWorker(f"the definition of run {run.id}, {run.task_definition}, doesn't tell of its workers")
     definition = calls.call("ecs", "DescribeTaskDefinition", taskDefinition=arn)["taskDefinition"]
     return Team(arn, Size(int(count), int(definition["cpu"]), int(definition["memory"])))
-
-
-def described(calls: Calls, cluster: str, arns: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-    """Those of these tasks that ECS knows, a hundred at most. Raises what calls raise."""
-    answer = calls.find("ecs", "DescribeTasks", cluster=cluster, tasks=list(map(task_id, arns))) if arns else None
-    return (answer or {}).get("tasks") or ()
 
 
 def workers_of(calls: Calls, cluster: str, token: str) -> list[Mapping[str, Any]]:

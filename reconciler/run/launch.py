@@ -18,33 +18,24 @@ from typing import Any
 from reconciler.aws.calls import Aws
 from reconciler.core.errors import AwsError, Interrupted, ReconcilerError, Unreachable, code_of
 from reconciler.core.plain_json import plain
-from reconciler.core.run_paths import SCHEDULED, is_task_arn, output_prefix, task_id
+from reconciler.core.run_paths import SCHEDULED, output_prefix, task_id
 from reconciler.core.secret import KNOWN
-from reconciler.run import worker_definitions
+from reconciler.run import task_of_token, worker_definitions
 from reconciler.run.cap import TOO_LITTLE, pays
-from reconciler.run.crew import CONFLICT, delete_certificate, end_of_run
+from reconciler.run.crew import delete_certificate, end_of_run
 from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.log_place import of_definition
 from reconciler.run.overrides import check_length
 from reconciler.run.own_definition import has_own
 from reconciler.run.place import Place
-from reconciler.run.retry import NO_ROOM, Attempt, Event
+from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
-from reconciler.run.run_task import (
-    LOOKS,
-    PAUSE,
-    STATUSES,
-    Forgotten,
-    counted,
-    is_old,
-    read_overrides,
-    run_task,
-    why_none,
-)
+from reconciler.run.run_task import counted, is_old, launched, read_overrides, run_task
 from reconciler.run.state import State
 from reconciler.run.step import LAUNCHED_BEFORE, Seen, accounts_for, given_up, why_unaccounted
 from reconciler.run.stored import Changed
+from reconciler.run.task_of_token import CONFLICT, Forgotten, launched_before, named_tasks
 from reconciler.run.verdict import TaskEnd
 from reconciler.run.workers import size_of as workers_of
 
@@ -202,15 +193,14 @@ def find_task(aws: Aws, place: Place, attempt: Attempt) -> Mapping[str, Any] | N
     """The task of an attempt by its mark, running or stopped within the last hour or so, as ECS describes it, or with
     its ARN alone. Raises NotOurs, AwsError.
     """
-    for status in STATUSES:
-        listed = aws.find("ecs", "ListTasks", cluster=place.cluster, startedBy=attempt.token, desiredStatus=status)
-        if listed and listed["taskArns"]:
-            (arn, *_) = listed["taskArns"]
-            described = aws.find("ecs", "DescribeTasks", cluster=place.cluster, tasks=[arn])
-            for task in (described or {}).get("tasks") or ():
-                return place.check(task, replace(attempt, task_arn=arn))
-            return {"taskArn": arn}
-    return None
+    task = task_of_token.find_task(aws, place.cluster, attempt.token)
+    return _checked(place, attempt, task) if task is not None else None
+
+
+def _checked(place: Place, attempt: Attempt, task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The task of an attempt's token, if it is the deploy's as far as ECS describes it. Raises NotOurs."""
+    known = "taskDefinitionArn" in task
+    return place.check(task, replace(attempt, task_arn=str(task["taskArn"]))) if known else task
 
 
 def known_task(aws: Aws, place: Place, attempt: Attempt) -> Mapping[str, Any] | None:
@@ -252,24 +242,17 @@ def _run_task(
     attempt = run.attempts[-1]
     try:
         with _nothing_left(aws, runs, launch, run):
-            answer = aws.call("ecs", "RunTask", **_request(launch, run, attempt))
-            text = "" if answer.get("tasks") else why_none(answer)
-            if not answer.get("tasks") and not NO_ROOM.search(text):
-                raise ReconcilerError(
-                    f"ECS launched nothing: {text or 'it gave no reason'}",
-                    hint="nothing runs now; run the command again",
-                )
+            task, why = launched(aws.call("ecs", "RunTask", **_request(launch, run, attempt)))
+        if task is None or not (recorded and is_old(task, aws.clock.now())):
+            return task, why
+        named: tuple[str, ...] = (str(task["taskArn"]),)
     except AwsError as error:
         if error.code != CONFLICT:
             raise
         # Launched before, with something else that differs: this token's task is this attempt's.
-        return _earlier(aws, launch.place, attempt, next(filter(is_task_arn, error.resources), "")), ""
-    if answer.get("tasks"):
-        (task, *_) = answer["tasks"]
-        if recorded and is_old(task, aws.clock.now()):
-            return _earlier(aws, launch.place, attempt, str(task["taskArn"])), ""
-        return task, ""
-    return None, text
+        named = named_tasks(error)
+    task = launched_before(aws, launch.cluster, attempt.token, named, aws.clock.sleep)
+    return _checked(launch.place, attempt, task), ""
 
 
 @contextlib.contextmanager
@@ -289,21 +272,6 @@ def _nothing_left(aws: Aws, runs: Runs, launch: LaunchSettings, run: Run) -> Ite
             if workers_of(run) is not None:
                 delete_certificate(aws, launch.deploy, runs.say, run)
         raise
-
-
-def _earlier(aws: Aws, place: Place, attempt: Attempt, arn: str) -> Mapping[str, Any]:
-    """The task that an attempt's token has launched before, which AWS names or not. ECS may not show it yet.
-
-    Raises Forgotten, NotOurs, AwsError.
-    """
-    for look in range(LOOKS):
-        if look:
-            aws.clock.sleep(PAUSE)
-        if arn and (task := known_task(aws, place, replace(attempt, task_arn=arn))):
-            return task
-        if not arn and (task := find_task(aws, place, attempt)):
-            return task
-    raise Forgotten(arn)
 
 
 def _request(launch: LaunchSettings, run: Run, attempt: Attempt) -> dict[str, Any]:

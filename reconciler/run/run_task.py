@@ -9,19 +9,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reconciler.core.errors import ReconcilerError
 from reconciler.core.fargate import FARGATE
 from reconciler.core.run_paths import each_run
 from reconciler.run import checkpoint
-from reconciler.run.retry import Attempt
+from reconciler.run.retry import NO_ROOM, Attempt
 from reconciler.run.run import Overrides, Run
 
 STATUSES = ("RUNNING", "STOPPED")  # ListTasks asks for one at a time
-LOOKS, PAUSE = 5, 2.0  # at ECS, seconds between them, for a task that it may not show yet
 OLD = 60.0  # seconds since a task was made, from which on it is an earlier launch's
 
 
-class Forgotten(Exception):
-    """An attempt's token has launched a task before, which ECS has forgotten. The text is its ARN, or empty."""
+class NotLaunched(ReconcilerError):
+    """ECS launched nothing; the text says why."""
 
 
 def run_task(
@@ -102,10 +102,17 @@ def read_overrides(task: Mapping[str, Any], otherwise: str, everywhere: Collecti
     return Overrides(environment={k: v for k, v in environment.items() if k not in reserved}, command=command, **sizes)
 
 
-def why_none(answer: Mapping[str, Any]) -> str:
-    """Why an answer has no task; empty when ECS gives no reason."""
+def launched(answer: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
+    """What RunTask has answered: (task, ""), or (None, why) where there is no room for it. Raises NotLaunched."""
+    for task in answer.get("tasks") or ():
+        return task, ""
     failures = answer.get("failures") or ()
-    return "; ".join(" ".join(filter(None, (failure.get("reason"), failure.get("detail")))) for failure in failures)
+    why = "; ".join(" ".join(filter(None, (failure.get("reason"), failure.get("detail")))) for failure in failures)
+    if NO_ROOM.search(why):
+        return None, why
+    raise NotLaunched(
+        f"ECS launched nothing: {why or 'it gave no reason'}", hint="nothing runs now; run the command again"
+    )
 
 
 def counted(attempt: Attempt, task: Mapping[str, Any]) -> Attempt:

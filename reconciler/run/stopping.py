@@ -13,10 +13,11 @@ from reconciler.run.launch import known_task
 from reconciler.run.place import Place
 from reconciler.run.run import Run
 from reconciler.run.run_record import Runs
-from reconciler.run.run_task import LOOKS, OLD, PAUSE
+from reconciler.run.run_task import OLD
 from reconciler.run.state import State
 from reconciler.run.step import BY_USER, newest
 from reconciler.run.stored import TRIES, Changed
+from reconciler.run.task_of_token import LOOKS, PAUSE
 from reconciler.run.unwatched_ends import is_launching, launched_unseen
 
 Stopping = Literal["is-over", "stopped", "is-being-stopped"]

@@ -7,35 +7,33 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from reconciler.core.errors import code_of
 from reconciler.core.function_settings import GROUP, LAUNCHES, Watched
-from reconciler.core.run_paths import again_family, is_scheduled_id, is_task_arn
+from reconciler.core.run_paths import again_family, is_scheduled_id
 from reconciler.core.text import line
 from reconciler.run.cap import TOO_LITTLE, Limits, deadline, pays
-from reconciler.run.retry import NO_ROOM, Attempt, Event
+from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides, Run
-from reconciler.run.run_task import LOOKS, STATUSES, Forgotten, counted, is_old, run_task, task_overrides, why_none
-from reconciler.run.run_task import PAUSE as LOOK
+from reconciler.run.run_task import NotLaunched, counted, is_old, launched, run_task, task_overrides
 from reconciler.run.state import State
 from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, Seen, accounts_for, given_up, newest, why_unaccounted
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
 from reconciler.run.stored import TRIES, Changed
+from reconciler.run.task_of_token import CONFLICT, LOOKS, Forgotten, find_task, launched_before, look_for, named_tasks
 from reconciler.run.verdict import TaskEnd
 from reconciler.run.workers import size_of
+from reconciler.scheduled import aws
 from reconciler.scheduled.aws import call, find, is_unclear, there
 from reconciler.scheduled.record import records
 
 PAUSE, LONGEST = 10.0, 120.0  # seconds before a launch is tried again; it doubles, up to
 ENOUGH = 480.0  # seconds after which it isn't: Lambda gives a function 900
-
-
-class NotLaunched(Exception):
-    """ECS launched nothing; the text says why."""
 
 
 class Stopped(Exception):
@@ -87,11 +85,12 @@ def with_task(watched: Watched, run: Run, task: Mapping[str, Any]) -> Run:
     has its own, of which the function isn't told.
     """
     attempt = replace(run.attempts[-1], task_arn=task["taskArn"])
-    if not run.unattended and run.task_definition != task["taskDefinitionArn"]:  # the newest, as the settings are
+    definition = str(task.get("taskDefinitionArn") or run.task_definition)
+    if not run.unattended and run.task_definition != definition:  # the newest, as the settings are
         run = replace(run, log_group=watched.log_group, log_prefix=watched.log_prefix, container=watched.container)
     if attempt.memory is None and task.get("cpu") and task.get("memory"):
         run = replace(run, inputs={**run.inputs, "cpu": int(task["cpu"]), "memory": int(task["memory"])})
-    return replace(run, task_definition=task["taskDefinitionArn"]).with_attempt(attempt)
+    return replace(run, task_definition=definition).with_attempt(attempt)
 
 
 def _recorded(watched: Watched, run: Run) -> tuple[Run, Seen]:
@@ -121,8 +120,8 @@ def _recorded(watched: Watched, run: Run) -> tuple[Run, Seen]:
 def stop_unseen(watched: Watched, run: Run) -> None:
     """Stop the task of a run that was stopped before anybody had recorded its newest attempt's task."""
     last = run.attempts[-1] if run.attempts else None
-    if last and not last.task_arn and last.event is None and (task := _find(watched, last.token, ())):
-        if task["lastStatus"] != "STOPPED":
+    if last and not last.task_arn and last.event is None and (task := find_task(aws, watched.cluster, last.token)):
+        if task.get("lastStatus") != "STOPPED":
             call("ecs", "StopTask", cluster=watched.cluster, task=task["taskArn"], reason=BY_USER)
         _no_deadline(watched, last)
 
@@ -157,14 +156,14 @@ def _launched(watched: Watched, run: Run, overrides: Overrides) -> tuple[Any, st
             pause = min(PAUSE * 2**number, LONGEST)
             looks = LOOKS if is_unclear(error) else looks
             if number == tries or time.monotonic() - began + pause > ENOUGH:
-                if task := _looked_for(watched, token, (), looks):
+                if task := look_for(aws, watched.cluster, token, (), looks, time.sleep):
                     return task, ""
                 raise NotLaunched(str(error)) from None
             print(line(f"launching {run_id} failed, again in {pause:.0f} s: {error}"))
         time.sleep(pause)
         current = records(watched).get(run_id)
         if current and current.state.over:
-            _looked_for(watched, token, (), looks)  # so that ECS shows it to whoever stops it
+            look_for(aws, watched.cluster, token, (), looks, time.sleep)  # so that ECS shows it to whoever stops it
             raise Stopped(current)
         if current and current.unattended != run.unattended:
             raise Changed(run_id)
@@ -222,47 +221,12 @@ def _run_task(watched: Watched, run: Run, overrides: Overrides) -> tuple[Any, st
         exec_enabled=watched.exec_enabled,
     )
     try:
-        answer = call("ecs", "RunTask", **request)
+        task, why = launched(call("ecs", "RunTask", **request))
+        if task is None or not is_old(task, time.time()):
+            return task, why
+        named: tuple[str, ...] = (str(task["taskArn"]),)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ConflictException":
+        if code_of(error) != CONFLICT:
             raise
-        # Launched before, with something else that differs.
-        named_arns = tuple(filter(is_task_arn, error.response.get("resourceIds") or ()))
-        return _earlier(watched, attempt.token, named_arns), ""
-    if answer["tasks"]:
-        (task, *_) = answer["tasks"]
-        return _earlier(watched, attempt.token, (task["taskArn"],)) if is_old(task, time.time()) else task, ""
-    text = why_none(answer)
-    if NO_ROOM.search(text):
-        return None, text
-    raise NotLaunched(f"ECS launched nothing: {text or 'it gave no reason'}")
-
-
-def _earlier(watched: Watched, token: str, named_arns: Sequence[str]) -> Any:
-    """The task that a token has launched before, which ECS may not show yet. named_arns: by AWS. Raises Forgotten."""
-    if task := _looked_for(watched, token, named_arns, LOOKS):
-        return task
-    raise Forgotten(next(iter(named_arns), ""))
-
-
-def _looked_for(watched: Watched, token: str, named_arns: Sequence[str], looks: int) -> Any:
-    """The task with this token, which ECS may not show at the first of so many looks; None where it shows none."""
-    for look in range(looks):
-        if look:
-            time.sleep(LOOK)
-        if task := _find(watched, token, named_arns):
-            return task
-    return None
-
-
-def _find(watched: Watched, token: str, named_arns: Sequence[str]) -> Any:
-    """The task with this token, among those that AWS names or by its mark; None where there is none."""
-    params = {"cluster": watched.cluster}
-    listed = (
-        call("ecs", "ListTasks", **params, startedBy=token, desiredStatus=status)["taskArns"] for status in STATUSES
-    )
-    for arns in (named_arns, *listed):
-        for task in call("ecs", "DescribeTasks", **params, tasks=arns)["tasks"] if arns else ():
-            if task.get("startedBy") == token:
-                return task
-    return None
+        named = named_tasks(error)  # launched before, with something else that differs
+    return launched_before(aws, watched.cluster, attempt.token, named, time.sleep), ""
