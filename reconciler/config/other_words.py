@@ -23,7 +23,7 @@ _ROLE = "what the program may do goes into task: {role: {read: [...], write: [..
 _BUILD = "write image: {context: FOLDER, dockerfile: FILE}"
 _URI = "an image that exists is image: {uri: NAME:TAG}"
 _NETWORK = "write network: {vpc: ..., subnets: [...]}"
-_PLATFORM = "write task: {platform: linux/arm64}, or linux/amd64"
+_PLATFORM = "write task: {platform: ARM64}; without it, the task runs on X86_64"
 _INSTALL = "what has to be installed goes into the Dockerfile, which `image` builds"
 
 # By the word alone, wherever it stands and isn't known.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from configparser import ConfigParser
@@ -101,9 +102,11 @@ def run(options: Arguments, terminal: Terminal) -> int:
         start = ""
     else:
         packages: tuple[str, ...] = ()
+        package = False
         if facts.requirements == "pyproject.toml":
-            packages = files.dependencies((folder / facts.requirements).read_text(encoding="utf-8", errors="replace"))
-        start = files.dockerfile(facts.program, facts.requirements, packages)
+            project = (folder / facts.requirements).read_text(encoding="utf-8", errors="replace")
+            packages, package = files.dependencies(project), files.is_package(project) or (folder / "src").is_dir()
+        start = files.dockerfile(facts.program, facts.requirements, packages, package=package)
     text = files.deploy_yaml(answers)
     if deploy is None:
         deploy = _check(text)
@@ -111,10 +114,11 @@ def run(options: Arguments, terminal: Terminal) -> int:
     output.write(folder / files.SCHEMA, SCHEMA.read_text(encoding="utf-8"), folder)
     if start:
         output.write(folder / "Dockerfile", start, folder)
-        output.notes.append(f"the Dockerfile starts {facts.program}: look whether that is the program")
-        if not facts.requirements:
+        output.notes.append(f"the Dockerfile starts {facts.program}: check that this is the program to run")
+        if "pip install" not in start:
             output.notes.append(
-                "it installs nothing besides: write a requirements.txt, and a line for it in the Dockerfile"
+                "the Dockerfile installs no packages: if the program needs some, write them into requirements.txt, "
+                "delete the Dockerfile and run `init` again"
             )
     if deploy.image.context is not None:
         _dockerignore(deploy, folder, output)
@@ -142,7 +146,7 @@ def _deploy(
     if options.environment:
         raise UserError(f"--env {options.environment}: there is no deploy.yaml here yet", hint="leave it out")
     data = _data(options, folder, facts, output)
-    image, dockerfile, uri = _image(options, folder, facts)
+    image, dockerfile, uri = _image(options, folder, facts, output)
     project, url = _project(options.gitlab) if options.gitlab else ("" if options.github else facts.project, "")
     answers = Answers(
         name=options.name or _name(folder.resolve().name),
@@ -249,7 +253,7 @@ def _data(options: Arguments, folder: Path, facts: ProjectFacts, output: Written
         )
     build = (folder / facts.dockerfiles[0]).read_text(encoding="utf-8", errors="replace") if facts.dockerfiles else ""
     if other_names := [name for name in facts.possible_data if not copies(build, name)]:
-        output.notes.append(f"left out of `data:`, where those belong that are data: {_first_names(other_names)}")
+        output.notes.append(f"not in `data:`: {_first_names(other_names)}; add those that are data")
     return names
 
 
@@ -257,17 +261,24 @@ def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
 
 
-def _image(options: Arguments, folder: Path, facts: ProjectFacts) -> tuple[str, str, str]:
+def _image(options: Arguments, folder: Path, facts: ProjectFacts, output: Written) -> tuple[str, str, str]:
     """The build context and the Dockerfile in it, or the image that is there. Raises UserError if there is neither."""
     if options.image:
         return "", "Dockerfile", options.image
     if facts.dockerfiles:
+        if len(facts.dockerfiles) > 1:
+            output.notes.append(
+                f"`image:` names {facts.dockerfiles[0]}; there are others: {_first_names(facts.dockerfiles[1:])}"
+            )
         return *context_of(folder, facts.dockerfiles[0]), ""
     if facts.program:
         return ".", "Dockerfile", ""
+    notebook = next((path.name for path in sorted(folder.glob("*.ipynb"))), "")
     raise UserError(
         "there is no Dockerfile here, and no Python program to write one for (train.py, main.py, app.py, run.py)",
-        hint="write a Dockerfile, or name an image that exists: --image URI",
+        hint=f"make a program of the notebook: jupyter nbconvert --to python --output train {shlex.quote(notebook)}"
+        if notebook
+        else "write a Dockerfile, or name an image that exists: --image URI",
     )
 
 

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 from reconciler.cli.program_name import typed_comments
@@ -144,11 +145,8 @@ def gitignore(results: str) -> str:
 
 def dependencies(project: str) -> tuple[str, ...]:
     """What a pyproject.toml says that the program needs, as pip takes it. project: its text."""
-    try:
-        refuse_deep(project)
-        requirements = tomllib.loads(project).get("project", {}).get("dependencies", [])
-    except (ValueError, AttributeError):
-        return ()  # pip says what is wrong with it
+    section = _parsed(project).get("project", {})
+    requirements = section.get("dependencies", []) if isinstance(section, dict) else []
     if not isinstance(requirements, list) or not all(
         isinstance(requirement, str) and re.fullmatch(NEEDED, requirement) for requirement in requirements
     ):
@@ -156,22 +154,51 @@ def dependencies(project: str) -> tuple[str, ...]:
     return tuple(requirements)
 
 
-def dockerfile(program: str, requirements: str, packages: Sequence[str] = ()) -> str:
+def is_package(project: str) -> bool:
+    """Whether a pyproject.toml is of something to install, and not only a list of what a program needs.
+
+    Without a [build-system], pip takes setuptools, which refuses a folder with several others in it.
+    """
+    parsed = _parsed(project)
+    tools = parsed.get("tool", {})
+    poetry, uv = (tools.get(tool) if isinstance(tools, dict) else None for tool in ("poetry", "uv"))
+    if (isinstance(poetry, dict) and poetry.get("package-mode") is False) or (
+        isinstance(uv, dict) and uv.get("package") is False
+    ):
+        return False
+    return "build-system" in parsed
+
+
+def _parsed(project: str) -> dict[str, Any]:
+    try:
+        refuse_deep(project)
+        return tomllib.loads(project)
+    except ValueError:
+        return {}
+
+
+def dockerfile(program: str, requirements: str, packages: Sequence[str] = (), *, package: bool = True) -> str:
     """A Dockerfile for a Python program with its requirements, which come first, since they change least.
 
-    packages: those of a pyproject.toml, which has more in it, and can be installed only with the program.
+    packages: those of a pyproject.toml. package: whether the project is one too, and is installed with the program.
     """
+    why = (
+        "keep the two equal, so that a change of the program alone installs nothing again"
+        if package
+        else "keep the two equal"
+    )
     first = (
-        "# As in pyproject.toml: keep the two equal, so that a change of the program alone installs nothing again.\n"
+        f"# As in pyproject.toml: {why}.\n"
         f"RUN python -m pip install --no-cache-dir {' '.join(map(shlex.quote, packages))}\n"
         if packages
         else ""
     )
+    itself = "RUN python -m pip install --no-cache-dir .\n" if package else ""
     install = {
         "requirements.txt": "COPY requirements.txt .\n"
         "RUN python -m pip install --no-cache-dir -r requirements.txt\n"
         "COPY . .\n",
-        "pyproject.toml": f"{first}COPY . .\nRUN python -m pip install --no-cache-dir .\n",
+        "pyproject.toml": f"{first}COPY . .\n{itself}",
     }.get(requirements, "COPY . .\n")
     return (
         "FROM python:3.13-slim\n"

@@ -31,7 +31,7 @@ OTHER_THINGS = re.compile(
 )
 NAMED = 8  # files of data that are named one by one; of more, those of a folder are named together
 FEW = 3
-DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\..+)?|.+\.[Dd]ockerfile")
+DOCKERFILE = re.compile(r"(?:[Dd]ockerfile|Containerfile)(?:\..+)?|.+\.[Dd]ockerfile")
 PROGRAMS = ("train.py", "main.py", "app.py", "run.py")
 SKIP = {"node_modules", "results", "output", "venv", "env", "build", "dist", "site-packages", "tests", "test"}
 DEEP = 2  # folders below the first that are looked at

@@ -267,8 +267,8 @@ def test_what_may_be_data_and_is_left_out_is_named(there: list[str], others: lis
     fresh.write("Dockerfile", "FROM x\nCOPY config.json .\n")
     said = fresh.ok("init").out.replace("\n", " ")
     some = ", ".join(others[:4]) + (" and 1 more" if len(others) > 4 else "")
-    assert (f"left out of `data:`, where those belong that are data: {some} " in said) is bool(others)
-    assert ("left out of `data:`" in said) is bool(others)
+    assert (f"not in `data:`: {some}; add those that are data " in said) is bool(others)
+    assert ("not in `data:`" in said) is bool(others)
 
 
 def test_a_folder_of_very_many_files_hides_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -501,7 +501,9 @@ def test_the_dependencies_of_a_project(project: str, needed: tuple[str, ...]) ->
 def test_a_change_of_the_program_does_not_install_its_dependencies_again(fresh: Project) -> None:
     """They are a layer before that of the program, whichever file says them; and an engine of ours runs that line."""
     fresh.write("train.py", "")
-    fresh.write("pyproject.toml", "[project]\nname = 'x'\ndependencies = [\"numpy>=2; python_version > '3'\"]\n")
+    fresh.write(
+        "pyproject.toml", "[build-system]\n[project]\nname = 'x'\ndependencies = [\"numpy>=2; python_version > '3'\"]\n"
+    )
     fresh.ok("init", "--data", "s3://bucket/prices.csv")
     text = (fresh.folder / "Dockerfile").read_text()
     lines = text.splitlines()
@@ -511,6 +513,43 @@ def test_a_change_of_the_program_does_not_install_its_dependencies_again(fresh: 
     assert installation(first.removeprefix("RUN "), "/app", {}) is not None
     listed = files.dockerfile("train.py", "requirements.txt").splitlines()
     assert listed.index("RUN python -m pip install --no-cache-dir -r requirements.txt") < listed.index("COPY . .")
+
+
+@pytest.mark.parametrize(
+    ("project", "src", "installs"),
+    [
+        ("[build-system]\n[project]\ndependencies = ['a']", False, ["a", "."]),
+        ("[build-system]\n[tool.poetry.dependencies]\na = '^1'", False, ["."]),
+        ("[build-system]\n[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\na = '^1'", False, []),
+        ("[build-system]\n[project]\ndependencies = ['a']\n[tool.uv]\npackage = false", False, ["a"]),
+        ("[project]\ndependencies = ['a']", False, ["a"]),
+        ("[project]\ndependencies = ['a']", True, ["a", "."]),
+        ("tool = 3", False, []),
+    ],
+)
+def test_what_is_no_package_is_not_installed(project: str, src: bool, installs: list[str], fresh: Project) -> None:
+    """As uv and Poetry do it: pip refuses a folder with several others in it, and Poetry one that is no package."""
+    fresh.write("train.py", "")
+    fresh.write("pyproject.toml", project)
+    if src:
+        (fresh.folder / "src").mkdir()
+    ended = fresh.ok("init", "--data", "s3://bucket/prices.csv")
+    lines = (fresh.folder / "Dockerfile").read_text().splitlines()
+    assert [shlex.split(line)[-1] for line in lines if "pip install" in line] == installs
+    assert ("the Dockerfile installs no packages" in ended.out.replace("\n", " ")) is not bool(installs)
+
+
+@pytest.mark.parametrize("names", [["a/Dockerfile", "b/Dockerfile"], ["Dockerfile.dev", "Dockerfile.prod"]])
+def test_which_of_several_dockerfiles_is_taken_is_said(names: list[str], fresh: Project) -> None:
+    for name in names:
+        (fresh.folder / name).parent.mkdir(exist_ok=True)
+        fresh.write(name, "FROM x\n")
+    assert f"`image:` names {names[0]}; there are others: {names[1]}\n" in fresh.ok("init").out
+
+
+def test_a_notebook_is_made_a_program_first(fresh: Project) -> None:
+    fresh.write("my analysis.ipynb", "{}")
+    assert "jupyter nbconvert --to python --output train 'my analysis.ipynb'" in fresh.run("init").err
 
 
 def test_the_workflow_of_an_environment(fresh: Project) -> None:
@@ -551,7 +590,7 @@ def test_a_wrong_answer_is_asked_for_again(fresh: Project) -> None:
     assert "regions are written like" in shown
     assert "there is no such file in" in shown
     assert "OWNER/NAME [none]: " in shown
-    assert "it installs nothing besides: write a requirements.txt" in " ".join(shown.split())
+    assert "the Dockerfile installs no packages: if the program needs some" in " ".join(shown.split())
     deploy = load(fresh.folder / "deploy.yaml", environ={})
     assert (deploy.name, deploy.region, str(deploy.data.files[0].file)) == ("prices", "us-east-1", "prices.csv")
     assert deploy.ci is not None
