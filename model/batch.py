@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model import later, parquet, predict, targets
+from model import later, parquet, predict, store, targets
 from model.errors import InputError
 from model.reading import AS_IT_IS, Reading
 from model.store import Output
@@ -60,12 +60,16 @@ def table(model_uri: str, data_uri: str, how: Reading = AS_IT_IS, now: dt.dateti
     return pd.DataFrame(columns | {"trained_on": (hour >= first) & (hour <= last)})
 
 
-def prepare(uri: str) -> tuple[Output, str]:
+def prepare(uri: str, data_uri: str = "", model_uri: str = "") -> tuple[Output, str]:
     """Where `write` puts a file, seen to be writable before anything is computed: the folder or prefix, and the name.
 
     Raises:
-        InputError: `uri` names no Parquet file, or its folder can't be written.
+        InputError: `uri` names no Parquet file, its folder can't be written, or it is one of the data or of the model.
     """
+    run = [store.join(model_uri, name) for name in (parquet.PREDICTIONS, "predictions")] if model_uri else []
+    for place, what in ((data_uri, "data"), *((name, "model's own forecasts") for name in run)):
+        if place and store.lies_in(uri, place):
+            raise InputError(f"--out is {uri!r}, which would be written into the {what} {place}: name another file")
     folder, _, name = uri.rpartition("/")
     if PurePosixPath(name).suffix != ".parquet":
         raise InputError(f"--out is {uri!r}: name a file that ends in .parquet")

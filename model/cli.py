@@ -101,8 +101,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "score":
         from model import batch
 
-        batch.prepare(options.out)
-        rows = batch.table(champion.resolve(options.model, env), options.data, settings.reading(env))
+        model = champion.resolve(options.model, env)
+        batch.prepare(options.out, options.data, model)
+        rows = batch.table(model, options.data, settings.reading(env))
         batch.write(rows, options.out)
         log.get().info("scored", hours=len(rows), output=options.out)
         return 0
@@ -174,8 +175,16 @@ def _promoted(options: argparse.Namespace, env: dict[str, str]) -> dict[str, Any
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    if sys.stdout is None:
+        raise ModelError("can't write to standard output: it is closed")
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sys.stdout = None  # or Python would write what is left at its end, and say so
+        raise ModelError(f"can't write to standard output: {error.strerror}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ path is walked in small steps, so that Open, High, Low and Close belong together
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,10 +34,12 @@ def write(path: Path, rows: int, seed: int) -> None:
     """
     if rows < 1:
         raise InputError(f"--rows is {rows}: at least 1 row is needed")
+    if path.exists() and not path.is_file():
+        raise InputError(f"can't write {path}: it is not a regular file")
     hours = LAST_HOUR - np.arange(rows - 1, -1, -1)
+    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
         with part.open("w", newline="\n") as file:
             file.write(HEADER)
             for chunk in series(hours, seed):
@@ -45,6 +48,8 @@ def write(path: Path, rows: int, seed: int) -> None:
                     file.write(f"{stamp[:10]} {stamp[11:]},{o:.2f},{h:.2f},{low:.2f},{c:.2f},{v:.6f}\n")
         part.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise InputError(f"can't write {path}: {error.strerror}") from error
 
 

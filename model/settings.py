@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
@@ -146,8 +145,7 @@ def _checkpoint(env: Mapping[str, str], output: str) -> str:
         raise InputError(f"CHECKPOINT_URI is {value!r}: use s3://bucket/prefix or a folder")
     if store.is_s3(uri):
         store.split_s3(uri)
-    checkpoint, results = (place if store.is_s3(place) else os.path.realpath(place) for place in (uri, output))
-    if f"{checkpoint}/".startswith(f"{results.rstrip('/')}/") or results.startswith(f"{checkpoint}/"):
+    if store.lies_in(uri, output) or store.lies_in(output, uri):
         raise InputError(f"CHECKPOINT_URI is {value!r}, and OUTPUT_URI {output!r}: neither may lie in the other")
     return uri
 

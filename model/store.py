@@ -276,6 +276,12 @@ def join(base: str, name: str) -> str:
     return f"{base.rstrip('/')}/{name}"
 
 
+def lies_in(uri: str, place: str) -> bool:
+    """Whether a path or S3 URI is the same as another, or lies in it."""
+    inner, outer = (name if is_s3(name) else os.path.realpath(name) for name in (uri, place))
+    return f"{inner}/".startswith(f"{outer.rstrip('/')}/")
+
+
 def sha256_file(path: Path) -> str:
     """Hexadecimal SHA-256 of a file, read in pieces."""
     with path.open("rb") as file:

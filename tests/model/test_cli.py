@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from model import sample
+from model.run import Run
 from tests.waiting import LONG, children_work
 
 FAST = {"FOLDS": "2", "HP_MAX_ROUNDS": "20", "HP_PATIENCE": "5", "NTHREADS": "2"}
@@ -198,3 +200,32 @@ def test_options_of_reading(
         monkeypatch.setenv(name, value)
     assert cli.main(["train", *arguments]) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize(
+    ("to", "message"), [(">/dev/full", "can't write to standard output: No space left"), (">&-", "it is closed")]
+)
+def test_output_that_cannot_be_written_is_said(finished: tuple[Run, Path], to: str, message: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m model compare {shlex.quote(str(finished[1]))} $0 {to}"
+    done = subprocess.run(["sh", "-c", command, str(finished[1])], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, message in done.stderr) == (1, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_sample_never_takes_the_place_of_a_device(tmp_path: Path) -> None:
+    """As root it replaced /dev/full with a file."""
+    place = tmp_path / "pipe"
+    os.mkfifo(place)
+    code, _, err = run("sample", str(place), "--rows", "5")
+    assert (code, "it is not a regular file" in err) == (2, True), err
+    assert place.is_fifo()
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_sample_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
+    command = f"ulimit -f 10; exec {shlex.quote(sys.executable)} -m model sample $0 --rows 5000"
+    done = subprocess.run(["sh", "-c", command, str(tmp_path / "s.csv")], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, "can't write" in done.stderr) == (2, True), done.stderr
+    assert not list(tmp_path.iterdir())

@@ -455,6 +455,28 @@ def test_where_scores_cannot_be_written_nothing_is_computed(tmp_path: Path) -> N
         assert (code, message in err) == (2, True), err
 
 
+def test_scores_are_not_written_over_the_data_or_the_run(tmp_path: Path) -> None:
+    """The data was replaced by the forecasts that were made from it."""
+    run, data = tmp_path / "run", tmp_path / "data"
+    run.mkdir()
+    data.mkdir()
+    (data / "a.parquet").write_bytes(b"bars")
+    (tmp_path / "link").symlink_to(data)
+    for out, of in (
+        (data / "a.parquet", data / "a.parquet"),
+        (tmp_path / "link" / "a.parquet", data / "a.parquet"),
+        (data / "f.parquet", data),
+        (run / "predictions.parquet", data),
+        (run / "predictions" / "part-0.parquet", data),
+    ):
+        code, _, err = command("score", "--model", str(run), "--data", str(of), "--out", str(out))
+        assert (code, "would be written into" in err) == (2, True), (out, err)
+    with pytest.raises(InputError, match="would be written into the data s3://b/data"):
+        batch.prepare("s3://b/data/f.parquet", "s3://b/data", "s3://b/run")
+    assert (data / "a.parquet").read_bytes() == b"bars"
+    batch.prepare(str(run / "f.parquet"), str(data), str(run))
+
+
 @pytest.mark.long
 def test_a_training_run_promotes_itself_when_it_is_told_to(sample_csv: Path, tmp_path: Path) -> None:
     env = {"DATA_PATH": str(sample_csv), "MODELS_URI": str(tmp_path / "m"), **FAST}
