@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from reconciler.aws.regions import known_regions
+from reconciler.config.checks_arns import check_arns
 from reconciler.config.checks_capacity import check_capacity
 from reconciler.config.checks_task import check_task, check_unattended, check_workers
 from reconciler.config.data_tree import Refused, files_of
@@ -20,7 +21,7 @@ from reconciler.config.problems import Problem as Problem
 from reconciler.config.run import COMBINATIONS, most
 from reconciler.config.schema import Deploy
 from reconciler.config.storage import WILD, DataFile
-from reconciler.core.aws_names import ACCOUNT_REGIONAL, same_tags
+from reconciler.core.aws_names import ACCOUNT_REGIONAL, OLD_BUCKET, same_tags
 from reconciler.core.given_data import OTHER_BUCKET, OWN_BUCKET
 from reconciler.core.limits import IMAGE
 from reconciler.core.run_paths import RUNS
@@ -42,6 +43,7 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     yield from _capacity(deploy)
     yield from check_capacity(deploy)
     yield from check_task(deploy)
+    yield from check_arns(deploy)
     yield from _sweep(deploy)
     yield from check_unattended(deploy)
     yield from check_workers(deploy)
@@ -142,7 +144,8 @@ def _given(deploy: Deploy, number: int, file: DataFile) -> Iterator[Problem]:
     """What is wrong with a place in S3, by its text alone."""
     at: Path = ("data", "files", number, "file")
     bucket, path = file.place
-    if not bucket.endswith(ACCOUNT_REGIONAL) and (reason := BUCKET.problem(bucket)):
+    known_form = bucket.endswith(ACCOUNT_REGIONAL) or OLD_BUCKET.fits(bucket)
+    if not known_form and (reason := BUCKET.problem(bucket)):
         yield Problem(at, f"{bucket!r} is not a bucket's name: {reason}", "write it as s3://BUCKET/PREFIX/")
     elif WILD.search(path):
         yield Problem(at, "a place in S3 can't be a pattern", "name the folder, with a / at its end")

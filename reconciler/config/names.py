@@ -134,7 +134,8 @@ SECRET = TextRule(
     "the ARN of a secret",
     "write the ARN of an SSM parameter or of a Secrets Manager secret",
     r"arn:aws[a-z-]*:(?:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_.\/-]+"
-    r"|secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9\/_+=.@-]+(?::[^:]*:[^:]*:[^:]*)?)",
+    # With a ! those of AWS's services, such as rds!db-...
+    r"|secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9\/_+=.@!-]+(?::[^:]*:[^:]*:[^:]*)?)",
     _suggest_secret,
 )
 KMS_KEY = TextRule(
@@ -199,7 +200,9 @@ def _suggest_github(value: str) -> str:
 GITHUB = TextRule(
     "a repository on GitHub",
     "write OWNER/NAME",
-    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}",
+    # With a _ accounts that a company manages, such as mona_octo:
+    # https://docs.github.com/enterprise-cloud@latest/admin/concepts/identity-and-access-management/enterprise-managed-users
+    r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}",
     _suggest_github,
 )
 _SLUG = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_-])?"

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from reconciler.config import names
 from reconciler.config.base import Int, Section
+from reconciler.core.limits import TASK_SUBNETS
 
 
 class CapacityWeight(Section):
@@ -50,7 +51,7 @@ class SecurityGroup(Section):
 
 
 Subnet = Annotated[str, names.SUBNET]
-Subnets = Annotated[tuple[Subnet, ...], Field(min_length=1)]
+Subnets = Annotated[tuple[Subnet, ...], Field(min_length=1, max_length=TASK_SUBNETS.most)]
 
 
 def _subnets(value: Any) -> Any:

@@ -29,7 +29,7 @@ class PolicyStatement(Section):
     Resource: str | tuple[str, ...] = Field(
         min_length=1, description="ARNs, with * for any.", examples=["arn:aws:s3:::my-pipeline-data/data/*"]
     )
-    Condition: dict[str, dict[str, str | bool | int | tuple[str, ...]]] = Field(
+    Condition: Annotated[dict[str, dict[str, str | tuple[str, ...]]], AsWritten()] = Field(
         {},
         description="Conditions, by operator and key.",
         examples=[{"StringEquals": {"aws:RequestedRegion": "us-east-1"}}],

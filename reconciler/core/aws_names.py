@@ -71,6 +71,14 @@ BUCKET = Form(
     63,
     "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html",
 )
+# Until March 2018 us-east-1 took names with capitals, with _ and of up to 255 characters, and those buckets are there.
+OLD_BUCKET = Form(
+    "a name for an old S3 bucket",
+    "3 to 255 letters, digits, hyphens, dots and _, with a capital or _",
+    r"(?=.*[A-Z_])[A-Za-z0-9._-]{3,255}",
+    255,
+    BUCKET.source,
+)
 TOPIC = Form("a name for an SNS topic", "1 to 256 letters, digits, - and _", r"[A-Za-z0-9_-]+", 256,
              "https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html")  # fmt: skip
 QUEUE = Form("a name for an SQS queue", "1 to 80 letters, digits, - and _", r"[A-Za-z0-9_-]+", 80,

@@ -124,7 +124,7 @@ def _why_not_sts(identity: Identity, operation: str, params: dict[str, Any]) -> 
 def hides_missing_key(environ: dict[str, Any], identity: Identity) -> Refused | None:
     """S3 tells that a key isn't there only to who may list the bucket; the refusal for everyone else."""
     bucket, key = _bucket_and_key(environ)
-    arn = f"arn:{get_partition(_region(environ))}:s3:::{bucket}"
+    arn = f"arn:{get_partition(region_of(environ))}:s3:::{bucket}"
     if not key or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
         return None
     if judge(identity, "s3:ListBucket", arn, {"s3:prefix": key}) == "allowed":
@@ -141,7 +141,7 @@ def needed(
         yield from _needed_s3(environ)
         yield from _keys_of_s3(environ, account)
         return
-    place = Place(account, _region(environ))
+    place = Place(account, region_of(environ))
     for permission in resources.wanted(IAM_PREFIX.get(service, service), operation, params, place):
         yield Asked(
             permission.action,
@@ -151,7 +151,8 @@ def needed(
         )
 
 
-def _region(environ: dict[str, Any]) -> str:
+def region_of(environ: dict[str, Any]) -> str:
+    """The region that a request is signed for; empty where none is named."""
     match = CREDENTIAL.search(str(environ.get("HTTP_AUTHORIZATION", "")))
     return match[2] if match else ""
 
@@ -164,7 +165,7 @@ def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
     if not bucket:
         yield Asked("s3:ListAllMyBuckets", "*", context)
         return
-    arn = f"arn:{get_partition(_region(environ))}:s3:::{bucket}"
+    arn = f"arn:{get_partition(region_of(environ))}:s3:::{bucket}"
     if method == "POST" and "delete" in query and not key:
         for name, versions in _keys_to_delete(_body(environ)):
             for action in ("s3:DeleteObject", *(("s3:DeleteObjectVersion",) if versions else ())):
@@ -184,7 +185,7 @@ def _needed_s3(environ: dict[str, Any]) -> Iterator[Asked]:
     if source := str(environ.get("HTTP_X_AMZ_COPY_SOURCE", "")):
         parts = urlparse(source)  # as moto reads it
         version = "versionId" in parse_qs(parts.query, keep_blank_values=True)
-        copied = f"arn:{get_partition(_region(environ))}:s3:::{unquote(parts.path).lstrip('/')}"
+        copied = f"arn:{get_partition(region_of(environ))}:s3:::{unquote(parts.path).lstrip('/')}"
         yield Asked("s3:GetObjectVersion" if version else "s3:GetObject", copied, context)
 
 
@@ -197,7 +198,7 @@ def _keys_of_s3(environ: dict[str, Any], account: str) -> Iterator[Asked]:
     )
     if not key or query.keys() & (SUBRESOURCES - {"uploads", "uploadId"}):
         return
-    uses, region = list[kms.Use](), _region(environ)
+    uses, region = list[kms.Use](), region_of(environ)
     if method == "GET" or (method == "HEAD" and "HTTP_X_AMZ_CHECKSUM_MODE" in environ):
         place = kms.of_object(account, region, bucket, key), "s3", account, region
         uses += kms.uses(*place, kms.DECRYPT)

@@ -17,6 +17,7 @@ from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 
+from reconciler.aws.regions import partition_of
 from reconciler.core import plain_json
 from reconciler.local import authorize, plain_requests
 from reconciler.local.refusals import note
@@ -39,7 +40,8 @@ def refusal(environ: dict[str, Any], signed_for: str) -> authorize.Refused | Non
     operation, params = request
     whole: Any = operation.service_model
     model = whole._service_description
-    problems = judge(model, service, operation.name, params) if params is not None else NO_JSON
+    partition = partition_of(authorize.region_of(environ)).name
+    problems = judge(model, service, operation.name, params, partition) if params is not None else NO_JSON
     if not problems:
         return None
     note(service, operation.name, (problem.text for problem in problems))

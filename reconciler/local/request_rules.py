@@ -12,9 +12,9 @@ from typing import Any
 
 from reconciler.core import aws_names, limits, plain_json
 from reconciler.core.limits import FEWEST_DAYS, Limit
+from reconciler.core.policy_rules import policy_problems
 from reconciler.core.schedule import BadSchedule, parse, time_zones
 from reconciler.local.request_model import Broken, broken
-from reconciler.local.request_policies import policy_problems
 from reconciler.local.request_rules_ecs import ecs
 
 Params = Mapping[str, Any]
@@ -30,15 +30,21 @@ TAG_CODES = {
     "s3": "InvalidTag",
 }  # fmt: skip
 ANY_TAG = frozenset(("ec2", "sqs"))  # they take any character in a tag
+OF_IDENTITIES = ("CreatePolicy", "CreatePolicyVersion", "PutRolePolicy", "PutUserPolicy", "PutGroupPolicy")
 MALFORMED = "MalformedPolicyDocument"
 UNIVERSAL = ":scheduler:::aws-sdk:"
 
 
-def judge(model: Mapping[str, Any], service: str, operation: str, params: Params) -> list[Broken]:
-    """What AWS would refuse in a request. model: the service's, whole. Empty for what it takes."""
+def judge(model: Mapping[str, Any], service: str, operation: str, params: Params, partition: str = "") -> list[Broken]:
+    """What AWS would refuse in a request. model: the service's, whole; partition: of AWS, empty for any. Empty for what
+    it takes.
+    """
     shape = model["operations"][operation].get("input", {}).get("shape")
     problems = list(broken(service, model["shapes"], shape, params))
-    return problems or [*_tags(service, params), *RULES.get(service, _none)(operation, params)]
+    if problems:
+        return problems
+    rules = _iam(operation, params, partition) if service == "iam" else RULES.get(service, _none)(operation, params)
+    return [*_tags(service, params), *rules]
 
 
 def code_of(service: str, problems: Sequence[Broken]) -> str:
@@ -81,20 +87,21 @@ def _pairs(params: Params) -> Iterator[tuple[str, str]]:
             yield str(by_name.get("key", "")), str(by_name.get("value", ""))
 
 
-def _iam(operation: str, params: Params) -> Iterator[Broken]:
-    if operation in ("CreatePolicy", "CreatePolicyVersion"):
-        yield from _document(params["PolicyDocument"], limits.MANAGED_POLICY, "PolicySize", identity=True)
-    elif operation in ("PutRolePolicy", "PutUserPolicy", "PutGroupPolicy"):
-        yield from _document(params["PolicyDocument"], None, "", identity=True)
-    elif operation in ("CreateRole", "UpdateAssumeRolePolicy"):
-        trust = params.get("AssumeRolePolicyDocument") or params.get("PolicyDocument", "")
-        yield from _document(trust, limits.TRUST, "ACLSizePerRole", identity=False)
+def _iam(operation: str, params: Params, partition: str) -> Iterator[Broken]:
+    if operation in ("CreateRole", "UpdateAssumeRolePolicy"):
+        text = params.get("AssumeRolePolicyDocument") or params.get("PolicyDocument", "")
+        yield from _large(text, limits.TRUST, "ACLSizePerRole")
+        yield from (Broken(why, MALFORMED) for why in policy_problems(text))
+    elif operation in OF_IDENTITIES:
+        text = params["PolicyDocument"]
+        if operation.startswith("Create"):
+            yield from _large(text, limits.MANAGED_POLICY, "PolicySize")
+        yield from (Broken(why, MALFORMED) for why in policy_problems(text, identity=True, partition=partition))
 
 
-def _document(text: str, limit: Limit | None, quota: str, *, identity: bool) -> Iterator[Broken]:
-    if limit is not None and limits.policy_size(text) > limit.most:
+def _large(text: str, limit: Limit, quota: str) -> Iterator[Broken]:
+    if limits.policy_size(text) > limit.most:
         yield Broken(f"Cannot exceed quota for {quota}: {limit.most}", "LimitExceeded")
-    yield from (Broken(why, MALFORMED) for why in policy_problems(text, identity=identity))
 
 
 def _s3(operation: str, params: Params) -> Iterator[Broken]:
@@ -273,6 +280,6 @@ def _json(text: str) -> Mapping[str, Any]:
 
 
 RULES: Mapping[str, Callable[[str, Params], Iterator[Broken]]] = {
-    "ec2": _ec2, "ecr": _ecr, "ecs": ecs, "events": _events, "iam": _iam, "lambda": _lambda, "logs": _logs, "s3": _s3,
+    "ec2": _ec2, "ecr": _ecr, "ecs": ecs, "events": _events, "lambda": _lambda, "logs": _logs, "s3": _s3,
     "scheduler": _scheduler, "sns": _sns, "sqs": _sqs, "ssm": _ssm,
 }  # fmt: skip

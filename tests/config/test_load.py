@@ -104,6 +104,26 @@ def test_text_stays_as_written(write: Callable[..., Deploy]) -> None:
     }  # fmt: skip
 
 
+def test_conditions_are_as_written(write: Callable[..., Deploy]) -> None:
+    """IAM takes numbers and truth as text, in lists too."""
+    keys = "{s3:max-keys: [10, 20]}, Bool: {'aws:SecureTransport': true}, NumericEquals: {'aws:x': 1.50}"
+    statement = f"{{Effect: Allow, Action: 's3:*', Resource: 'arn:*:s3:::b', Condition: {{NumericLessThan: {keys}}}}}"
+    policy = write(f"name: ok\ntask: {{role: {{policy: {{Statement: [{statement}]}}}}}}\n").task.role.policy
+    assert policy is not None
+    assert policy.Statement[0].Condition == {
+        "NumericLessThan": {"s3:max-keys": ("10", "20")},
+        "Bool": {"aws:SecureTransport": "true"},
+        "NumericEquals": {"aws:x": "1.50"},
+    }
+
+
+def test_an_old_bucket_of_others(write: Callable[..., Deploy]) -> None:
+    """us-east-1 took such names until 2018, but takes none now."""
+    assert write("name: ok\ndata: s3://My_Company.Data/prices/\n").data.files[0].place.bucket == "My_Company.Data"
+    with pytest.raises(ConfigErrors, match="lower-case letters"):
+        write("name: ok\ndata: {bucket: {name: My_Company.Data}}\n")
+
+
 def test_variables(write: Callable[..., Deploy]) -> None:
     deploy = write(
         "name: ${PROJECT}\nregion: ${REGION:-eu-central-1}\naccount: ${ACCOUNT:-}\ndata: ${DIR}/${FILE:-x.csv}\n"

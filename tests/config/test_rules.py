@@ -38,6 +38,7 @@ GOOD = {
         "arn:aws:ssm:us-east-1:123456789012:parameter/a/b",
         "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-AbCdEf",
         "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:a-AbCdEf:user:AWSCURRENT:",
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-0f1e2d3c-4b5a-AbCdEf:password::",
     ],
     "KMS_KEY": [
         "arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
@@ -51,7 +52,7 @@ GOOD = {
     "SUBNET": ["subnet-01234567", "subnet-0123456789abcdef0"],
     "TAG_PATTERN": ["latest", "v*", "*-*", "a" * 128],
     "GITHUB_ID": ["1", "1234567", "9" * 20],
-    "GITHUB": ["owner/name", "o-1/.github", "A/a_b.c-d"],
+    "GITHUB": ["owner/name", "mona_octo/name", "o-1/.github", "A/a_b.c-d"],
     "GITLAB": ["group/project", "g/sub.group/a_b-c.d", "_a/9"],
     "GITLAB_URL": ["https://gitlab.com", "https://git.example.com/gitlab"],
     "BRANCH": ["main", "feature/x-1", "release@2"],
