@@ -13,7 +13,10 @@ from reconciler.local.request_model import broken, pattern
 from tests.config.test_rules import GOOD
 from tests.request_rules import judge, model
 
-TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
+TRUST: dict[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}],
+}
 
 
 def role(**more: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from reconciler.config.schema import Deploy
 from reconciler.config.storage import WILD, DataFile
 from reconciler.core.aws_names import ACCOUNT_REGIONAL, OLD_BUCKET, same_tags
 from reconciler.core.given_data import OTHER_BUCKET, OWN_BUCKET
-from reconciler.core.limits import IMAGE
+from reconciler.core.limits import ACCESS_KEYS, IMAGE
 from reconciler.core.run_paths import RUNS
 from reconciler.core.wildcard import matches
 
@@ -68,6 +68,10 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     if deploy.ci and not (deploy.ci.github or deploy.ci.gitlab or deploy.ci.user):
         fix = "add github: {repository: OWNER/NAME}, gitlab: {project: GROUP/PROJECT}, or user: {}"
         yield Problem(("ci",), "ci doesn't say who may run apply", fix)
+    user = deploy.ci.user if deploy.ci else None
+    if user and ACCESS_KEYS.exceeded(len(user.keep_keys) + user.access_keys):
+        message = f"with keep_keys the user would have more than {ACCESS_KEYS.most} keys, which is all that IAM allows"
+        yield Problem(("ci", "user", "access_keys"), message, "keep fewer, or write 0")
     yield from _names(deploy)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from reconciler.aws.regions import partition_of
 from reconciler.config.problems import Path, Problem
-from reconciler.config.schema import Deploy, Policy
+from reconciler.config.schema import Deploy
+from reconciler.config.task import Policy
 from reconciler.core.policy_rules import statement_problems
 
 FIXES = {

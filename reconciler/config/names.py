@@ -34,19 +34,20 @@ def _two_characters(value: str) -> str | None:
 
 def _suggest_deploy(value: str) -> str:
     text = re.sub(r"-{2,}", "-", only("a-z0-9-", value.lower()))
-    text = text if text[:1].isalpha() and not text.startswith("sg-") else f"ml-{text}"
+    text = text if text[:1].isalpha() and not text.startswith("sg-") and text != "default" else f"ml-{text}"
     return text[:40].rstrip("-")
 
 
 # Stricter than any single service: every default name is made from it, the longest being NAME-schedule-watcher-role
-# (64 for a role), NAME-data-ACCOUNT (63 and lower case for a bucket); a security group may not start with sg-.
+# (64 for a role), NAME-data-ACCOUNT (63 and lower case for a bucket); a security group may not start with sg-, and the
+# one that is called default is the VPC's own.
 DEPLOY = TextRule(
     "a name for a deploy",
     "2 to 40 lower-case letters, digits and single hyphens, beginning with a letter and not with sg-",
-    r"(?!sg-)(?=..)[a-z][a-z0-9]*(?:-[a-z0-9]+)*",
+    r"(?!sg-|default$)(?=..)[a-z][a-z0-9]*(?:-[a-z0-9]+)*",
     _suggest_deploy,
     40,
-    _two_characters,
+    lambda v: "each VPC has a security group of that name" if v == "default" else _two_characters(v),
 )
 
 

@@ -24,6 +24,7 @@ from reconciler.config.task import WRITE, Logs, Policy, Task, TaskRole
 from reconciler.config.unattended import Notify, Schedule
 from reconciler.core.durations import DAY
 from reconciler.core.fargate import FARGATE, LONGEST_STOP, SPOT
+from reconciler.core.limits import ACCESS_KEYS
 from reconciler.core.log_driver import BLOCKING, BUFFER, MODE, NON_BLOCKING
 from reconciler.core.managed_instances import MANAGED, MANAGED_SPOT, Requirements, requirements
 from reconciler.core.run_paths import RUNS
@@ -141,7 +142,7 @@ class CiUser(Section):
     )
     keep_keys: Annotated[tuple[Annotated[str, names.ACCESS_KEY], ...], OneOrMore()] = Field(
         (),
-        max_length=2,
+        max_length=ACCESS_KEYS.most,
         description="Ids of access keys that were made elsewhere and are kept; all others are deleted.",
         examples=[["AKIAIOSFODNN7EXAMPLE"]],
     )

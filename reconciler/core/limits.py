@@ -38,6 +38,7 @@ USER_INLINE = Limit("the inline policies of a user together", 2_048, "characters
 POLICY_NAME = Limit("a policy's name", 128, "characters", _IAM)
 TRUST = Limit("a trust policy", 2_048, "characters", _IAM)  # 4,096 on request
 ATTACHED = Limit("the managed policies of a role or user", 10, "policies", _IAM)  # 20 on request, for roles
+ACCESS_KEYS = Limit("the access keys of a user", 2, "keys", _IAM)
 TASK_DEFINITION = Limit("a task definition", 65_536, "bytes", _ECS)
 OVERRIDES = Limit(
     "what is different for one task",

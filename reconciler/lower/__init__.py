@@ -19,6 +19,7 @@ from reconciler.core.canonical import allow, strings
 from reconciler.core.capacity import Weight
 from reconciler.core.container import Container
 from reconciler.core.durations import DAY
+from reconciler.core.errors import UserError
 from reconciler.core.fargate import FARGATE
 from reconciler.core.given_data import GivenData
 from reconciler.core.graph import Graph, Node
@@ -74,6 +75,8 @@ def lower(
     data: the files and folders to upload, read, and what was found in S3. image: the image to build, or None; then the
     task definition names `image.uri`, or `fallback` (what is there, or the tag `latest`). values: of parameters that
     the file has none for. own_managed: those of the user's capacity providers that are of managed instances.
+
+    Raises UserError where a name that the file gives is also one that follows from the deploy's.
     """
     names = Names(deploy, facts)
     roles = [*_task_roles(names), *_stop_role(names)]
@@ -90,7 +93,20 @@ def lower(
     if image is None and deploy.image.uri is None:  # left as it is this time, and CI pushes it all the same
         specs.append(ImageSpec(name=names.repository))
     nodes = [*roles, *ci_nodes(names, specs), *other_nodes]
+    _all_different(nodes)
     return Graph(_allowing(names, node) for node in nodes)
+
+
+def _all_different(nodes: Sequence[Node]) -> None:
+    """Raises UserError for two resources of one name. IAM's names don't differ by case alone."""
+    first: dict[tuple[str, str], str] = {}
+    for kind, name in (node.spec.address for node in nodes):
+        identity = kind, name.lower() if kind in ("policy", "role", "user") else name
+        if identity in first:
+            same = {first[identity]: None, name: None}
+            message = f"two resources of this deploy would be the {kind} {' and '.join(same)}"
+            raise UserError(message, hint="give the one that the file names another name, or leave its name out")
+        first[identity] = name
 
 
 def _allowing(names: Names, node: Node) -> Node:

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.config import Deploy, load
 from reconciler.config.resource_names import Facts
+from reconciler.core.errors import UserError
 from reconciler.core.spec import Address
 from reconciler.importer.tree import trusted_github
 from reconciler.lower import lower
@@ -86,3 +87,18 @@ def test_what_is_written_is_read_back(tmp_path: Path, github: str, prefixes: lis
     kept = section.github.model_dump(exclude_defaults=True)
     assert {key: kept.get(key) for key in IDS} == {key: trusted.get(key) for key in IDS}
     assert trusted.get("by_name_too", False) == section.github.by_name_too
+
+
+CLASHES = [
+    ("task: {role: {name: A1-schedule-role}}\nschedule: {when: rate(1 day)}\n", "role A1-schedule-role and a1-sch"),
+    ("run: {capacity: managed}\nci: {github: {repository: o/n, role: a1-infrastructure-role}}\n", "role a1-infrastr"),
+    ("logs: {group: /aws/lambda/a1-schedule-watcher}\nschedule: {when: rate(1 day)}\n", "log-group /aws/lambda/a1-"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), CLASHES)
+def test_a_name_that_follows_from_the_deploys_is_given_to_another(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "deploy.yaml").write_text(f"name: a1\nimage: {{uri: python}}\n{text}")
+    deploy = load(tmp_path / "deploy.yaml", environ={})
+    with pytest.raises(UserError, match=message):
+        lower(deploy, Facts("123456789012", "aws", "vpc-1", ("subnet-1",)), (), None)

@@ -151,7 +151,7 @@ def deploys(draw: st.DrawFn) -> dict[str, Any]:
         role=st.sampled_from([
             {"read": ["data/*"]}, {"write": []}, {"name": "a-role"},
             {"policy": {"Statement": [{"Effect": "Allow", "Action": ["s3:GetObject", "s3:*"], "Resource": "*",
-                                       "Condition": {"Bool": {"aws:a": "true"}, "StringLike": {"aws:a": ["b", "c"]}}}]}},
+                                       "Condition": {"Bool": {"aws:a": "true"}, "StringLike": {"a:b": ["b", "c"]}}}]}},
         ]),
     )  # fmt: skip
     # Not `.` or the like, which is a folder wherever it is read, and then gets a slash.
