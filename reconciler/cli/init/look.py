@@ -13,6 +13,7 @@ from reconciler import version as git
 from reconciler.config.names import OBJECT_KEY
 from reconciler.config.storage import DataFile
 from reconciler.core.errors import UserError
+from reconciler.core.plain_json import is_text
 from reconciler.image.dockerfile import form, instructions
 
 DATA = (
@@ -103,8 +104,8 @@ def entries(folder: Path, data: Sequence[str]) -> tuple[tuple[str, ...], tuple[s
     out: list[str] = []
     for group in groups.values():
         for entry, files in _together(folder, group) if len(group) > FEW and len(data) > NAMED else _alone(group):
-            key = str(DataFile(file=entry).filled().key)
-            if key in entry_by_key or OBJECT_KEY.problem(key):
+            key = str(DataFile(file=entry).filled().key) if is_text(entry) else ""
+            if not key or key in entry_by_key or OBJECT_KEY.problem(key):
                 out += files
             else:
                 entry_by_key[key] = entry

@@ -234,6 +234,10 @@ def test_data_whose_name_can_be_no_key_is_left_out_and_named(names: list[str], f
     assert [file.file for file in load(fresh.folder / "deploy.yaml", environ={}).data.files] == names[5:]
 
 
+def test_data_whose_name_is_not_utf_8_is_left_out(tmp_path: Path) -> None:
+    assert entries(tmp_path, ("M\udce4rz.csv", "a.csv")) == (("a.csv",), ("M\udce4rz.csv",))
+
+
 def test_names_that_were_found_stay_as_they_are(fresh: Project) -> None:
     fresh.write("${HOME}.Dockerfile", "FROM x\n")
     fresh.ok("init", "--data", str(fresh.folder))
