@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+if not hasattr(sys.flags, "safe_path"):  # before anything that an older Python can't read
+    sys.stderr.write(f"error: Python 3.11 or later is needed, and {sys.executable} is {sys.version.split()[0]}\n")
+    sys.exit(2)
 if __name__ == "__main__" and not sys.flags.safe_path:
     # `python -m` looks for modules in the current folder first. That is the user's: their random.py isn't Python's.
     del sys.path[0]

@@ -98,6 +98,20 @@ def test_ctrl_c_while_it_ends() -> None:
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
+OLD = """\
+import runpy, sys, types
+flags = {name: getattr(sys.flags, name) for name in dir(sys.flags) if name[0] != "_" and name != "safe_path"}
+sys.flags, sys.version = types.SimpleNamespace(**flags), "3.10.12 (main)"
+runpy.run_module("reconciler", run_name="__main__")
+"""
+
+
+def test_a_python_that_is_too_old() -> None:
+    done = subprocess.run([sys.executable, "-c", OLD], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: Python 3.11 or later is needed, and {sys.executable} is 3.10.12\n"
+
+
 def test_a_python_without_the_packages(folder: Path) -> None:
     hint = "in a checkout: `make demo`, then .venv/bin/python -m reconciler; else pip install '.[local]' there"
     code, out, err = shell("r plan", folder, "-S")
