@@ -148,8 +148,17 @@ def _chunks(path: Path, layout: Layout, encoding: str, how: Reading, chunk: int,
     except pd.errors.EmptyDataError as error:
         raise NoRowsError(f"{path.name} has a header and no rows") from error
     except (pd.errors.ParserError, UnicodeError, EOFError, OSError) as error:
-        reason = re.sub(r"^Error tokenizing data\. C error: ", "", str(error)).strip()
-        raise InputError(f"{path.name} can't be read as CSV: {reason}") from error
+        raise InputError(f"{path.name} can't be read as CSV: {_why(str(error))}") from error
+
+
+def _why(error: str) -> str:
+    """What pandas says of a file, in our words and with the file's line."""
+    mend = "mend or remove the line"
+    if fields := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error):
+        return f"line {fields[2]} has {fields[3]} fields, and {fields[1]} are expected: {mend}"
+    if quote := re.search(r"EOF inside string starting at row (\d+)", error):
+        return f"line {int(quote[1]) + 1}: a quoted text has no end: {mend}"
+    return re.sub(r"^Error tokenizing data\. C error: ", "", error).strip()
 
 
 def _table(path: Path, how: Reading) -> tuple[Layout, Callable[[bool], Iterator[pd.DataFrame]]]:

@@ -27,6 +27,8 @@ LONGEST = 100
 MAX_MISSING = 0.2
 """An order of day and month is believed if no more of the hours between first and last would be missing."""
 NOT = np.datetime64("NaT", "us")
+NANOSECONDS_OF_2000 = 946_684_800 * 10**9
+"""Since 1970. What counts in steps of 100 ns since the year 1 (.NET) or 1601 (Windows) looks like less today."""
 MONTHS = {name.lower(): i for i, name in enumerate(calendar.month_abbr) if name}
 _WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?"
 _DATE = re.compile(
@@ -194,6 +196,13 @@ class Times:
         if not epoch.any():
             return rows, text
         at, size = rows[epoch], number[epoch]
+        ticks = (size >= 1e17) & (size < NANOSECONDS_OF_2000)
+        if ticks.any():
+            line, value = piece.index[at[ticks][0]], text.to_numpy()[epoch][ticks][0]
+            raise InputError(
+                f"line {line}, column {self.title}: {value!r} counts 100 nanoseconds, as .NET and Windows do, or is a "
+                "time before 2000 in nanoseconds: write times as 2023-01-31 00:00"
+            )
         micro = np.where(size < 1e11, size * 1e6, np.where(size < 1e14, size * 1e3, size))
         micro = np.where(size >= 1e17, np.rint(size / 1e6) * 1e3, micro)
         moment = micro.astype(np.int64).astype("datetime64[us]")

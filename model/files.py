@@ -164,6 +164,7 @@ def opened(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
     Raises:
         InputError: it is another kind of file, damaged, or unpacks to more than `max_bytes`.
     """
+    packed = 0
     with contextlib.ExitStack() as stack:
         try:
             raw = stack.enter_context(path.open("rb"))
@@ -171,19 +172,21 @@ def opened(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
             head = raw.read(512)
             raw.seek(0)
             inner: BinaryIO = raw
-            packed = 0
             if head.startswith(b"\x1f\x8b"):
+                packed = size
                 _unpacks(raw, path.name, size)
-                inner, packed = cast(BinaryIO, stack.enter_context(gzip.open(raw))), size
+                inner = cast(BinaryIO, stack.enter_context(gzip.open(raw)))
             elif head.startswith(b"PK\x03\x04"):
-                inner, packed = stack.enter_context(_member(raw, path.name, max_bytes)), size
+                packed = size
+                inner = stack.enter_context(_member(raw, path.name, max_bytes))
             elif size > max_bytes:
                 raise too_large(path.name, f"{size:,}", max_bytes)
             text = io.BufferedReader(_Limited(inner, path.name, max_bytes, packed), 2**18)
             _look(text.peek(512)[:512], path.name)
             yield cast(BinaryIO, text)
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError) as error:
-            raise InputError(f"{path.name} can't be read: {error}") from error
+            way = "; unpack it and give the CSV file, or download it again" if packed else ""
+            raise InputError(f"{path.name} can't be read: {error}{way}") from error
 
 
 @contextlib.contextmanager

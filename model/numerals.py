@@ -178,8 +178,10 @@ def _number(text: str, name: str, mark: str) -> float:
 
 def plain(values: pd.Series) -> pd.Series | None:
     """A column of plain numbers as float64; None if it isn't one."""
-    if values.dtype.kind in "fiub":
+    if values.dtype.kind in "fiu":
         return values.astype(np.float64)
+    if values.dtype.kind == "b":
+        return None
     try:
         parsed = pd.to_numeric(values, errors="coerce").astype(np.float64)
     except (OverflowError, TypeError):  # whole numbers of hundreds of digits, things that are no texts
