@@ -201,10 +201,13 @@ def _filled(
 ) -> npt.NDArray[np.bool_]:
     """Which bars are the one before again, or lie half way between their neighbours, in prices and volume."""
     again, between = follows.copy(), follows[1:] & follows[:-1]
-    for values in (o, h, low, c, np.nan_to_num(volume)):
+    volume = np.nan_to_num(volume)
+    for values in (o, h, low, c, volume):
         step = np.diff(values)
         again &= step == 0
         between &= np.abs(np.diff(step)) <= HALF_WAY * np.abs(step[1:] + step[:-1])
+    if volume.any():  # what is interpolated is so in all columns; a volume that stays is no sign of it
+        between &= np.diff(volume)[1:] != 0
     filled = np.zeros(len(o), dtype=np.bool_)
     if again.any() or between.any():
         few = FEW_STEPS * _step(o, h, low, c)  # of a coin that is worth few steps of its price, bars are often alike

@@ -213,6 +213,13 @@ def test_a_few_hours_that_were_filled_in_are_counted(tmp_path: Path) -> None:
     assert data.load(put(tmp_path / "b", text(long()))).repairs["filled_in"] == 0
 
 
+def test_a_smooth_price_is_not_taken_for_one_that_was_filled_in(tmp_path: Path) -> None:
+    """Whoever fills in hours does so in all columns: here the volume stays."""
+    closes = [100 + 0.1 * i for i in range(3 * N + 1)]
+    bars: list[Row] = [[a, b + 0.05, a - 0.05, b, 7] for a, b in itertools.pairwise(closes)]
+    assert data.load(put(tmp_path / "b", text(bars))).repairs["filled_in"] == 0
+
+
 @pytest.mark.parametrize("volume", [0, 5])
 def test_coins_of_few_steps_repeat_themselves(tmp_path: Path, volume: int) -> None:
     """A price of 0.00000012 has so few values that bars are often the same, and half way between others."""

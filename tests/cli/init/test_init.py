@@ -397,7 +397,7 @@ def test_data_that_is_in_s3_already(uri: str, path: str, where: str, fresh: Proj
         (("--image", "python:3", "--github", "https://github.com/a/b"), "for instance a/b"),
         (("--image", "python:3", "--account", "123"), "an account id has 12 digits"),
         (("--image", "python:3", "--data", "gone.csv"), "there is no such file"),
-        (("--image", "python:3", "--data", "s3://No_Bucket/x"), "'No_Bucket' is not a bucket's name"),
+        (("--image", "python:3", "--data", "s3://no!bucket/x"), "'no!bucket' is not a bucket's name"),
         (("--image", "python:3", "--data", "s3://my-bucket/*.csv"), "a place in S3 can't be a pattern"),
         (("nowhere",), "there is no such folder"),
     ],
