@@ -47,6 +47,7 @@ SOURCES = {
     "custom-process": "from a credential process", "login": "from `aws login`", "explicit": "given",
 }  # fmt: skip
 LOG_IN = "run `aws configure` or `aws sso login`, set AWS_PROFILE, or try it without an account: --local"
+POLICY = "python -m reconciler permissions --for plan prints the policy"
 NETWORK = "look at the network, its proxy (HTTPS_PROXY) and the region"
 T = TypeVar("T")
 
@@ -245,23 +246,18 @@ def permissions(aws: Aws, deploy: Deploy, base: Path, caller_arn: str) -> Findin
         return ok(subject, "the root user may do everything; a user or a role with `permissions` is safer")
     names = Names(deploy, Facts(caller_arn.split(":")[4], aws.partition, "", ()))
     grants = for_command(PLAN, names, resources(names))
-    source_arn = principal(caller_arn)
+    source_arn, answer = principal(caller_arn), None
     if source_arn is not None:
-        try:
+        with suppress(AwsError):
             answer = denied(aws, source_arn, grants, must=True)
-        except AwsError:
-            return _by_reading(aws, deploy, base, subject)
-        if answer.missing:
-            actions = sorted({action for lacking in answer.missing.values() for action in lacking})
-            return ng(
-                subject,
-                f"missing: {', '.join(actions)}",
-                "python -m reconciler permissions --for plan prints the policy",
-            )
-        if answer.unsure:
-            return skip(subject, organisation(answer))
-        return ok(subject, f"all {len({grant[:2] for grant in grants})}, says IAM's simulator")
-    return _by_reading(aws, deploy, base, subject)
+    if answer is None:
+        return _by_reading(aws, deploy, base, subject)
+    if answer.missing:
+        actions = sorted({action for lacking in answer.missing.values() for action in lacking})
+        return ng(subject, f"missing: {', '.join(actions)}", POLICY)
+    if answer.unsure:
+        return skip(subject, organisation(answer))
+    return ok(subject, f"all {len({grant[:2] for grant in grants})}, says IAM's simulator")
 
 
 def _by_reading(aws: Aws, deploy: Deploy, base: Path, subject: str) -> Finding:
@@ -272,9 +268,7 @@ def _by_reading(aws: Aws, deploy: Deploy, base: Path, subject: str) -> Finding:
         deployment = prepare(deploy, aws, base, [ImageKind(None, lambda line: None)], skip_image=True)
         deployment.observe()
     except Denied as error:
-        return ng(
-            subject, error.message, f"{error.hint}; python -m reconciler permissions --for plan prints the policy"
-        )
+        return ng(subject, error.message, f"{error.hint}; {POLICY}")
     except ReconcilerError as error:
         return ng(subject, error.message, error.hint)
     return ok(subject, "all that a plan reads was read")

@@ -50,11 +50,7 @@ def skip(subject: str, why: str) -> Finding:
 def group(subject: str, *inside: Finding) -> Finding:
     """Several checks of one subject: no good when one isn't, skipped when all are."""
     states = {finding.state for finding in inside}
-    state = (
-        CheckResult.NG
-        if CheckResult.NG in states
-        else CheckResult.SKIP
-        if states == {CheckResult.SKIP}
-        else CheckResult.OK
-    )
+    state = CheckResult.SKIP if states == {CheckResult.SKIP} else CheckResult.OK
+    if CheckResult.NG in states:
+        state = CheckResult.NG
     return Finding(subject, state, inside=inside)

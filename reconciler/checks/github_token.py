@@ -138,11 +138,16 @@ def check(aws: Aws | None, github: GitHub, environ: Mapping[str, str]) -> Findin
     if change := advice(github, token_subject):
         return ng(WHAT, f"names this job {token_subject}, which the file doesn't trust", change)
     role = str(github.plan_role if token_subject.endswith(f":{PULL_REQUEST}") else github.role)
+    return trusted(aws, WHAT, role, token_subject, HOST)
+
+
+def trusted(aws: Aws | None, what: str, role: str, token_subject: str, host: str) -> Finding:
+    """Whether the role itself trusts a job that the file trusts, as far as that can be told."""
     try:
         answer = aws.find("iam", "GetRole", RoleName=role) if aws is not None else None
     except AwsError:
         answer = None
-    if answer is not None and not trusts(policy(answer["Role"]["AssumeRolePolicyDocument"]), token_subject):
+    if answer is not None and not trusts(policy(answer["Role"]["AssumeRolePolicyDocument"]), token_subject, host):
         says = f"names this job {token_subject}, which the file trusts, and the role {role} doesn't"
-        return ng(WHAT, says, "`apply` once with credentials of your own")
-    return ok(WHAT, f"names this job {token_subject}, which {role if answer else 'the file'} trusts")
+        return ng(what, says, "`apply` once with credentials of your own")
+    return ok(what, f"names this job {token_subject}, which {role if answer else 'the file'} trusts")

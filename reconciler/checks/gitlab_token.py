@@ -7,11 +7,9 @@ from collections.abc import Mapping
 
 from reconciler.aws.calls import Aws
 from reconciler.aws.job_role import NoToken, new_token
-from reconciler.checks.findings import Finding, ng, ok, skip
-from reconciler.checks.github_token import claims_of, trusts
+from reconciler.checks.findings import Finding, ng, skip
+from reconciler.checks.github_token import claims_of, trusted
 from reconciler.config.schema import GitLab
-from reconciler.core.canonical import policy
-from reconciler.core.errors import AwsError
 
 WHAT = "GitLab's token"
 SUBJECT = re.compile(r"project_path:(?P<project>[^:]+):ref_type:(?P<type>branch|tag):ref:(?P<ref>.+)")
@@ -52,13 +50,4 @@ def check(aws: Aws | None, gitlab: GitLab, environ: Mapping[str, str]) -> Findin
         return skip(WHAT, str(error))
     if change := advice(gitlab, issuer, token_subject):
         return ng(WHAT, f"names this job {token_subject}, which the file doesn't trust", change)
-    try:
-        answer = aws.find("iam", "GetRole", RoleName=str(gitlab.role)) if aws is not None else None
-    except AwsError:
-        answer = None
-    if answer is not None and not trusts(
-        policy(answer["Role"]["AssumeRolePolicyDocument"]), token_subject, gitlab.host
-    ):
-        says = f"names this job {token_subject}, which the file trusts, and the role {gitlab.role} doesn't"
-        return ng(WHAT, says, "`apply` once with credentials of your own")
-    return ok(WHAT, f"names this job {token_subject}, which {gitlab.role if answer else 'the file'} trusts")
+    return trusted(aws, WHAT, str(gitlab.role), token_subject, gitlab.host)

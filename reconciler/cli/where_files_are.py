@@ -46,10 +46,10 @@ def in_context(context: Path, dockerfile: str, name: str) -> str:
         try:
             if not (context / path).exists():
                 continue
-            ignored = read_ignore(context, context / dockerfile).ignores(path)
+            ignore = read_ignore(context, context / dockerfile)
         except (OSError, ValueError, ReconcilerError):
             return ""
-        if ignored:
+        if ignore is not None and ignore.ignores(path):
             return f".dockerignore leaves {path} out of the image: take it out there, or take it back with `!{path}`"
         return f"{path} is in the build context: look whether the Dockerfile COPYs it, where to, and at WORKDIR"
     return ""

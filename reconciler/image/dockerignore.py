@@ -46,8 +46,9 @@ class Ignore:
         return not self._exceptions and self.ignores(folder)
 
 
-def read_ignore(context: Path, dockerfile: Path) -> Ignore:
-    """The patterns that hold for a Dockerfile: those of `<Dockerfile>.dockerignore` beside it, else .dockerignore.
+def read_ignore(context: Path, dockerfile: Path) -> Ignore | None:
+    """The patterns that hold for a Dockerfile: those of `<Dockerfile>.dockerignore` beside it, else .dockerignore; None
+    where neither is there.
 
     Raises UserError for a pattern that Docker refuses.
     """
@@ -59,7 +60,7 @@ def read_ignore(context: Path, dockerfile: Path) -> Ignore:
         except OSError as error:
             raise UserError(f"{path} can't be read: {error.strerror}") from None
         return parse_ignore(text, str(path))
-    return Ignore(())
+    return None
 
 
 def parse_ignore(text: str, source: str = ".dockerignore") -> Ignore:

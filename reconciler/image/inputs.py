@@ -91,7 +91,10 @@ def read_inputs(
     parsed = parse_dockerfile(text, args, str(path), platform=platform)
     parsed.number(target)
     check_json(parsed)
-    ignore = _with_own_patterns(read_ignore(context, path) if _has_ignore(context, path) else None, leave_out)
+    # Without a .dockerignore, what hardly anyone wants in an image; and our own patterns after all others.
+    ignore = read_ignore(context, path) or parse_ignore(WITHOUT_IGNORE_FILE)
+    own_patterns = parse_ignore("\n".join(line for line in leave_out if line not in (".", "")))
+    ignore = Ignore(ignore.patterns + own_patterns.patterns)
     entries = tuple(sorted(_walk(context, ignore, dockerfile), key=lambda entry: entry.path))
     full = {entry.name: f"{entry.kind} {entry.sha256}" for entry in entries}
     full[dockerfile] = "file " + _sha(_bytes(text))
@@ -205,17 +208,6 @@ def _dockerfile_text(path: Path) -> str:
         ) from None
     except OSError as error:
         raise UserError(f"image.dockerfile: {str(path)!r} can't be read: {error.strerror}") from None
-
-
-def _has_ignore(context: Path, dockerfile: Path) -> bool:
-    return (context / ".dockerignore").exists() or dockerfile.with_name(dockerfile.name + ".dockerignore").exists()
-
-
-def _with_own_patterns(ignore: Ignore | None, leave_out: Sequence[str]) -> Ignore:
-    """The patterns with our own after them; without a .dockerignore those that hardly anyone wants in an image."""
-    own_patterns = parse_ignore("\n".join(line for line in leave_out if line not in (".", "")))
-    base = ignore if ignore is not None else parse_ignore(WITHOUT_IGNORE_FILE)
-    return Ignore(base.patterns + own_patterns.patterns)
 
 
 def _own_output() -> frozenset[tuple[int, int]]:

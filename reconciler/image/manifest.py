@@ -51,22 +51,17 @@ class Manifest:
     @property
     def layers(self) -> tuple[int, ...]:
         """The bytes of each layer as it is stored, which is compressed; empty for what has none."""
-        layers = plain_json.parse(self.text).get("layers") or ()
-        return tuple(
-            layer["size"] for layer in layers if isinstance(layer, dict) and isinstance(layer.get("size"), int)
-        )
+        return tuple(layer["size"] for layer in self._layers if isinstance(layer.get("size"), int))
+
+    @property
+    def _layers(self) -> list[dict[str, Any]]:
+        return [layer for layer in plain_json.parse(self.text).get("layers") or () if isinstance(layer, dict)]
 
     @property
     def compression(self) -> str:
         """How its layers are compressed: `gzip`, `zstd`, both as `gzip and zstd`; empty for what has none."""
-        types = [
-            str(layer.get("mediaType"))
-            for layer in plain_json.parse(self.text).get("layers") or ()
-            if isinstance(layer, dict)
-        ]
-        return " and ".join(
-            algorithm for algorithm in ("gzip", "zstd") if any(media_type.endswith(algorithm) for media_type in types)
-        )
+        types = [str(layer.get("mediaType")) for layer in self._layers]
+        return " and ".join(way for way in ("gzip", "zstd") if any(media_type.endswith(way) for media_type in types))
 
     def annotated(self, annotations: Mapping[str, str]) -> Manifest:
         """The same image with these annotations: same configuration, same layers, in OCI's format."""

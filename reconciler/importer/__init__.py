@@ -1,9 +1,9 @@
 """From a deployment that was set up by hand to a deploy.yaml whose plan shows no differences.
 
-    found.py    what there is, by a part of its names and by what refers to what
-    tree.py     what deploy.yaml says about it
-    writer.py   as YAML, with comments
-    copilot.py  the same from the files of AWS Copilot: `copilot_job` says what its keys become
+    inventory.py  what there is, by a part of its names and by what refers to what
+    tree.py       what deploy.yaml says about it
+    writer.py     as YAML, with comments
+    copilot.py    the same from the files of AWS Copilot: `copilot_job` says what its keys become
 
 What deploy.yaml can't say isn't guessed: the file that was made is planned against what is there, and whatever still
 differs is named in the file and to the one who asked.

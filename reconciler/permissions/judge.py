@@ -46,7 +46,7 @@ def names_principal(statement: Document, role_arn: str, account_id: str) -> bool
 
 
 def _list(value: Any) -> list[Any]:
-    return [] if value is None else value if isinstance(value, list) else [value]
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
 def like(patterns: Any, value: str, ignore_case: bool = False) -> bool:
@@ -90,7 +90,7 @@ OPERATORS: dict[str, Callable[[Any, str], bool]] = {
 }
 
 
-def conditions_hold(conditions: Mapping[str, Mapping[str, Any]], context: Context, unknown: bool) -> bool:
+def conditions_hold(conditions: Mapping[str, Mapping[Any, Any]], context: Context, unknown: bool) -> bool:
     """Whether all conditions hold. context: values by key in lower case; unknown: what counts where there is none."""
     for operator, keys in conditions.items():
         judge = OPERATORS.get(operator.removeprefix("ForAnyValue:").removesuffix("IfExists"))

@@ -137,4 +137,6 @@ def test_pattern_longer_than_any_path_is_refused() -> None:
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / ".dockerignore").write_bytes(b"\xef\xbb\xbfcaf\xe9\n# na\xefve\n")
-    assert read_ignore(tmp_path, tmp_path / "Dockerfile").ignores(os.fsdecode(b"caf\xe9"))
+    ignore = read_ignore(tmp_path, tmp_path / "Dockerfile")
+    assert ignore is not None
+    assert ignore.ignores(os.fsdecode(b"caf\xe9"))

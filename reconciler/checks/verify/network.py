@@ -72,25 +72,23 @@ def _subnet(live: Live, subnet: Any, tables: Sequence[Any], endpoints: Sequence[
         return ng(
             subject, f"its route to everywhere leads to {target}, which is {state}", "put the route right, or remove it"
         )
-    if target.startswith("igw-"):
-        elsewhere = (*live.deploy.managed_providers, *live.deploy.own_providers)  # instances give tasks no address
-        if live.deploy.network.public_ip and not elsewhere:
-            return ok(subject, f"through {target}, with a public address")
-        lacking = _lacking(live, subnet, str(table["RouteTableId"]), endpoints)
-        if lacking:
-            fix = "network.public_ip: true in deploy.yaml; or a subnet with a NAT gateway, or VPC endpoints"
-            if elsewhere:
-                fix = "a subnet with a NAT gateway, or VPC endpoints"
-            why = f"a task on {elsewhere[0]} has none" if elsewhere else "network.public_ip is false"
-            return ng(subject, f"{target} is for public addresses, and {why}", fix)
-        return ok(subject, "through VPC endpoints")
-    if target:
+    elsewhere = (*live.deploy.managed_providers, *live.deploy.own_providers)  # instances give tasks no address
+    is_public = target.startswith("igw-")
+    if is_public and live.deploy.network.public_ip and not elsewhere:
+        return ok(subject, f"through {target}, with a public address")
+    if target and not is_public:
         return ok(subject, f"through {target}")
     lacking = _lacking(live, subnet, str(table["RouteTableId"]), endpoints)
-    if lacking:
+    if not lacking:
+        return ok(subject, "through VPC endpoints")
+    if not target:
         fix = "add a route to a NAT or internet gateway, or these VPC endpoints, or name other subnets"
         return ng(subject, f"no route out, and no VPC endpoint for {', '.join(lacking)}", fix)
-    return ok(subject, "through VPC endpoints")
+    why = f"a task on {elsewhere[0]} has none" if elsewhere else "network.public_ip is false"
+    fix = "a subnet with a NAT gateway, or VPC endpoints"
+    if not elsewhere:
+        fix = f"network.public_ip: true in deploy.yaml; or {fix}"
+    return ng(subject, f"{target} is for public addresses, and {why}", fix)
 
 
 def _lacking(live: Live, subnet: Any, table: str, endpoints: Sequence[Any]) -> list[str]:

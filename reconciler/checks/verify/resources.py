@@ -69,11 +69,8 @@ def data(live: Live) -> Finding:
         if file.tree:
             continue
         path, name = live.base / file.file, f"{live.names.bucket}/{file.key}"
-        is_here = path.is_file()
-        size = path.stat().st_size if is_here else 0
-        wants.append(
-            ObjectSpec(name=name, file=str(path) if is_here else "", sha256=_sum(str(path), is_here), size=size)
-        )
+        here = {"file": str(path), "sha256": sha256_of(path), "size": path.stat().st_size} if path.is_file() else {}
+        wants.append(ObjectSpec(name=name, **here))
     observed = Object().observe(live.aws, wants)
     for want in wants:
         subject, stored = f"s3://{want.name}", observed.get(want.name)
@@ -122,10 +119,6 @@ def _folder(live: Live, data: DataFile) -> Finding:
             f"{APPLY} uploads them again",
         )
     return ok(subject, f"{len(want.files):,} files, as here")
-
-
-def _sum(file: str, is_here: bool) -> str:
-    return sha256_of(file) if is_here else ""
 
 
 def log(live: Live) -> Finding:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from reconciler.checks.findings import Finding, group, ng, ok
 from reconciler.checks.verify.live import APPLY, Live, may
 from reconciler.core.run_paths import RUNS
@@ -49,16 +47,12 @@ def _assumable(live: Live, subject: str, name: str) -> Finding:
     if role is None:
         return ng(subject, f"there is no role {name}", f"{APPLY} makes it")
     account = live.names.facts.account
-    statements = json.loads(role.spec.trust.text())["Statement"]
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal")
-        services = principal.get("Service", []) if isinstance(principal, dict) else []
-        actions = statement.get("Action", [])
+    for statement in role.spec.trust.statements:
         if (
-            statement.get("Effect") == "Allow"
-            and SERVICE in (services if isinstance(services, list) else [services])
-            and "sts:AssumeRole" in (actions if isinstance(actions, list) else [actions])
-            and conditions_hold(statement.get("Condition") or {}, {"aws:sourceaccount": account}, unknown=True)
+            not statement.denies
+            and SERVICE in statement.principals.get("Service", ())
+            and "sts:AssumeRole" in statement.actions
+            and conditions_hold(statement.conditions, {"aws:sourceaccount": account}, unknown=True)
         ):
             return ok(subject, f"{name} trusts {SERVICE}")
     return ng(subject, f"{name} doesn't trust {SERVICE}", f"{APPLY} puts its trust policy right")
