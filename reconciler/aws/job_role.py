@@ -44,10 +44,7 @@ from reconciler.core.secret import KNOWN
 METHOD = "job-token"
 OTHERS = ("AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")  # credentials that are chosen by name
 ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
-EARLY, LAST = (
-    900,
-    60,
-)  # seconds before their end: new ones are asked for, and have to be there
+EARLY, LAST = 900, 60  # seconds before their end: new ones are asked for, and have to be there
 AGAIN = 30.0  # seconds after a failure in which they aren't asked for again, while the old ones do
 SECONDS = 10.0
 MOST = 64 * 1024  # bytes of an answer

@@ -42,8 +42,7 @@ class Parameter(Section):
     """One hyperparameter, under the name of its environment variable. A value alone stands for `value`."""
 
     value: Annotated[
-        Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_value)] | None,
-        AsWritten(),
+        Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_value)] | None, AsWritten()
     ] = Field(
         None,
         description="The first value, with which a missing parameter is created. Without it the parameter must exist.",
@@ -58,9 +57,7 @@ class Parameter(Section):
         examples=["environment"],
     )
     secure: bool = Field(
-        False,
-        description="A SecureString, which must exist: it is neither created nor read.",
-        examples=[True],
+        False, description="A SecureString, which must exist: it is neither created nor read.", examples=[True]
     )
     kms_key: Annotated[str, names.KMS_KEY] | None = Field(
         None,

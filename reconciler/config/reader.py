@@ -52,11 +52,7 @@ _SYNTAX = (
         "this mapping is not closed, or lacks a comma",
         "write {a: 1}, with ${...} in quotes",
     ),
-    (
-        "found unknown escape",
-        "double quotes have no such escape",
-        "use single quotes, or write \\\\ for a backslash",
-    ),
+    ("found unknown escape", "double quotes have no such escape", "use single quotes, or write \\\\ for a backslash"),
     ("but found another document", "a second document", "keep one document: remove the --- line and what follows"),
     ("while parsing a block", UNEVEN, "give what belongs together the same indentation"),
 )

@@ -194,9 +194,7 @@ class Repository(Section):
     )
     scan_on_push: bool = Field(True, description="Scan each pushed image for known vulnerabilities.", examples=[True])
     immutable_tags: bool = Field(
-        False,
-        description="Refuse to move a tag to another image, except `moving_tags`.",
-        examples=[True],
+        False, description="Refuse to move a tag to another image, except `moving_tags`.", examples=[True]
     )
     moving_tags: Annotated[tuple[Annotated[str, names.TAG_PATTERN], ...], OneOrMore()] = Field(
         (),
@@ -205,11 +203,7 @@ class Repository(Section):
         examples=[["latest"]],
     )
     keep_images: Int | None = Field(
-        10,
-        ge=1,
-        le=1000,
-        description="Keep the newest N images, and those in use; null keeps all.",
-        examples=[25],
+        10, ge=1, le=1000, description="Keep the newest N images, and those in use; null keeps all.", examples=[25]
     )
     protect: bool = Field(False, description="Refuse to delete the repository.", examples=[True])
 

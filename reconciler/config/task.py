@@ -123,9 +123,7 @@ class Task(Section):
         1024, description="CPU units (1024 is one vCPU), or text like `1 vCPU`.", examples=[4096, "4 vCPU"]
     )
     memory: Memory = Field(
-        2048,
-        description="MiB, or text like `2GB`; which sizes Fargate has depends on `cpu`.",
-        examples=[8192, "8GB"],
+        2048, description="MiB, or text like `2GB`; which sizes Fargate has depends on `cpu`.", examples=[8192, "8GB"]
     )
     gpu: Int | None = Field(
         None,
@@ -205,7 +203,5 @@ class Logs(Section):
         examples=["non-blocking"],
     )
     options: Annotated[dict[str, str], AsWritten()] = Field(
-        {},
-        description="Further options of the awslogs driver.",
-        examples=[{"awslogs-create-group": "true"}],
+        {}, description="Further options of the awslogs driver.", examples=[{"awslogs-create-group": "true"}]
     )

@@ -22,7 +22,7 @@ from typing import Any
 from reconciler.core.deletion_order import in_order
 from reconciler.core.diff import diff, whole
 from reconciler.core.graph import Graph, Node, resolve
-from reconciler.core.spec import Address, Change, Changes, Holds, Observed, Ref, Spec, held_by, top
+from reconciler.core.spec import Address, Change, Changes, Holds, Observed, Ref, Spec, continued, held_by, top
 
 BY_FILE = "protected by the file (`protect: true`)"
 BY_RECORD = "only the record says that it is this deploy's, no tag does: to delete it, pass --confirm '{}'"
@@ -187,9 +187,7 @@ def _continues(spec: Spec, graph: Graph) -> bool:
     """Whether it held what was too much for something that is wanted still, and has become needless: nobody wrote it
     into the file, so that it didn't leave the file.
     """
-    words = spec.name.split(".")
-    names = [".".join(words[:end]) for end in range(1, len(words))]
-    return any(Address(kind, name) in graph.nodes for kind in spec.continues for name in names)
+    return any(address in graph.nodes for address in continued(spec))
 
 
 def _protected(graph: Graph, seen: Mapping[Address, Observed[Any]]) -> Mapping[Address, str]:

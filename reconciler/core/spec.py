@@ -6,7 +6,7 @@ equal. `name` identifies the resource within its kind: it is the name in AWS. No
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -139,6 +139,13 @@ def held_by(spec: Spec) -> tuple[Address, ...]:
     if not spec.part_of:
         return ()
     return tuple(Address(spec.part_of, name) for name in dict.fromkeys((spec.name, spec.name.partition("/")[0])))
+
+
+def continued(spec: Spec) -> Iterator[Address]:
+    """What it may hold what was too much for, as its name says: of NAME.2, NAME."""
+    words = spec.name.split(".")
+    for end in range(1, len(words)):
+        yield from (Address(kind, ".".join(words[:end])) for kind in spec.continues)
 
 
 @dataclass(frozen=True)

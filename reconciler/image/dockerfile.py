@@ -117,11 +117,8 @@ class Dockerfile:
         names = {stage.base for stage in stages if stage.parent is None}
         for stage in stages:
             for instruction in stage.instructions:
-                names |= (
-                    {instruction.flags["from"]}
-                    if instruction.name in ("COPY", "ADD") and instruction.flags.get("from")
-                    else set()
-                )
+                if instruction.name in ("COPY", "ADD") and (name := instruction.flags.get("from")):
+                    names.add(name)
                 names |= {name for mount in instruction.mounts if (name := _mounted(mount))}
         return tuple(sorted(name for name in names if name.lower() not in stage_names))
 
@@ -140,21 +137,11 @@ class Dockerfile:
             for instruction in self.stages[number].instructions:
                 yield Step(number, instruction, values, environment, fill)
                 if instruction.name == "ARG":
-                    self._argue(instruction, fill, values)
+                    _argue(instruction, fill, self.build_arguments, values, self.outer)
                 elif instruction.name == "ENV":
                     variables = _env(instruction, fill, values)
                     environment |= variables
                     values |= variables
-
-    def _argue(self, instruction: Instruction, fill: Filler, values: dict[str, str]) -> None:
-        for word in split_words(instruction.arguments, instruction.escape):
-            key, equals, default = word.partition("=")
-            if key in self.build_arguments:
-                values[key] = self.build_arguments[key]
-            elif equals:
-                values[key] = fill(instruction, default, values)
-            elif key in self.outer:
-                values[key] = self.outer[key]
 
 
 class Filler:
@@ -218,12 +205,7 @@ def parse_dockerfile(
         elif stages:
             stages[-1].instructions.append(instruction)
         elif instruction.name == "ARG":
-            for word in split_words(instruction.arguments, instruction.escape):
-                key, equals, default = word.partition("=")
-                if key in arguments:
-                    outer[key] = arguments[key]
-                elif equals:
-                    outer[key] = fill(instruction, default, outer)
+            _argue(instruction, fill, arguments, outer, {})
         else:
             near = difflib.get_close_matches(instruction.name, ("FROM", "ARG"), 1)
             raise UserError(
@@ -233,6 +215,24 @@ def parse_dockerfile(
     if not stages:
         raise UserError(f"{source} has no FROM", hint="a Dockerfile begins with FROM and a base image")
     return Dockerfile(tuple(stages), outer, dict(arguments), source)
+
+
+def _argue(
+    instruction: Instruction,
+    fill: Filler,
+    arguments: Mapping[str, str],
+    values: dict[str, str],
+    outer: Mapping[str, str],
+) -> None:
+    """Set the variables of an ARG. arguments: those of the command; outer: the ARGs before the first stage."""
+    for word in split_words(instruction.arguments, instruction.escape):
+        key, equals, default = word.partition("=")
+        if key in arguments:
+            values[key] = arguments[key]
+        elif equals:
+            values[key] = fill(instruction, default, values)
+        elif key in outer:
+            values[key] = outer[key]
 
 
 def _stage(instruction: Instruction, fill: Filler, outer: Mapping[str, str], names: Mapping[str, int]) -> Stage:
@@ -367,11 +367,8 @@ def _named(instruction: Instruction, line: str) -> list[Heredoc]:
 
 def _end(rows: list[str], at: int, document: Heredoc) -> int:
     """The number of the line that ends a here-document; the number of all lines if none does."""
-    while at < len(rows):
-        if (rows[at].lstrip("\t") if document.chomp else rows[at]) == document.name:
-            break
-        at += 1
-    return at
+    ends = (rows[n].lstrip("\t") if document.chomp else rows[n] for n in range(at, len(rows)))
+    return next((n for n, row in enumerate(ends, at) if row == document.name), len(rows))
 
 
 def form(text: str) -> tuple[str, ...] | None:

@@ -52,11 +52,7 @@ def look(aws: Aws, repository: str, digest: str) -> Findings:
 
 
 def check(
-    aws: Aws,
-    repository: str,
-    digest: str,
-    fail_on: Literal["critical", "high"] | None,
-    report: Callable[[str], None],
+    aws: Aws, repository: str, digest: str, fail_on: Literal["critical", "high"] | None, report: Callable[[str], None]
 ) -> None:
     """With `fail_on`, wait for the findings, report them, and raise ReconcilerError where they forbid the image.
 

@@ -11,7 +11,7 @@ from reconciler import version as git
 from reconciler.image.base import base_here
 from reconciler.image.dockerfile import copies
 from reconciler.image.in_use import UsedBy
-from reconciler.image.inputs import Inputs, read_inputs, shown
+from reconciler.image.inputs import Inputs, shown
 from reconciler.image.kind import Build, ImageSpec
 
 PLATFORMS = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
@@ -71,15 +71,12 @@ def image_spec(
     Where changed files go in, a tag that holds the commit gets `-dirty`.
     Raises UserError.
     """
-    inputs = read_inputs(
-        context,
-        dockerfile,
-        target=target,
-        build_args=build_args,
-        platform=PLATFORMS[platform],
-        leave_out=leave_out,
-        compression=compression,
-    )
+    build = Build(
+        context=str(context), dockerfile=dockerfile, target=target, build_args=dict(build_args or {}),
+        platform=PLATFORMS[platform], leave_out=tuple(leave_out), fixed_tags=fixed_tags, moving_tags=tuple(moving_tags),
+        compression=compression, zstd=compression == "zstd" or (compression is None and not scanned),
+    )  # fmt: skip
+    inputs = build.inputs()
     tree = work_tree(context)
     dirty: tuple[str, ...] = ()
     labels = {}
@@ -88,13 +85,8 @@ def image_spec(
         labels["org.opencontainers.image.revision"] = tree.commit + ("-dirty" if dirty else "")
     tag_names = tuple(dict.fromkeys(_dirty_tag(tag, tree, bool(dirty)) for tag in tags))
     tags_wanted = tuple(tag for tag in tag_names if not _names_commit(tag, tree))
-    build = Build(
-        context=str(context), dockerfile=dockerfile, target=target, build_args=dict(build_args or {}),
-        platform=PLATFORMS[platform], leave_out=tuple(leave_out), labels=labels, files=dict(inputs.record),
-        base="" if fixed_tags else base_here(inputs.parsed.bases(target)),
-        fixed_tags=fixed_tags, moving_tags=tuple(moving_tags), compression=compression,
-        zstd=compression == "zstd" or (compression is None and not scanned),
-    )  # fmt: skip
+    base = "" if fixed_tags else base_here(inputs.parsed.bases(target))
+    build = build.model_copy(update={"labels": labels, "files": dict(inputs.record), "base": base})
     tags_once = tuple(tag for tag in tag_names if tag not in tags_wanted)
     spec = ImageSpec(
         name=repository, inputs=inputs.hash, tags_wanted=tags_wanted, tags_once=tags_once, used_by=used_by, build=build

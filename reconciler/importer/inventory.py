@@ -20,7 +20,7 @@ from reconciler.core.errors import Denied, UserError
 from reconciler.core.given_data import Place
 from reconciler.core.managed_instances import COMPATIBILITY, MANAGED, MANAGED_SPOT
 from reconciler.core.run_paths import RUNS
-from reconciler.core.spec import OWNER_TAG, Address, Spec
+from reconciler.core.spec import OWNER_TAG, Address, Spec, continued
 from reconciler.kinds import (
     KINDS,
     AnyKind,
@@ -166,7 +166,7 @@ class Finder:
             for name in sorted(kind_names)
             if Address(kind, name) not in parts
             and not name.startswith(OURS)
-            and not _continues(kind, name, parts)
+            and not any(address in parts for address in continued(_KINDS[kind].spec(name=name)))
             and (belongs(name, self.prefix) or (cluster is not None and kind == "service" and name.startswith(cluster)))
         )
 
@@ -331,13 +331,6 @@ def _unless_denied(kind: AnyKind, aws: Aws) -> set[str] | None:
 
 def _last(arn: str) -> str:
     return arn.rpartition("/")[2]
-
-
-def _continues(kind: str, name: str, parts: Collection[Address]) -> bool:
-    """Whether it holds what was too large for one of the parts, NAME, as NAME.2 does."""
-    words = name.split(".")
-    begins = {".".join(words[:end]) for end in range(1, len(words))} if kind == PolicySpec.kind else set()
-    return any(Address(continued, begin) in parts for continued in PolicySpec.continues for begin in begins)
 
 
 def _together(first: PolicySpec | None, parts: Sequence[PolicySpec]) -> PolicySpec | None:

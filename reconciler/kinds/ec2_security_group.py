@@ -244,10 +244,7 @@ def _rules(_permissions: Iterable[Mapping[str, Any]], group: str) -> tuple[PortR
         ports = (
             {}
             if permission["IpProtocol"] == ANY
-            else {
-                "from_port": permission.get("FromPort"),
-                "to_port": permission.get("ToPort"),
-            }
+            else {"from_port": permission.get("FromPort"), "to_port": permission.get("ToPort")}
         )
         places = [r["CidrIp"] for r in permission.get("IpRanges", ())]
         places += [r["CidrIpv6"] for r in permission.get("Ipv6Ranges", ())]

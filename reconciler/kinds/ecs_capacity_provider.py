@@ -80,10 +80,7 @@ class CapacityProvider(Kind[CapacityProviderSpec]):
         batches = [
             (c, providers[i : i + BATCH]) for c, providers in names.items() for i in range(0, len(providers), BATCH)
         ]
-        answers = aws.each(
-            lambda batch: _described(aws, cluster=batch[0], capacityProviders=batch[1]),
-            batches,
-        )
+        answers = aws.each(lambda batch: _described(aws, cluster=batch[0], capacityProviders=batch[1]), batches)
         return {
             provider.spec.name: provider
             for (cluster, _), answer in zip(batches, answers, strict=True)

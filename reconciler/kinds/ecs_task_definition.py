@@ -189,10 +189,7 @@ def request(want: TaskDefinitionSpec) -> dict[str, Any]:
         "requiresCompatibilities": list(want.compatibilities),
         **({"executionRoleArn": want.execution_role} if want.execution_role else {}),
         **({"taskRoleArn": want.task_role} if want.task_role else {}),
-        "runtimePlatform": {
-            "cpuArchitecture": want.cpu_architecture,
-            "operatingSystemFamily": want.operating_system,
-        },
+        "runtimePlatform": {"cpuArchitecture": want.cpu_architecture, "operatingSystemFamily": want.operating_system},
         "containerDefinitions": [definition(box) for box in want.containers],
         "tags": tags.pairs(want.tags, "key", "value"),
         **({"ephemeralStorage": {"sizeInGiB": want.ephemeral_storage}} if want.ephemeral_storage else {}),

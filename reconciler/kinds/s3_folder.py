@@ -25,15 +25,7 @@ from reconciler.core.errors import AwsError
 from reconciler.core.needs import ALL, Needs
 from reconciler.core.spec import Changes, Local, Observed, Spec
 from reconciler.kinds.base import PRINTABLE, Kind
-from reconciler.kinds.s3_object import (
-    GONE,
-    UPLOAD,
-    Object,
-    ObjectSpec,
-    Progress,
-    changed_meanwhile,
-    check_unchanged,
-)
+from reconciler.kinds.s3_object import GONE, UPLOAD, Object, ObjectSpec, Progress, changed_meanwhile, check_unchanged
 from reconciler.kinds.s3_versions import delete_versions
 
 SMALL = 1024 * 1024  # bytes

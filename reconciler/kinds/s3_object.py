@@ -115,10 +115,7 @@ class Object(Kind[ObjectSpec]):
             "upload_file",
             Filename=want.file,
             **want.place,
-            ExtraArgs={
-                "Metadata": want.metadata,
-                **(whole if want.size < PART else {"ChecksumAlgorithm": "SHA256"}),
-            },
+            ExtraArgs={"Metadata": want.metadata, **(whole if want.size < PART else {"ChecksumAlgorithm": "SHA256"})},
             moved=lambda sent: self.progress(want.name, sent, want.size),
             still=still,
             Digests=part_digests(want.file),

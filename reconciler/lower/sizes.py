@@ -10,15 +10,7 @@ from reconciler.core import limits
 from reconciler.core.errors import UserError
 from reconciler.core.limits import policy_size
 from reconciler.core.spec import Spec
-from reconciler.kinds import (
-    FunctionSpec,
-    ParameterSpec,
-    PolicySpec,
-    RoleSpec,
-    RuleSpec,
-    TaskDefinitionSpec,
-    UserSpec,
-)
+from reconciler.kinds import FunctionSpec, ParameterSpec, PolicySpec, RoleSpec, RuleSpec, TaskDefinitionSpec, UserSpec
 from reconciler.kinds.ecs_task_definition import request
 from reconciler.lower.managed import is_part
 

@@ -13,15 +13,7 @@ from reconciler.core import wildcard
 from reconciler.core.aws_names import secret_resources
 from reconciler.core.errors import AwsError, Denied, Gone
 from reconciler.core.given_data import GivenData
-from reconciler.kinds import (
-    Cluster,
-    ClusterSpec,
-    Folder,
-    LogGroup,
-    LogGroupSpec,
-    Object,
-    ObjectSpec,
-)
+from reconciler.kinds import Cluster, ClusterSpec, Folder, LogGroup, LogGroupSpec, Object, ObjectSpec
 from reconciler.kinds.s3_folder import folder_of
 from reconciler.lower.parameters import secrets as secrets_of
 from reconciler.permissions import keys
