@@ -16,7 +16,7 @@ from reconciler.config.checks_task import check_task, check_unattended, check_wo
 from reconciler.config.data_tree import Refused, files_of
 from reconciler.config.explain import flow
 from reconciler.config.names import BUCKET, IMAGE_URI, OBJECT_KEY, default_bucket
-from reconciler.config.problems import Path, quoted, show_path
+from reconciler.config.problems import Path, quoted, repeated, show_path
 from reconciler.config.problems import Problem as Problem
 from reconciler.config.run import COMBINATIONS, most
 from reconciler.config.schema import Deploy
@@ -37,6 +37,7 @@ def check(deploy: Deploy) -> Iterator[Problem]:
     """What is wrong with a filled deploy beyond single fields."""
     yield from _region(deploy)
     yield from _bucket(deploy)
+    yield from _files(deploy)
     yield from _image(deploy)
     yield from _task(deploy)
     yield from _environment(deploy)
@@ -106,10 +107,21 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
     if longest is not None and deploy.runs.keep is not None and deploy.runs.keep <= longest:
         message = "run.max_duration is as long or longer, so a run's record could be deleted while it runs"
         yield Problem(("runs", "keep"), message, "keep runs longer than run.max_duration", (("run", "max_duration"),))
-    for index, file in enumerate(deploy.data.files):
+
+
+def _files(deploy: Deploy) -> Iterator[Problem]:
+    files = deploy.data.files
+    folders: dict[str, list[int]] = {}
+    for index, file in enumerate(files):
+        if file.tree:
+            folders.setdefault(str(file.key), []).append(index)
+    given: dict[str, int] = {}  # the first entry of each place in S3
+    for index, file in enumerate(files):
         place = ("data", "files", index, "file")
         if file.given:
             yield from _given(deploy, index, file)
+            if (first := given.setdefault(file.file.rstrip("/"), index)) != index:
+                yield Problem(place, "{value} is listed twice", "keep one of them", (("data", "files", first, "file"),))
             continue
         if file.kms_key:
             message = "kms_key is only for data that is in S3 already, and this is uploaded"
@@ -119,22 +131,18 @@ def _bucket(deploy: Deploy) -> Iterator[Problem]:
         elif reason := OBJECT_KEY.problem(file.key or ""):
             message = f"the {'folder' if file.tree else 'file'}'s name can't be its key in the bucket: {reason}"
             entry = _with_key(file)
-            fix = f"give it a key: data: [{entry}]" if len(deploy.data.files) == 1 else f"write it with a key: {entry}"
+            fix = f"give it a key: data: [{entry}]" if len(files) == 1 else f"write it with a key: {entry}"
             yield Problem(place, message, fix, (("data", "files", index, "key"),), tells=True)
         elif f"{file.key}/".startswith(f"{RUNS}/"):
             message = f"its key {file.key} is in {RUNS}/, which holds the record of runs and what they wrote"
             yield Problem(place, message, "give it another key:", (("data", "files", index, "key"),))
-        for other_index, other in enumerate(deploy.data.files):
-            if (
-                other_index != index
-                and other.tree
-                and f"{file.key}/".startswith(other.prefix)
-                and file.key != other.key
-            ):
-                folder = show_path(("data", "files", other_index))
-                message = f"its key {file.key} is in {other.prefix}, the folder of {folder}"
-                fix = "leave it out if that folder contains it, or give one of them another key:"
-                yield Problem(place, message, fix, (("data", "files", other_index, "file"),))
+        parts = str(file.key).split("/")
+        above = ("/".join(parts[:end]) for end in range(1, len(parts)))
+        for other_index in sorted(other for key in above for other in folders.get(key, ())):
+            folder = show_path(("data", "files", other_index))
+            message = f"its key {file.key} is in {files[other_index].prefix}, the folder of {folder}"
+            fix = "leave it out if that folder contains it, or give one of them another key:"
+            yield Problem(place, message, fix, (("data", "files", other_index, "file"),))
 
 
 def _with_key(file: DataFile) -> str:
@@ -160,9 +168,6 @@ def _given(deploy: Deploy, number: int, file: DataFile) -> Iterator[Problem]:
         yield Problem(at, OWN_BUCKET, OTHER_BUCKET, (("data", "bucket", "name"),))
     if file.key is not None:
         yield Problem((*at[:-1], "key"), "what is in S3 already is read where it is", "leave key out")
-    for n, other in enumerate(deploy.data.files[:number]):
-        if other.given and other.file.rstrip("/") == file.file.rstrip("/"):
-            yield Problem(at, "{value} is listed twice", "keep one of them", (("data", "files", n, "file"),))
 
 
 def _image(deploy: Deploy) -> Iterator[Problem]:
@@ -221,17 +226,16 @@ def _capacity(deploy: Deploy) -> Iterator[Problem]:
     strategy = deploy.cluster.default_strategy
     at: Path = ("cluster", "default_strategy")
     providers = [s.provider for s in strategy]
-    for index, provider in enumerate(providers):
-        if provider in providers[:index]:
-            yield Problem((*at, index), f"{provider} is listed twice", "keep one of them")
+    for index in repeated(providers):
+        yield Problem((*at, index), f"{providers[index]} is listed twice", "keep one of them")
     if sum(s.base > 0 for s in strategy) > 1:
         yield Problem(at, "only one provider can have a base", "leave base out of the others")
     if all(s.weight == 0 for s in strategy):
         yield Problem(at, "every weight is 0, so no task could be placed", "give one provider a weight of 1")
-    for index, name in enumerate(deploy.run.capacity):
-        if name in deploy.run.capacity[:index]:
-            twice = deploy.managed_providers.get(name, name)
-            yield Problem(("run", "capacity", index), f"{twice} is listed twice", "keep one of them")
+    made = deploy.managed_providers
+    names = [made.get(name, name) for name in deploy.run.capacity]
+    for index in repeated(names):
+        yield Problem(("run", "capacity", index), f"{names[index]} is listed twice", "keep one of them")
 
 
 def _sweep(deploy: Deploy) -> Iterator[Problem]:

@@ -39,7 +39,7 @@ def margin(deploy: Deploy) -> int:
     may take all of its stop timeout to end, a worker that has just begun looks for its scheduler, and a managed
     instance is kept for a while.
     """
-    managed = any(name in deploy.managed_providers for name in deploy.run.capacity)
+    managed = not deploy.managed_providers.keys().isdisjoint(deploy.run.capacity)
     timeout = deploy.task.stop_timeout or STOP
     return timeout + EXACT + (WAIT if deploy.run.workers else 0) + (IDLE if managed else 0)
 
@@ -56,7 +56,7 @@ def places(deploy: Deploy) -> list[tuple[Path, str]]:
 def _size(deploy: Deploy) -> Iterator[Problem]:
     """Managed instances have any size; what may run elsewhere has one of Fargate's."""
     task = deploy.task
-    if not all(name in deploy.managed_providers for _, name in places(deploy)):
+    if not deploy.managed_providers.keys() >= {name for _, name in places(deploy)}:
         if wrong := check_cpu(task.cpu):
             yield Problem(("task", "cpu"), *wrong)
         elif wrong := check_size(task.cpu, task.memory):
@@ -68,13 +68,11 @@ def _size(deploy: Deploy) -> Iterator[Problem]:
 
 
 def _gpus(deploy: Deploy) -> Iterator[Problem]:
-    task, managed = deploy.task, deploy.managed_providers
-    on_fargate = [(at, name) for at, name in places(deploy) if name not in (*managed, *deploy.own_providers)]
+    task, managed, own = deploy.task, deploy.managed_providers, {*deploy.own_providers}
+    on_fargate = [(at, name) for at, name in places(deploy) if name not in managed and name not in own]
     if task.gpu_type and task.gpu is None:
         yield Problem(("task", "gpu_type"), "gpu_type needs task.gpu, which is the number of GPUs", "add gpu: 1")
-    elif task.gpu_type and (
-        own_providers := [(at, name) for at, name in places(deploy) if name in deploy.own_providers]
-    ):
+    elif task.gpu_type and (own_providers := [(at, name) for at, name in places(deploy) if name in own]):
         at, name = own_providers[0]
         message = f"gpu_type is only for managed instances, and {name} is a capacity provider of yours"
         yield Problem(("task", "gpu_type"), message, "leave it out, or write run: {capacity: managed}", (at,))
@@ -125,11 +123,12 @@ def _max_cost(deploy: Deploy) -> Iterator[Problem]:
     if deploy.managed_providers and run.retry.max_cost is not None:
         message = "the cost of a managed instance isn't known before its bill"
         yield Problem(("run", "retry", "max_cost"), message, "write run.max_cost, which assumes the dearest instance")
+    own, made = {*deploy.own_providers}, deploy.managed_providers
+    own_providers = [name for name in run.capacity if name in own]
+    managed = [name for name in run.capacity if name in made]
     for at, limit in limits.items():
         if limit is None:
             continue
-        own_providers = [name for name in run.capacity if name in deploy.own_providers]
-        managed = [name for name in run.capacity if name in deploy.managed_providers]
         disk, address = task.ephemeral_storage, deploy.network.public_ip
         dear = managed_price(deploy) if managed else 0.0
         fargate = (

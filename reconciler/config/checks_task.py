@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from reconciler.config.problems import Path, Problem, show_path
+from reconciler.config.problems import Path, Problem, repeated, show_path
 from reconciler.config.run import varied
 from reconciler.config.schema import Deploy
 from reconciler.config.task_size import check_cpu, check_size
@@ -164,9 +164,8 @@ def check_unattended(deploy: Deploy) -> Iterator[Problem]:
     if not (notify.email or notify.subscribers or notify.webhook):
         yield Problem(at, "notify names no receiver", "add email, subscribers or webhook")
     for name, receivers in (("email", notify.email), ("subscribers", notify.subscribers)):
-        for i, receiver in enumerate(receivers):
-            if receiver in receivers[:i]:
-                yield Problem((*at, name, i), "{value} is listed twice", KEEP)
+        for i in repeated(receivers):
+            yield Problem((*at, name, i), "{value} is listed twice", KEEP)
     if notify.webhook:
         region = notify.webhook.url_from.split(":")[3]
         if region != deploy.region:
@@ -203,9 +202,8 @@ def check_workers(deploy: Deploy) -> Iterator[Problem]:
         yield Problem((*here, "cpu"), *wrong, (("task", "cpu"),))
     elif wrong := check_size(workers.cpu, workers.memory):
         yield Problem((*here, "memory"), *wrong, ((*here, "cpu"), ("task", "memory"), ("task", "cpu")))
-    for i, name in enumerate(workers.capacity):
-        if name in workers.capacity[:i]:
-            yield Problem((*here, "capacity", i), f"{name} is listed twice", KEEP)
+    for i in repeated(workers.capacity):
+        yield Problem((*here, "capacity", i), f"{workers.capacity[i]} is listed twice", KEEP)
     if deploy.managed_providers:
         message = "workers run on Fargate with the program's task definition, and that is for managed instances"
         yield Problem(here, message, "write run: {capacity: FARGATE}, or leave one of them out", (("run", "capacity"),))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from reconciler.config.document import Document
+from reconciler.config.document import Document, Spot
 from reconciler.config.fields import OVERLAYS
 from reconciler.config.names import ENVIRONMENT
 from reconciler.config.problems import ConfigErrors, Path, quoted
@@ -69,28 +69,34 @@ def overlaid(document: Document, name: str) -> Document:
     """The file as it is in this environment."""
     prefix: Path = (OVERLAYS, name)
     tree = {key: copy.deepcopy(value) for key, value in document.tree.items() if key != OVERLAYS}
-    overlays_prefix = f"{OVERLAYS}."
+    overlay = document.tree[OVERLAYS][name] or {}
+    laid = dict.fromkeys(_lay(tree, overlay, ()))
+
+    def is_laid(path: Path) -> bool:
+        return any(path[:end] in laid for end in range(1, len(path) + 1))
+
+    def spots(of: Mapping[Path, Spot]) -> dict[Path, Spot]:
+        rest = {path: spot for path, spot in of.items() if path[:1] != (OVERLAYS,) and not is_laid(path)}
+        return rest | {path[2:]: spot for path, spot in of.items() if path[:2] == prefix and is_laid(path[2:])}
+
+    if "name" not in overlay and isinstance(tree.get("name"), str):
+        tree["name"] = f"{tree['name']}-{name}"
     broken = {path for path in document.broken if path[:1] != (OVERLAYS,)}
     broken |= {path[2:] for path in document.broken if path[:2] == prefix and len(path) > 2}
-    overlaid_document = replace(
+    return replace(
         document,
         tree=tree,
-        values={path: spot for path, spot in document.values.items() if path[:1] != (OVERLAYS,)},
-        keys={path: spot for path, spot in document.keys.items() if path[:1] != (OVERLAYS,)},
+        values=spots(document.values),
+        keys=spots(document.keys),
         errors=[
             e
             for e in document.errors
-            if not e.path.startswith(overlays_prefix) or e.path.startswith(f"{overlays_prefix}{name}.")
+            if not e.path.startswith(f"{OVERLAYS}.") or e.path.startswith(f"{OVERLAYS}.{name}.")
         ],
         broken=broken,
-        origins={},
+        origins={path: (*prefix, *path) for path in laid},
         environment_spot=document.keys.get(prefix),
     )
-    overlay = document.tree[OVERLAYS][name] or {}
-    _lay(overlaid_document, document, tree, overlay, (), prefix)
-    if "name" not in overlay and isinstance(tree.get("name"), str):
-        tree["name"] = f"{tree['name']}-{name}"
-    return overlaid_document
 
 
 def pinned(document: Document, name: str) -> None:
@@ -102,28 +108,17 @@ def pinned(document: Document, name: str) -> None:
         document.error(at, message, fix, spot=document.environment_spot, broken=False)
 
 
-def _lay(
-    target: Document, source: Document, base: dict[str, Any], over: Mapping[str, Any], at: Path, prefix: Path
-) -> None:
-    """Lay `over` over `base`: mappings key by key, anything else as a whole; and the places with it."""
+def _lay(base: dict[str, Any], over: Mapping[str, Any], at: Path) -> Iterator[Path]:
+    """Lay `over` over `base`: mappings key by key, anything else as a whole. Yields the places of what was laid."""
     for key, value in over.items():
-        value_path = (*at, key)
         old = base.get(key)
         if isinstance(value, dict) and key in SHORT and not at and isinstance(old, str | list):
             old = base[key] = {SHORT[key]: old}
         if isinstance(value, dict) and isinstance(old, dict):
-            _lay(target, source, old, value, value_path, prefix)
-            continue
-        base[key] = copy.deepcopy(value)
-        for spots, source_spots in ((target.values, source.values), (target.keys, source.keys)):
-            for path in [path for path in spots if path[: len(value_path)] == value_path]:
-                del spots[path]
-            spots |= {
-                path[2:]: spot
-                for path, spot in source_spots.items()
-                if path[: len(value_path) + 2] == (*prefix, *value_path)
-            }
-        target.origins[value_path] = (*prefix, *value_path)
+            yield from _lay(old, value, (*at, key))
+        else:
+            base[key] = copy.deepcopy(value)
+            yield *at, key
 
 
 def collisions(first: Deploy, second: Deploy) -> Iterator[tuple[Path, str, str]]:

@@ -73,8 +73,9 @@ def _whole(document: Document, folder: FilePath, *, files: bool) -> Deploy | Non
     """The deploy, all of whose problems are then in the document. folder: its own; files: look for those it names."""
     deploy = _validate(document, folder)
     if deploy is not None:
+        broken = _Broken(document.broken)
         for problem in [*check(deploy), *(check_files(deploy, folder) if files else ())]:
-            _note(document, deploy, problem)
+            _note(document, deploy, problem, broken)
     return deploy
 
 
@@ -112,11 +113,11 @@ def _validate(document: Document, folder: FilePath) -> Deploy | None:
         except ValidationError as error:
             details = error.errors(include_url=False)
         details = _meant(details)
-        before = frozenset(document.broken)
+        before = _Broken(document.broken)
         misspelt = {explain.meant(document, detail["loc"]) for detail in details if detail["type"] == "extra_forbidden"}
         for detail in details:
             place = _given(document, detail)
-            if _touches(before, place) or (detail["type"] == "missing" and place in misspelt):
+            if before.touches(place) or (detail["type"] == "missing" and place in misspelt):
                 # It follows from another problem: then there is no looking at what holds it.
                 document.broken.add(_entry(place)[:-1])
             else:
@@ -150,10 +151,10 @@ def _meant(details: list[ErrorDetails]) -> list[ErrorDetails]:
     return [detail for place, detail in best.items() if place not in (unions | short) & inner]
 
 
-def _note(document: Document, deploy: Deploy, problem: Problem) -> None:
+def _note(document: Document, deploy: Deploy, problem: Problem, broken: _Broken) -> None:
     """Add a problem of several fields, unless one of them is broken anyway, at the first of them that is given."""
     fields_in_file = {path: explain.in_file(document, path) for path in (problem.path, *problem.uses)}
-    if any(_touches(document.broken, place) for place in fields_in_file.values()):
+    if any(map(broken.touches, fields_in_file.values())):
         return
     given_places = [at for path, at in fields_in_file.items() if at == path or (at and document.values[at].scalar)]
     place = given_places[0] if given_places else fields_in_file[problem.path]
@@ -194,7 +195,13 @@ def _entry(path: Place) -> Place:
     return path
 
 
-def _touches(broken: Iterable[Place], place: Place) -> bool:
-    """Whether `place` is, is in, or holds something that is broken."""
-    entries = [_entry(b) for b in broken]
-    return any(place[: len(e)] == e or e[: len(place)] == place for e in entries if e)
+class _Broken:
+    """What is broken in a file, as it is now."""
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self._entries = {_entry(place) for place in places} - {()}
+        self._holders = {entry[:end] for entry in self._entries for end in range(len(entry))}
+
+    def touches(self, place: Place) -> bool:
+        """Whether `place` is, is in, or holds something that is broken."""
+        return place in self._holders or any(place[:end] in self._entries for end in range(1, len(place) + 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
 from reconciler.core.errors import UserError
@@ -62,6 +62,15 @@ class ConfigErrors(UserError):
         super().__init__("\n".join(map(str, self.errors)))
 
 
+def repeated(values: Iterable[Hashable]) -> Iterator[int]:
+    """The places of the values that stand earlier, too."""
+    seen: set[Hashable] = set()
+    for place, value in enumerate(values):
+        if value in seen:
+            yield place
+        seen.add(value)
+
+
 def show_path(path: Path) -> str:
     """A path as people write it: data.files[1].key."""
     text = ""
@@ -89,10 +98,9 @@ def _columns(text: str) -> int:
 
 def _pointed(source: str, start: int, width: int) -> tuple[str, str]:
     """The line without its indentation, cut around the place if it is long, and a line of ^ under the place."""
-    visible = "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in source)
-    cut = min(len(visible) - len(visible.lstrip()), start)
+    cut = min(len(source) - len(source.lstrip(" \t")), start)
     if start + width - cut > LONGEST_LINE:
         cut = max(cut, start - 20)
-    text = visible[cut : cut + LONGEST_LINE].rstrip()
-    before, marked = visible[cut:start], visible[start : start + width]
-    return text, " " * _columns(before) + "^" * max(1, min(_columns(marked), LONGEST_LINE - len(before)))
+    text = "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in source[cut : cut + LONGEST_LINE])
+    before, marked = text[: start - cut], text[start - cut : start - cut + width]
+    return text.rstrip(), " " * _columns(before) + "^" * max(1, min(_columns(marked), LONGEST_LINE - len(before)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -107,5 +108,48 @@ def test_combinations_grow_with_the_grid() -> None:
     def work(size: int) -> Callable[[], object]:
         sweep = Sweep(grid={"A": tuple(map(str, range(size))), "B": ("1", "2")})
         return lambda: combinations(sweep)
+
+    assert_linear(work, 300)
+
+
+def many(form: str, between: str = ", ") -> Callable[[int], str]:
+    """A text with so many of this form, numbered."""
+    begin, item, end = form.split("|")
+    return lambda size: begin + between.join(item.replace("N", str(n)) for n in range(size)) + end
+
+
+@pytest.mark.share(4)
+@pytest.mark.parametrize(
+    "text",
+    [
+        many("data: [|aN|]\n"),
+        many("data: [|aN/|]\n"),
+        many("data: [|s3://my-data/N/|]\n"),
+        many("run: {capacity: [|my-N|]}\n"),
+        many("task: {gpu: 1}\nrun: {capacity: [|my-N|]}\n"),
+        many("run: {max_cost: 1, capacity: [|my-N|]}\n"),
+        many("notify: {email: [|aN@example.com|]}\n"),
+        many("cluster: {default_strategy: [|{provider: FARGATE}|]}\n"),
+        many("task: {environment: {|A-N: 1|}}\n"),
+        many("task: {environment: {|AN: '${NOT_SET}', A-N: 1|}}\n"),
+        many("environments: {dev: {task: {environment: {|AN: 1|}}}}\n"),
+        lambda size: (
+            many("task: {environment: {|AN: 0|}}\n")(size)
+            + many("environments: {dev: {task: {environment: {|AN: 1|}}}}\n")(size)
+        ),
+        many("parameters: {|AN: 1|}\n"),
+    ],
+)
+def test_a_file_is_checked_in_time_with_its_length(tmp_path: Path, text: Callable[[int], str]) -> None:
+    def work(size: int) -> Callable[[], object]:
+        path = tmp_path / f"{size}.yaml"
+        path.write_text("name: ok\nimage: {uri: x}\n" + text(size), encoding="utf-8")
+        environment = "dev" if "environments" in text(1) else ""
+
+        def read() -> None:
+            with contextlib.suppress(ConfigErrors):
+                load(path, environ={}, git_sha=lambda: None, files=False, environment=environment)
+
+        return read
 
     assert_linear(work, 300)
