@@ -9,8 +9,10 @@ that a small model is made into a client sooner too.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import stat
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -140,7 +142,7 @@ class Models(Loader):  # type: ignore[misc]  # botocore publishes no types
         paths = sha256("\n".join(parts).encode()).hexdigest()[:16]
         file = self._folder / paths / f"{name}.json"
         with contextlib.suppress(OSError, ValueError):
-            return json.loads(file.read_bytes())
+            return json.loads(_read_own(file))
         model = make()
         with contextlib.suppress(OSError):
             _write(file, json.dumps(model, separators=(",", ":")))
@@ -197,12 +199,23 @@ def _silent(part: Any) -> Any:
     return [_silent(item) for item in part] if isinstance(part, list) else part
 
 
+def _read_own(file: Path) -> bytes:
+    """What nobody but this user can have written: it says where requests go. Raises OSError."""
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as reader:
+        status = os.fstat(reader.fileno())
+        if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022 or not stat.S_ISREG(status.st_mode):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(file))
+        return reader.read()
+
+
 def _write(file: Path, text: str) -> None:
     """Whole or not at all, whoever else writes it at the same time. Raises OSError."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = file.with_suffix(f".{os.getpid()}")
+    part = file.with_suffix(f".{os.urandom(4).hex()}")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        part.write_text(text, encoding="utf8")
+        with os.fdopen(handle, "w", encoding="utf8") as writer:
+            writer.write(text)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)

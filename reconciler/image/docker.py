@@ -241,7 +241,8 @@ def all_engines(environment: Mapping[str, str], failures: list[str] | None = Non
 def _commands(environment: Mapping[str, str]) -> list[str]:
     folders = [Path(folder) for folder in environment.get("PATH", os.defpath).split(os.pathsep) if folder]
     candidates = [folder / name for name in ("docker", "podman") for folder in folders]
-    executables = [path for path in candidates if path.is_file() and os.access(path, os.X_OK)]
+    # `Path.is_file` raises where a folder of the PATH may not be entered, as those of whoever called `sudo -u`.
+    executables = [path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)]  # noqa: PTH113
     return [str(path) for path in {path.resolve(): path for path in reversed(executables)}.values()][::-1]  # each once
 
 

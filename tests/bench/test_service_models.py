@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,36 @@ def test_a_cache_that_cannot_be_written_is_no_matter(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file, where a folder should be")
     assert session(tmp_path / "cache").create_client("iam", region_name="us-east-1").meta.endpoint_url
     assert session(None).create_client("iam", region_name="us-east-1").meta.endpoint_url
+
+
+@pytest.mark.parametrize("whose", ["another's", "writable"])
+def test_what_another_may_have_written_is_not_read(whose: str, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says where requests go, and XDG_CACHE_HOME may be a folder of several users."""
+    file = next(kept.rglob("endpoints.json"))
+    endpoints = file.read_text()
+    file.write_text(endpoints.replace("amazonaws.com", "example.org"))
+    if whose == "writable":
+        file.chmod(0o666)
+    else:
+        owner = file.stat().st_uid
+        monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    assert session(kept).create_client("iam", region_name="us-east-1").meta.endpoint_url.endswith(".amazonaws.com")
+    assert file.read_text() == endpoints
+
+
+def test_it_is_its_users_alone_and_written_through_no_link(tmp_path: Path) -> None:
+    before, cache, other = os.umask(0), tmp_path / "cache", tmp_path / "other"
+    try:
+        session(cache).create_client("iam", region_name="us-east-1")
+        file = next(cache.rglob("iam-latest-usual.json"))
+        other.write_text("")
+        file.with_suffix(f".{os.getpid()}").symlink_to(other)
+        file.unlink()
+        session(cache).create_client("iam", region_name="us-east-1")
+    finally:
+        os.umask(before)
+    assert other.read_text() == ""
+    assert not [path for path in cache.rglob("*.json") if path.stat().st_mode & 0o077]
 
 
 def test_it_is_kept_where_caches_are(monkeypatch: pytest.MonkeyPatch) -> None:

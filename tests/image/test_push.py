@@ -188,6 +188,13 @@ def test_configuration_of_the_user_is_kept(tmp_path: Path) -> None:
     assert (home / "cli-plugins/docker-buildx").read_text() == "plugin"  # the links are gone, not what they led to
 
 
+def test_a_folder_of_the_path_that_cannot_be_looked_into_has_no_engine(tmp_path: Path) -> None:
+    """As in the environment of whoever called `sudo -u`; root may enter every folder, but none of such a name."""
+    (tmp_path / "locked").mkdir(mode=0)
+    path = os.pathsep.join([str(tmp_path / "locked"), str(tmp_path / ("x" * 300))])
+    assert all_engines({"PATH": path}) == []
+
+
 @pytest.mark.parametrize("present", ["", "docker"])
 def test_no_engine_says_what_was_tried(tmp_path: Path, present: str) -> None:
     if present:
