@@ -288,6 +288,15 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _files_named(manifest: Path) -> frozenset[str]:
+    """The files that a manifest names; none where it isn't there or isn't that of a run."""
+    try:
+        files = harmless.loads(manifest.read_bytes())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
+    return frozenset(files) if isinstance(files, dict) else frozenset()
+
+
 UNFINISHED = b'{"complete": false}\n'
 """The manifest of a run that hasn't ended: it lacks everything that a reader asks for."""
 
@@ -304,6 +313,8 @@ class Output:
         """Name to SHA-256 of what has been written so far."""
         self.begun = False
         """An earlier manifest is gone."""
+        self._earlier: frozenset[str] = frozenset()
+        """Files that this manifest named."""
 
     def standing(self) -> str:
         """What is there, in a sentence, for whoever stopped the run."""
@@ -332,8 +343,10 @@ class Output:
                 ),
             )
             return
+        path = Path(self.uri) / MANIFEST
+        self._earlier = _files_named(path)
         try:
-            (Path(self.uri) / MANIFEST).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         except OSError as error:
             raise InputError(f"can't write to OUTPUT_URI {self.uri}: {error.strerror}") from error
 
@@ -371,13 +384,16 @@ class Output:
         self.written[name] = hashlib.sha256(content).hexdigest()
 
     def drop_earlier(self, *patterns: str) -> None:
-        """Remove from a folder what an earlier run left under such names. In S3 the right to write need not be one to
-        delete: there the manifest says which files are of this run."""
+        """Remove from a folder what the manifest of an earlier run named, and nothing of anybody else's.
+
+        In S3 the right to write need not be one to delete: there the manifest says which files are of this run.
+        """
         if is_s3(self.uri):
             return
         folder = Path(self.uri)
         for path in (path for pattern in patterns for path in folder.glob(pattern)):
-            if path.relative_to(folder).as_posix() not in self.written:
+            name = path.relative_to(folder).as_posix()
+            if name in self._earlier and name not in self.written:
                 try:
                     path.unlink(missing_ok=True)
                 except OSError as error:

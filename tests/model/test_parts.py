@@ -305,23 +305,28 @@ class Elsewhere(Here):
 def test_more_hours_than_are_held_are_all_written(
     both: tuple[Run, Run, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To a folder that has the files of an earlier run."""
+    """To a folder that has the files of an earlier run, and others, which stay."""
     _, run, out = both
-    for name in ("report.html", "plots/saved.svg", "predictions/00099.parquet"):
+    earlier, others = ("report.html", "plots/saved.svg", "predictions/00099.parquet"), {"plots/own.svg", "own.html"}
+    for name in (*earlier, *others):
         (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / name).write_text("of before")
+    (tmp_path / "out" / store.MANIFEST).write_text(json.dumps({"files": dict.fromkeys(earlier, "")}))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(of_parts, "OnCluster", Elsewhere)
     monkeypatch.setattr(of_parts, "LATEST", 800)
     short = train.train(dataclasses.replace(run.settings, output="out"), NOW)
     left = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
-    assert left - {"manifest.json"} == json.loads((tmp_path / "out" / store.MANIFEST).read_text())["files"].keys()
+    assert (
+        left - {"manifest.json"} - others == json.loads((tmp_path / "out" / store.MANIFEST).read_text())["files"].keys()
+    )
+    assert others <= left
     assert "report.html" not in (tmp_path / "out/model-card.md").read_text()
     assert (len(short.bars), short.data.hours, short.data.span) == (800, run.data.hours, run.data.span)
     assert short.overall == run.overall
-    written = [pd.read_parquet(path) for path in sorted((tmp_path / "out/predictions").glob("*.parquet"))]
+    forecast = [pd.read_parquet(path) for path in sorted((tmp_path / "out/predictions").glob("*.parquet"))]
     every = pd.read_parquet(out / "parts/predictions.parquet")
-    pd.testing.assert_frame_equal(pd.concat(written, ignore_index=True), every)
+    pd.testing.assert_frame_equal(pd.concat(forecast, ignore_index=True), every)
     latest = pd.read_parquet(tmp_path / "out/predictions.parquet")
     pd.testing.assert_frame_equal(latest, every[every["hour"] > short.bars.time[0]].reset_index(drop=True))
     manifest = json.loads((tmp_path / "out" / store.MANIFEST).read_text())
