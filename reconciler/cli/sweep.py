@@ -73,9 +73,13 @@ class SweepWork(Work):
         """Read each combination's newest run, where there is one."""
         self.runs.look_ahead(len(self.all_overrides))
         base, self.decisions = base_of(self.deployment), []  # what was decided before isn't held beside it
-        self.decisions = self.deployment.aws.each(
+        decisions = self.deployment.aws.each(
             lambda overrides: decide(self.deployment, self.runs, overrides, base), self.all_overrides
         )
+        # With the file's own variables, two combinations may be the same run.
+        unique = {decision.fingerprint: index for index, decision in reversed([*enumerate(decisions)])}
+        kept = sorted(unique.values())
+        self.decisions, self.all_overrides = [decisions[i] for i in kept], [self.all_overrides[i] for i in kept]
 
     @property
     def launches(self) -> bool:

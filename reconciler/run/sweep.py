@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from reconciler.config.run import Range, Sweep
 from reconciler.core.errors import UserError
 from reconciler.core.secret import KNOWN
+from reconciler.core.text import line
 
 DIGITS = 6  # significant ones of a random number
 SHOWN = 8  # values of a variable, in a message
@@ -83,5 +84,5 @@ def _draw(generator: random.Random, interval: Range) -> str:
 
 
 def label(parameters: Mapping[str, str]) -> str:
-    """A combination for people."""
-    return " ".join(f"{name}={value}" for name, value in parameters.items())
+    """A combination for people, on one line."""
+    return line(" ".join(f"{name}={value}" for name, value in parameters.items()))

@@ -137,3 +137,18 @@ def test_copies(lane: Lane) -> None:
     again = lane.run("apply", "--local", "--count", "3")
     assert "Nothing to run: every combination has a run that succeeded." in again.out
     assert lane.run("apply", "--local", "--count", "0").code == 2
+
+
+def test_what_is_the_same_run_is_run_and_shown_once(lane: Lane) -> None:
+    """Also where the file's own variables make two combinations the same; each row of the table is one line."""
+    sweep = 'run: {sweep: {list: [{A: "1"}, {B: "2"}, {A: "1", B: "2"}, {B: "x\\ny"}]}}\n'
+    lane.program("import os\nprint(os.environ.get('B'))\n", deploy=sweep)
+    before, file = len(lane.tasks()), (lane.folder / "deploy.yaml").read_text()
+    lane.write("deploy.yaml", file.replace("task:\n", 'task:\n  environment: {A: "1"}\n'))
+    ended = lane.run("apply", "--local")
+    assert ended.code == 0, ended.out + ended.err
+    assert "3 combinations, 0 done before, 0 under way, 3 to launch" in ended.out
+    assert len(lane.tasks()) == before + 3
+    table = ended.out[ended.out.index("  combination") :].splitlines()
+    assert [row.split()[0] for row in table] == ["combination", "A=1", "B=2", r"B=x\ny", "3"]
+    assert len({row.index("succeeded") for row in table[1:4]} | {table[0].index("state")}) == 1
