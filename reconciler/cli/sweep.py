@@ -29,6 +29,7 @@ from reconciler.run.job import Decision, base_of, decide, function_of, superviso
 from reconciler.run.launch import new_run
 from reconciler.run.launch_settings import LaunchSettings
 from reconciler.run.notify import of_sweep
+from reconciler.run.overrides import check_given
 from reconciler.run.place import NotOurs
 from reconciler.run.run import Overrides, Run
 from reconciler.run.run_record import Runs
@@ -58,6 +59,8 @@ class SweepWork(Work):
     ) -> None:
         super().__init__(target, deployment, runs, terminal, on_interrupt, overrides)
         self.all_overrides = [overrides.with_environment(combination) for combination in combinations]
+        for combined in self.all_overrides:
+            check_given(combined)
         self.names = {name for combination in combinations for name in combination}
         self.max_parallel, self.sweep = max_parallel, sweep
         # `list`, as a sweep's combinations are in the file: what is secret in them is seen by its variable's name.

@@ -27,7 +27,7 @@ def check_task(deploy: Deploy) -> Iterator[Problem]:
     yield from _parameters(deploy)
     yield from _swept(deploy)
     yield from _promoted(deploy)
-    yield from _checkpoint(deploy)
+    yield from _own(deploy)
     if (most := deploy.run.max_memory) is not None and most < deploy.task.memory:
         message = f"it is less than the {deploy.task.memory} MiB that the task has"
         yield Problem(("run", "max_memory"), message, "write more, or leave it out", (("task", "memory"),))
@@ -139,14 +139,18 @@ def _promoted(deploy: Deploy) -> Iterator[Problem]:
             yield Problem(at, why, KEEP, (("run", "promote"),))
 
 
-def _checkpoint(deploy: Deploy) -> Iterator[Problem]:
-    """Its variables are overrides of a launch, and ECS puts secrets over those."""
+def _own(deploy: Deploy) -> Iterator[Problem]:
+    """Each task's own variables are overrides of a launch, and ECS puts secrets over those."""
     sweep = deploy.run.sweep
-    for variable in WITH_CHECKPOINT if deploy.run.checkpoint else ():
-        message = f"with run.checkpoint each task gets its own {variable}"
+    for variable in each_run(deploy.run.checkpoint):
+        of_checkpoint = variable in WITH_CHECKPOINT
+        message = f"each run gets its own {variable}"
+        if of_checkpoint:
+            message = f"with run.checkpoint each task gets its own {variable}"
         for at in _given(deploy, variable):
-            if at[0] == "task":  # of the parameters it is said there
-                yield Problem(at, message, "leave it out", (("run", "checkpoint"),))
+            # Of the parameters it is said there; a service's tasks may have variables of these names.
+            if at[:2] == ("task", "secrets") or (of_checkpoint and at[0] == "task"):
+                yield Problem(at, message, "leave it out", (("run", "checkpoint"),) if of_checkpoint else ())
         if sweep and variable in varied(sweep):
             yield Problem(("run", "sweep"), f"{message}, so a sweep can't vary it", "use another name")
 

@@ -66,9 +66,7 @@ def parse(
     for word in words or ():
         _check_text("--command", word)
     overrides = Overrides(environment=environment, cpu=sizes.get("cpu"), memory=sizes.get("memory"), command=words)
-    check_length(
-        {"environment": [{"name": n, "value": v} for n, v in environment.items()], "command": list(words or ())}
-    )
+    check_given(overrides)
     return overrides
 
 
@@ -87,6 +85,12 @@ def _check_managed(cpu: int, memory: int, managed: Requirements) -> None:
             limit, unit = "a managed instance of this deploy has at most", "CPU units" if option == "cpu" else "MiB"
             hint = f"write more in task.{option} of deploy.yaml, which says how large they may be"
             raise UserError(f"--{option} {amount}: {limit} {most} {unit}", hint=hint)
+
+
+def check_given(overrides: Overrides) -> None:
+    """Raises UserError where what was given for a run alone is more than ECS takes."""
+    environment = [{"name": name, "value": value} for name, value in overrides.environment.items()]
+    check_length({"environment": environment, "command": list(overrides.command or ())})
 
 
 def check_length(overrides: Mapping[str, Any]) -> None:

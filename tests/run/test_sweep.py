@@ -152,3 +152,13 @@ def test_what_is_the_same_run_is_run_and_shown_once(lane: Lane) -> None:
     table = ended.out[ended.out.index("  combination") :].splitlines()
     assert [row.split()[0] for row in table] == ["combination", "A=1", "B=2", r"B=x\ny", "3"]
     assert len({row.index("succeeded") for row in table[1:4]} | {table[0].index("state")}) == 1
+
+
+def test_variables_that_are_too_long_are_said_before_anything_is_changed(lane: Lane) -> None:
+    lane.program("print('x')\n", deploy=f"run: {{sweep: {{grid: {{LONG: [short, {'x' * 9000}]}}}}}}\n")
+    before = lane.run("runs", "--local").out
+    ended = lane.run("apply", "--local")
+    assert ended.code == 2, ended.out + ended.err
+    assert "and AWS takes 8,192" in ended.err
+    assert "image" not in ended.out
+    assert lane.run("runs", "--local").out == before
