@@ -93,7 +93,6 @@ HINTS: dict[str, str] = {
     "or the token is for another audience than {}":
         "tests/faults/test_job_role.py::test_a_job_applies_without_keys",
     "python -m reconciler permissions --for plan prints the policy": POLICY,
-    "{}; python -m reconciler permissions --for plan prints the policy": POLICY,
     "run `{}` for the same AWS_PROFILE, then this again": CREDENTIALS,
     "run `aws sso login` for the same AWS_PROFILE, then this again": CREDENTIALS,
     # Runs.
@@ -154,6 +153,10 @@ HINTS: dict[str, str] = {
         "tests/engine/test_protect.py::test_it_doesnt_end_when_it_leaves_the_file",
     "check the path; `init` writes a file": NAMED,
     "not there; `python -m reconciler init` writes one": NAMED,
+    (
+        "the Dockerfile installs no packages: if the program needs some, write them into requirements.txt, delete the "
+        "Dockerfile and run `init` again"
+    ): "tests/cli/init/test_init.py::test_packages_that_are_named_later_are_installed",
     "python -m reconciler plan {} shows all of it": NAMED,
     "python -m reconciler apply": "tests/checks/verify/test_verify.py::test_verify",
     "`python -m reconciler plan {}` compares it with what is there; docs/deploy-yaml.md explains each field.": IMPORTED,
@@ -197,6 +200,8 @@ NO_HINTS = frozenset((
     "exec python -m reconciler apply {} --wait-for-lock 600",
     "exec python -m reconciler plan {}",
     "python -m reconciler",
+    "`plan` shows what apply would do;",
+    "{} was edited or damaged: it isn't as `plan --out` wrote it",
     (
         "the file lets the program write the records of runs, by which `apply` decides what to run and what a run's "
         "end was; its results need no more than task.role.write: [{}]"
@@ -210,7 +215,7 @@ NO_HINTS = frozenset((
 # Help, descriptions and generated pages.
 HELP = {
     "cli/arguments.py", "cli/failure.py", "cli/permissions.py", "cli/plan_format.py", "cli/publish.py",
-    "cli/top_help.py", "config/reference.py", "config/schema.py",
+    "cli/top_help.py", "config/publish.py", "config/schema.py",
 }  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
     deploy, answers = _deploy(options, terminal, folder, file, facts, output)
     if answers.project:
         files.check_gitlab_branch(_gitlab_branch(deploy, answers))
-    if facts.dockerfiles or answers.uri or deploy is not None:
+    if facts.dockerfiles or answers.uri or (deploy is not None and not _lacks_dockerfile(deploy, facts)):
         start = ""
     else:
         packages: tuple[str, ...] = ()
@@ -125,6 +125,12 @@ def run(options: Arguments, terminal: Terminal) -> int:
     _workflow(options, deploy, answers, facts, folder, output)
     _tell(terminal, options, folder, deploy, answers, output)
     return 0
+
+
+def _lacks_dockerfile(deploy: Deploy, facts: ProjectFacts) -> bool:
+    """Whether a file that is there builds its folder by a Dockerfile, which isn't there, for a program that is."""
+    image = deploy.image
+    return bool(facts.program) and image.context == "." and image.dockerfile == "Dockerfile"
 
 
 def _deploy(

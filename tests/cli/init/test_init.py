@@ -543,6 +543,17 @@ def test_what_is_no_package_is_not_installed(project: str, src: bool, installs: 
     assert ("the Dockerfile installs no packages" in ended.out.replace("\n", " ")) is not bool(installs)
 
 
+def test_packages_that_are_named_later_are_installed(fresh: Project) -> None:
+    """Done as the note says."""
+    fresh.write("train.py", "import numpy\n")
+    said = " ".join(fresh.ok("init", "--data", "s3://bucket/prices.csv").out.split())
+    assert "write them into requirements.txt, delete the Dockerfile and run `init` again" in said
+    fresh.write("requirements.txt", "numpy\n")
+    (fresh.folder / "Dockerfile").unlink()
+    fresh.ok("init", "--data", "s3://bucket/prices.csv")
+    assert "-r requirements.txt" in (fresh.folder / "Dockerfile").read_text()
+
+
 @pytest.mark.parametrize("names", [["a/Dockerfile", "b/Dockerfile"], ["Dockerfile.dev", "Dockerfile.prod"]])
 def test_which_of_several_dockerfiles_is_taken_is_said(names: list[str], fresh: Project) -> None:
     for name in names:
