@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli.task import _finished
-from reconciler.core.errors import Gone, Unreachable
+from reconciler.core.errors import AwsError, Gone, Unreachable
 from reconciler.core.function_settings import Retry
 from reconciler.run.cap import Limits
 from reconciler.run.deadline import Deadline
@@ -44,6 +44,7 @@ class Cut(Bucket):
     """
 
     partition = "aws"
+    FAILURES = (AwsError,)
 
     def __init__(self, at: int, *, lost: bool, lasts: float = 60.0) -> None:
         super().__init__()
