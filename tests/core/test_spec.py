@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from dataclasses import is_dataclass
 from types import ModuleType
+from typing import ClassVar
 
 import pytest
 from pydantic import ValidationError
 
 from reconciler.core import diff, graph, plan, spec
-from reconciler.core.spec import Address, Change, Observed, Ref, Spec, top, touches
+from reconciler.core.spec import Address, Change, Observed, Ref, Spec, continued, top, touches
 from tests.core.things import Thing, thing
 
 
@@ -80,3 +81,22 @@ def test_the_field_that_a_path_is_in(path: str, field: str) -> None:
 )
 def test_touches(paths: list[str], fields: list[str], expected: bool) -> None:
     assert touches(tuple(Change(path, 1, 2) for path in paths), *fields) is expected
+
+
+class Rest(Spec):
+    """Holds what was too much for another of its kind, or for a thing."""
+
+    kind: ClassVar[str] = "rest"
+    continues: ClassVar[tuple[str, ...]] = ("rest", "thing")
+
+
+@pytest.mark.parametrize(
+    ("spec", "holders"),
+    [
+        (Rest(name="a"), []),
+        (Rest(name="a.2"), ["rest.a", "thing.a"]),
+        (Rest(name="a.b.2"), ["rest.a", "thing.a", "rest.a.b", "thing.a.b"]),
+    ],
+)
+def test_what_it_may_be_the_rest_of_is_told_by_its_name(spec: Spec, holders: list[str]) -> None:
+    assert [str(address) for address in continued(spec)] == holders
