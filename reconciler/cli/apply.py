@@ -29,7 +29,7 @@ from reconciler.cli.target import (
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.verdict import verdict
 from reconciler.cli.which_work import work_of
-from reconciler.cli.work import Ended, Swept, ThisRun, Work
+from reconciler.cli.work import Ended, RunWork, Swept, ThisRun
 from reconciler.core.errors import Interrupted
 from reconciler.core.plain_json import plain
 from reconciler.core.plan import Options, Plan
@@ -122,7 +122,7 @@ def run(options: Arguments, terminal: Terminal) -> int:
 
 def _asked(
     options: Arguments, target: Target, deployment: Deployment, terminal: Terminal
-) -> tuple[Options, Work | None]:
+) -> tuple[Options, RunWork | None]:
     """What the command line allows, and what is to be run then."""
     allowed = plan_options(options, list(deployment.graph.nodes))
     if options.skip_run or (allowed.targets is not None and not options.like):
@@ -168,7 +168,7 @@ class _Shown(Steps):
         self.terminal.say()
 
 
-def _summary(deployment: Deployment, applied: engine.Applied, work: Work | None, code: int) -> Applied:
+def _summary(deployment: Deployment, applied: engine.Applied, work: RunWork | None, code: int) -> Applied:
     end = work.ended(code) if work is not None else Ended(verdict(None, code), run=None)
     parts = outcome_json(applied.outcome)
     plan = plan_json(applied.plan, deployment.given_data)

@@ -32,14 +32,14 @@ from reconciler.core.run_paths import is_sweep_id, task_id
 from reconciler.run.catalog import Catalog
 from reconciler.run.launch import known_task
 from reconciler.run.run import Run
-from reconciler.run.run_task import program_of
+from reconciler.run.run_task import STOPPED, program_of
 
 SHELL = ("/bin/sh",)
 PLUGIN = "session-manager-plugin"
 SESSION = "AWS_SSM_START_SESSION_RESPONSE"  # from which it takes the session, whose token isn't to be in a process list
 OLDEST = (1, 2, 497)  # version of the plugin that does so
 WHERE = "https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html"
-ENDING = ("DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED")
+ENDING = ("DEACTIVATING", "STOPPING", "DEPROVISIONING", *STOPPED)
 LOOK = 1.0  # seconds between two looks whether the task still runs
 UNKNOWN = "the exit code of the command isn't known: Systems Manager doesn't tell it"
 

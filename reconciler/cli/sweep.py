@@ -15,7 +15,7 @@ from reconciler.cli.task import CTRL_C, notifier
 from reconciler.cli.terminal import Terminal, seconds
 from reconciler.cli.under_way import say_others
 from reconciler.cli.verdict import SOME_FAILED, RunFailed, verdict
-from reconciler.cli.work import Ended, OneOf, Swept, Work
+from reconciler.cli.work import Ended, OneOf, RunWork, Swept
 from reconciler.config.run import Sweep
 from reconciler.core.errors import AwsError, EmbeddedAwsEnded, Interrupted, ReconcilerError
 from reconciler.core.plain_json import Rows, plain
@@ -42,7 +42,7 @@ LIVE = 20  # tasks that are shown as they run
 SHOWN, FAILED = 50, 20  # runs in the table at the end; and of those after them so many that didn't succeed
 
 
-class SweepWork(Work):
+class SweepWork(RunWork):
     """One task for each combination. combinations: the runs' environments; sweep: its section, None for --count."""
 
     def __init__(
@@ -80,9 +80,11 @@ class SweepWork(Work):
             lambda overrides: decide(self.deployment, self.runs, overrides, base), self.all_overrides
         )
         # With the file's own variables, two combinations may be the same run.
-        unique = {decision.fingerprint: index for index, decision in reversed([*enumerate(decisions)])}
-        kept = sorted(unique.values())
-        self.decisions, self.all_overrides = [decisions[i] for i in kept], [self.all_overrides[i] for i in kept]
+        first: dict[str, tuple[Decision, Overrides]] = {}
+        for decision, overrides in zip(decisions, self.all_overrides, strict=True):
+            first.setdefault(decision.fingerprint, (decision, overrides))
+        self.decisions = [decision for decision, _ in first.values()]
+        self.all_overrides = [overrides for _, overrides in first.values()]
 
     @property
     def launches(self) -> bool:

@@ -6,7 +6,7 @@ from reconciler.cli.like import LikeWork
 from reconciler.cli.sweep import SweepWork
 from reconciler.cli.target import Target
 from reconciler.cli.terminal import Terminal
-from reconciler.cli.work import SingleWork, ThisRun, Work
+from reconciler.cli.work import RunWork, SingleWork, ThisRun
 from reconciler.core.errors import UserError
 from reconciler.core.plain_json import plain
 from reconciler.core.run_paths import each_run
@@ -20,7 +20,7 @@ from reconciler.run.overrides import parse
 from reconciler.run.sweep import chosen, combinations, copies
 
 
-def work_of(target: Target, deployment: Deployment, this_run: ThisRun, terminal: Terminal) -> Work:
+def work_of(target: Target, deployment: Deployment, this_run: ThisRun, terminal: Terminal) -> RunWork:
     """What the file and the command line ask for. Raises UserError."""
     task, runs = deployment.deploy.task, runs_of(deployment.aws, deployment.names, terminal.note)
     own_variables = (*each_run(deployment.deploy.run.checkpoint), *(VARIABLES if deployment.deploy.run.workers else ()))

@@ -18,7 +18,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.cli.under_way import say_others
 from reconciler.cli.verdict import verdict
 from reconciler.core.errors import AwsError, UserError
-from reconciler.engine.apply import Attributes
+from reconciler.engine.apply import Attributes, Work
 from reconciler.engine.deployment import Deployment
 from reconciler.image.scan import check as check_scan
 from reconciler.run.hand_over import check_no_secret, given_over
@@ -80,8 +80,8 @@ class Ended:
 
 
 @dataclass
-class Work(ABC):
-    """Something to run, as `reconciler.engine.apply.Work` has it. overrides: what is different for all its tasks."""
+class RunWork(Work, ABC):
+    """The engine's work as the command line does it. overrides: what is different for all its tasks."""
 
     target: Target
     deployment: Deployment
@@ -90,23 +90,8 @@ class Work(ABC):
     on_interrupt: str
     overrides: Overrides
 
-    @abstractmethod
-    def decide(self) -> None:
-        """Read from the record of runs what is left to do. Called before the lock is taken and again under it.
-
-        Raises AwsError.
-        """
-
-    @property
-    @abstractmethod
-    def launches(self) -> bool:
-        """Whether there is something to launch, or to come back to."""
-
     def start(self, attributes: Attributes) -> None:
-        """Launch it, or come back to it. Called under the lock, once the resources are there: attributes are theirs.
-
-        Raises UserError, ReconcilerError, AwsError.
-        """
+        """Launch it, or come back to it. Raises UserError, ReconcilerError, AwsError."""
         launch = self.settings(attributes)
         self._say_what_is_not_done(attributes)
         self.start_with(launch, lambda: self._check_scan(attributes))
@@ -164,7 +149,7 @@ class Work(ABC):
 
 
 @dataclass
-class SingleWork(Work):
+class SingleWork(RunWork):
     """The work of one run: a task, or nothing where one with the same inputs succeeded.
 
     function_overrides: what is different for an unattended run.

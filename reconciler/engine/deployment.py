@@ -22,11 +22,7 @@ from reconciler.core.secret import KNOWN
 from reconciler.core.spec import OWNER_TAG, Address, Observed, held_by
 from reconciler.engine.ownership_record import read_record, valid
 from reconciler.image.kind import ImageSpec, inputs_of_digest
-from reconciler.kinds import (
-    AnyKind,
-    FolderSpec,
-    ObjectSpec,
-)
+from reconciler.kinds import AnyKind, FolderSpec, ObjectSpec
 from reconciler.lower import DataSpec, Names
 from reconciler.lower.existing import Given
 from reconciler.permissions.parts import PLAN

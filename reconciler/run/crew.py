@@ -17,7 +17,7 @@ from reconciler.core.run_paths import task_id
 from reconciler.core.workers import COUNT, mark_of, number_of, secret_name
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides, Run
-from reconciler.run.run_task import STATUSES, NotLaunched, is_old, launched
+from reconciler.run.run_task import STATUSES, NotLaunched, has_stopped, is_old, launched
 from reconciler.run.task_of_token import CONFLICT, Calls, described
 from reconciler.run.verdict import TaskEnd
 from reconciler.run.workers import (
@@ -178,11 +178,9 @@ class Crew:
 
     def _is_gone(self, task: Mapping[str, Any]) -> bool:
         """Whether a task that RunTask has answered is an earlier launch's that has ended. Raises what calls raise."""
-        if task.get("lastStatus") != "STOPPED" and is_old(task, self.now()):
-            task = next(
-                iter(described(self.calls, self.where.cluster, [str(task["taskArn"])])), {"lastStatus": "STOPPED"}
-            )
-        return bool(task.get("lastStatus") == "STOPPED")
+        if not has_stopped(task) and is_old(task, self.now()):
+            task = next(iter(described(self.calls, self.where.cluster, [str(task["taskArn"])])), FORGOTTEN)
+        return has_stopped(task)
 
     def _say(self, text: str) -> None:
         if text != self._last:

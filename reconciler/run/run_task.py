@@ -17,6 +17,7 @@ from reconciler.run.retry import NO_ROOM, Attempt
 from reconciler.run.run import Overrides, Run
 
 STATUSES = ("RUNNING", "STOPPED")  # ListTasks asks for one at a time
+STOPPED = ("STOPPED", "DELETED")  # states of a task that has ended: the second is one that ECS is about to forget
 OLD = 60.0  # seconds since a task was made, from which on it is an earlier launch's
 
 
@@ -113,6 +114,20 @@ def launched(answer: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
     raise NotLaunched(
         f"ECS launched nothing: {why or 'it gave no reason'}", hint="nothing runs now; run the command again"
     )
+
+
+def has_stopped(task: Mapping[str, Any]) -> bool:
+    """Whether a task as ECS describes it has ended."""
+    return task.get("lastStatus") in STOPPED
+
+
+def with_size_of(run: Run, task: Mapping[str, Any]) -> Run:
+    """The run with the size that ECS says its newest attempt's task has, unless the attempt has one of its own: the
+    definition of a rollback may have another size than the file.
+    """
+    if run.attempts[-1].memory is not None or not (task.get("cpu") and task.get("memory")):
+        return run
+    return replace(run, inputs={**run.inputs, "cpu": int(task["cpu"]), "memory": int(task["memory"])})
 
 
 def counted(attempt: Attempt, task: Mapping[str, Any]) -> Attempt:

@@ -20,10 +20,10 @@ from reconciler.core.run_paths import token
 from reconciler.run.cap import TOO_LITTLE, Limits, limit_text, pays, price_of, too_long
 from reconciler.run.retry import Again, Attempt, Event, again
 from reconciler.run.run import Run
+from reconciler.run.run_task import has_stopped
 from reconciler.run.state import State, state_after
 from reconciler.run.verdict import TaskEnd, judge
 
-ENDED = ("STOPPED", "DELETED")  # states of a task: the second is one that ECS is about to forget
 MISSING = 60.0  # seconds for which a task may be unknown to ECS before it counts as forgotten
 FORGOTTEN = "ECS doesn't know this task any more: it ended over an hour ago or, with --local, with the embedded AWS"
 LAUNCHED_BEFORE = "it was launched, and ECS doesn't know it any more: it ended over an hour ago"
@@ -125,7 +125,7 @@ def step(run: Run, rules: Rules, seen: Seen, now: float) -> Decision:
 def end_of(attempt: Attempt, seen: Seen, now: float) -> TaskEnd | None:
     """How an attempt's task ended; None while it hasn't, as far as anybody knows."""
     if seen.task is not None:
-        return judge(seen.task, seen.essential) if seen.task["lastStatus"] in ENDED else None
+        return judge(seen.task, seen.essential) if has_stopped(seen.task) else None
     # It may have been launched a moment ago.
     unknown = now - max(attempt.launched, seen.known_at)
     return None if unknown < MISSING else TaskEnd(Event.LOST, None, FORGOTTEN)

@@ -14,7 +14,7 @@ from reconciler.run.index import Row
 from reconciler.run.launch import find_task
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.run import Run
-from reconciler.run.run_task import program_of
+from reconciler.run.run_task import program_of, with_size_of
 from reconciler.run.state import State
 from reconciler.run.step import End, Retry, Rules, Seen, step
 from reconciler.run.watch import AT_ONCE
@@ -62,7 +62,8 @@ def launched_unseen(aws: Aws, place: Place, run: Run) -> Run | None:
     definition = str(task.get("taskDefinitionArn") or run.task_definition)
     run = run.with_attempt(replace(last, task_arn=str(task["taskArn"])))
     container = program_of(task, run.container)
-    return replace(run, state=State.RUNNING, task_definition=definition, container=container)
+    run = replace(run, state=State.RUNNING, task_definition=definition, container=container)
+    return with_size_of(run, task)
 
 
 def brought_up_to_date(

@@ -18,7 +18,7 @@ from reconciler.core.fargate import SHORTEST_STOP, SIZES
 from reconciler.core.workers import SCHEDULER, WAIT, WORKER, group_of, mark_of, number_of, port_of
 from reconciler.run.retry import LOST_SCHEDULER, Attempt, lacked_memory
 from reconciler.run.run import Overrides, Run
-from reconciler.run.run_task import run_task, task_overrides
+from reconciler.run.run_task import has_stopped, run_task, task_overrides
 
 MOST = 100  # workers of a run
 LAUNCHES = 4  # of a worker at most: it is replaced three times
@@ -69,7 +69,7 @@ def _is_missing(worker: KnownWorker, now: float) -> bool:
         return False
     if worker.task is None:
         return now - worker.launched > UNSEEN
-    return worker.task.get("lastStatus") == "STOPPED" and not just_ended(worker.task, now)
+    return has_stopped(worker.task) and not just_ended(worker.task, now)
 
 
 def just_ended(task: Mapping[str, Any], now: float) -> bool:
@@ -169,7 +169,7 @@ def run_worker(
 def is_lost(task: Mapping[str, Any], *, over: bool) -> bool:
     """Whether a worker's task has ended before its time. over: the scheduler is gone, and a worker ends well then."""
     codes = {container.get("exitCode") for container in task.get("containers") or ()}
-    return task.get("lastStatus") == "STOPPED" and not (over and codes <= {None, *ENDED})
+    return has_stopped(task) and not (over and codes <= {None, *ENDED})
 
 
 def how_ended(task: Mapping[str, Any]) -> str:
@@ -190,7 +190,7 @@ def how_they_are(tasks: Sequence[Mapping[str, Any]], count: int) -> str:
     workers, the oldest first.
     """
     running = {task.get("group") for task in tasks if task.get("lastStatus") == "RUNNING"}
-    ends = [how_ended(task) for task in tasks if task.get("lastStatus") == "STOPPED"]
+    ends = [how_ended(task) for task in tasks if has_stopped(task)]
     return "; ".join(dict.fromkeys((f"{len(running)} of {count} run", *ends[-TOLD:])))
 
 

@@ -20,7 +20,16 @@ from reconciler.core.text import line
 from reconciler.run.cap import TOO_LITTLE, Limits, deadline, pays
 from reconciler.run.retry import Attempt, Event
 from reconciler.run.run import Overrides, Run
-from reconciler.run.run_task import NotLaunched, counted, is_old, launched, run_task, task_overrides
+from reconciler.run.run_task import (
+    NotLaunched,
+    counted,
+    has_stopped,
+    is_old,
+    launched,
+    run_task,
+    task_overrides,
+    with_size_of,
+)
 from reconciler.run.state import State
 from reconciler.run.step import BY_USER, LAUNCHED_BEFORE, Seen, accounts_for, given_up, newest, why_unaccounted
 from reconciler.run.stop_schedule import NOT_YET, schedule_name, stop_schedule
@@ -88,9 +97,7 @@ def with_task(watched: Watched, run: Run, task: Mapping[str, Any]) -> Run:
     definition = str(task.get("taskDefinitionArn") or run.task_definition)
     if not run.unattended and run.task_definition != definition:  # the newest, as the settings are
         run = replace(run, log_group=watched.log_group, log_prefix=watched.log_prefix, container=watched.container)
-    if attempt.memory is None and task.get("cpu") and task.get("memory"):
-        run = replace(run, inputs={**run.inputs, "cpu": int(task["cpu"]), "memory": int(task["memory"])})
-    return replace(run, task_definition=definition).with_attempt(attempt)
+    return with_size_of(replace(run, task_definition=definition).with_attempt(attempt), task)
 
 
 def _recorded(watched: Watched, run: Run) -> tuple[Run, Seen]:
@@ -121,7 +128,7 @@ def stop_unseen(watched: Watched, run: Run) -> None:
     """Stop the task of a run that was stopped before anybody had recorded its newest attempt's task."""
     last = run.attempts[-1] if run.attempts else None
     if last and not last.task_arn and last.event is None and (task := find_task(aws, watched.cluster, last.token)):
-        if task.get("lastStatus") != "STOPPED":
+        if not has_stopped(task):
             call("ecs", "StopTask", cluster=watched.cluster, task=task["taskArn"], reason=BY_USER)
         _no_deadline(watched, last)
 

@@ -22,7 +22,7 @@ from reconciler.core.run_paths import is_run_id
 from reconciler.core.workers import OF_WORKERS
 from reconciler.run.place import NotOurs, Place
 from reconciler.run.run import Overrides, Run
-from reconciler.run.run_task import program_of, read_overrides
+from reconciler.run.run_task import has_stopped, program_of, read_overrides
 from reconciler.run.scheduled_record import new_run, scheduled_id
 from reconciler.run.step import Seen, end_of
 from reconciler.run.stop_schedule import schedule_name
@@ -100,7 +100,7 @@ def _started(watched: Watched, run_id: str, given: Any, tries: int) -> Run | Non
             return None
         seen = _seen(watched, run, task, seen.known_at)
     overrides = overrides_from(given) if given is not None else _given_overrides(watched, run, task)
-    if task is not None and task["lastStatus"] == "STOPPED":
+    if task is not None and has_stopped(task):
         return _after(watched, run, run.attempts[-1].token, task, overrides)
     return see_through(watched, run, seen, overrides=overrides, tries=tries)
 
@@ -205,7 +205,7 @@ def _task(watched: Watched, detail: Mapping[str, Any]) -> Mapping[str, Any]:
     """The task as ECS has it now; as the event tells of it where ECS has forgotten it, or hasn't heard of its end."""
     answer = find("ecs", "DescribeTasks", cluster=watched.cluster, tasks=[detail["taskArn"]])
     for task in answer["tasks"] if answer else ():
-        if task["lastStatus"] == "STOPPED":
+        if has_stopped(task):
             return dict(task)
     moments = {name: datetime.fromisoformat(detail[name]) for name in MOMENTS if detail.get(name)}
     return {**detail, **moments}

@@ -7,13 +7,19 @@ import signal
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from reconciler.cli.past_runs import say_unseen
 from reconciler.core.errors import Denied
+from reconciler.run.place import Place
+from reconciler.run.retry import Attempt
+from reconciler.run.state import State
+from reconciler.run.unwatched_ends import launched_unseen
 from tests.folder import Result
 from tests.run.conftest import BUCKET, SLEEPS, Gate, Lane, golden, records
+from tests.run.samples import run
 from tests.waiting import LONG, until, until_printed
 
 
@@ -197,3 +203,27 @@ def test_what_ended_with_nobody_watching_is_named(unseen: list[str], text: list[
     notes: list[str] = []
     say_unseen(SimpleNamespace(say=notes.append), unseen)  # type: ignore[arg-type]
     assert notes == text
+
+
+class Launched:
+    """AWS, where a task was launched that no record names yet, of a definition that was rolled back to."""
+
+    def find(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
+        """What ECS says of it."""
+        if operation == "ListTasks":
+            return {"taskArns": [ARN]}
+        definition = "arn:aws:ecs:us-east-1:123456789012:task-definition/tiny:1"
+        task = {"taskArn": ARN, "clusterArn": "x/tiny", "taskDefinitionArn": definition, "startedBy": "mark"}
+        return {"tasks": [task | {"lastStatus": "RUNNING", "cpu": "256", "memory": "512"}]}
+
+
+ARN = "arn:aws:ecs:us-east-1:123456789012:task/tiny/1"
+
+
+@pytest.mark.parametrize(("own", "memory"), [(None, 512), (2048, 1024)])
+def test_what_is_seen_before_it_is_recorded_has_the_size_of_its_task(own: int | None, memory: int) -> None:
+    begun = Attempt(1, "FARGATE", "mark", 0.0, memory=own)
+    known = run(attempts=(begun,), state=State.LAUNCHING, inputs={"cpu": 512, "memory": 1024})
+    seen = launched_unseen(Launched(), Place("tiny", "tiny", "main", "/ecs/tiny", "ecs"), known)  # type: ignore[arg-type]
+    assert seen is not None
+    assert (seen.task_arn, seen.inputs["memory"]) == (ARN, memory)
